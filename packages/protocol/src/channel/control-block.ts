@@ -1,0 +1,157 @@
+import { CONTROL_BLOCK_MAGIC, LAYOUT_VERSION } from "./layout-version.ts";
+
+/**
+ * The control block of one process: who lives, in which life, with what sizes; then one page for each thread. Made and unlinked by that
+ * process; mapped by its peer (which takes the `sleeping` flag of a thread before it rings) and by the supervisor. Integers are little-endian.
+ *
+ *   offset  bytes  field
+ *        0      4  magic          "WPXY"
+ *        4      4  version        LAYOUT_VERSION
+ *        8      4  life           another number for each life of the process, never 0
+ *       12      4  pid
+ *       16      8  startTime      field 22 of /proc/PID/stat, so that a reused pid is not taken for this process
+ *       24      4  state          1 starting, 2 serving, 3 stopping
+ *       28      4  threads
+ *       32      4  segments       (proxy) in the pool
+ *       36      4  segmentBytes   (proxy)
+ *       40      4  httpPort       (proxy) 0 until it listens
+ *       44      4  getfilePort    (proxy)
+ *       48      8  startedAt      ms since the epoch, float64
+ *     4096   4096  page of thread 0; more follow
+ *
+ * A thread's page:
+ *
+ *   offset  bytes  field
+ *        0      4  sleeping       the doorbell's flag
+ *        4      4  (zero)
+ *        8      8  roomWanted     (cache) bit T: proxy thread T waits for room in this shard's request queue
+ *       64   2048  counters       float64 each, in the order of PROXY_COUNTERS or CACHE_COUNTERS
+ */
+const FIELD = {
+  magic: 0,
+  version: 4,
+  life: 8,
+  pid: 12,
+  startTime: 16,
+  state: 24,
+  threads: 28,
+  segments: 32,
+  segmentBytes: 36,
+  httpPort: 40,
+  getfilePort: 44,
+  startedAt: 48,
+} as const;
+const PAGE = { bytes: 4096, sleeping: 0, roomWanted: 8, counters: 64 } as const;
+const COUNTERS_MAX = 256;
+
+/** `roomWanted` has one bit for each proxy thread. */
+export const THREADS_MAX = 64;
+
+export type ProcessState = "starting" | "serving" | "stopping";
+const STATES: readonly (ProcessState | undefined)[] = [undefined, "starting", "serving", "stopping"];
+
+export interface ControlBlock {
+  life: number;
+  pid: number;
+  startTime: number;
+  state: ProcessState;
+  threads: number;
+  segments: number;
+  segmentBytes: number;
+  httpPort: number;
+  getfilePort: number;
+  startedAt: number;
+}
+
+export function controlBlockBytes(threads: number): number {
+  return PAGE.bytes * (1 + threads);
+}
+
+/** Writes everything but the state, then the state: a reader that sees the state sees the rest. */
+export function writeControlBlock(buffer: ArrayBuffer, block: ControlBlock): void {
+  const view = new DataView(buffer);
+  view.setUint32(FIELD.version, LAYOUT_VERSION, true);
+  view.setUint32(FIELD.life, block.life, true);
+  view.setUint32(FIELD.pid, block.pid, true);
+  view.setBigUint64(FIELD.startTime, BigInt(block.startTime), true);
+  view.setUint32(FIELD.threads, block.threads, true);
+  view.setUint32(FIELD.segments, block.segments, true);
+  view.setUint32(FIELD.segmentBytes, block.segmentBytes, true);
+  view.setUint32(FIELD.httpPort, block.httpPort, true);
+  view.setUint32(FIELD.getfilePort, block.getfilePort, true);
+  view.setFloat64(FIELD.startedAt, block.startedAt, true);
+  view.setUint32(FIELD.magic, CONTROL_BLOCK_MAGIC, true);
+  Atomics.store(new Int32Array(buffer, FIELD.state, 1), 0, STATES.indexOf(block.state));
+}
+
+/**
+ * Reads a peer's control block. `undefined` while its maker has not finished it; `"other-version"` when its layout is not ours;
+ * `"malformed"` when a field can not be true for an object of this length.
+ */
+export function readControlBlock(buffer: ArrayBuffer): ControlBlock | "other-version" | "malformed" | undefined {
+  if (buffer.byteLength < PAGE.bytes) return "malformed";
+  const state = STATES[Atomics.load(new Int32Array(buffer, FIELD.state, 1), 0)];
+  const view = new DataView(buffer);
+  const magic = view.getUint32(FIELD.magic, true);
+  if (magic === 0 || state === undefined) return undefined;
+  if (magic !== CONTROL_BLOCK_MAGIC) return "malformed";
+  if (view.getUint32(FIELD.version, true) !== LAYOUT_VERSION) return "other-version";
+  const threads = view.getUint32(FIELD.threads, true);
+  if (threads < 1 || threads > THREADS_MAX || buffer.byteLength < controlBlockBytes(threads)) return "malformed";
+  return {
+    life: view.getUint32(FIELD.life, true),
+    pid: view.getUint32(FIELD.pid, true),
+    startTime: Number(view.getBigUint64(FIELD.startTime, true)),
+    state,
+    threads,
+    segments: view.getUint32(FIELD.segments, true),
+    segmentBytes: view.getUint32(FIELD.segmentBytes, true),
+    httpPort: view.getUint32(FIELD.httpPort, true),
+    getfilePort: view.getUint32(FIELD.getfilePort, true),
+    startedAt: view.getFloat64(FIELD.startedAt, true),
+  };
+}
+
+/** Changes the state alone: what peers look at before they begin to talk. */
+export function writeProcessState(buffer: ArrayBuffer, state: ProcessState): void {
+  Atomics.store(new Int32Array(buffer, FIELD.state, 1), 0, STATES.indexOf(state));
+}
+
+export function writePorts(buffer: ArrayBuffer, httpPort: number, getfilePort: number): void {
+  const words = new Int32Array(buffer);
+  Atomics.store(words, FIELD.httpPort >> 2, httpPort);
+  Atomics.store(words, FIELD.getfilePort >> 2, getfilePort);
+}
+
+/** Byte offset of the doorbell flag of `thread`. */
+export function sleepingOffset(thread: number): number {
+  return PAGE.bytes * (1 + thread) + PAGE.sleeping;
+}
+
+/** The counters of `thread`, live. */
+export function threadCounters(buffer: ArrayBuffer, thread: number): Float64Array {
+  return new Float64Array(buffer, PAGE.bytes * (1 + thread) + PAGE.counters, COUNTERS_MAX);
+}
+
+/** The proxy thread `thread` says that it waits for room in the request queue of `shard`, whose page this is. */
+export function wantRoom(words: Int32Array, shard: number, thread: number): void {
+  Atomics.or(words, roomWantedWord(shard) + (thread >> 5), 1 << (thread & 31));
+}
+
+/** Takes the wishes for room in the request queue of `shard`: the proxy threads that are to be rung. */
+export function takeRoomWanted(words: Int32Array, shard: number): readonly number[] {
+  const first = roomWantedWord(shard);
+  if (words[first] === 0 && words[first + 1] === 0) return NOBODY;
+  const threads: number[] = [];
+  for (const half of [0, 1]) {
+    const bits = Atomics.exchange(words, first + half, 0);
+    for (let bit = 0; bit < 32; bit++) if ((bits >>> bit) & 1) threads.push(half * 32 + bit);
+  }
+  return threads;
+}
+
+const NOBODY: readonly number[] = [];
+
+function roomWantedWord(shard: number): number {
+  return (PAGE.bytes * (1 + shard) + PAGE.roomWanted) >> 2;
+}

@@ -1,0 +1,87 @@
+/**
+ * What each thread counts, in the order it is laid out in its page. Each page has one writer, so a count is a plain store of a
+ * float64 (exact to 2^53), readable at any moment, also when the process hangs or is dead. Names ending in `Open`, `Held`, `Bytes`
+ * of a tier, and `Stored` are levels; all others only grow.
+ */
+export const PROXY_COUNTERS = [
+  "connectionsAccepted",
+  "connectionsOpen",
+  "httpRequests",
+  "getfileRequests",
+  "malformedRequests",
+  "responsesSent",
+  "responsesAborted",
+  "responsesRefused",
+  "portions",
+  "sentBytes",
+  "segmentsHeld",
+  "segmentWaits",
+  "segmentTimeouts",
+  "segmentsReplaced",
+  "transfersParked",
+  "queueFull",
+  "messagesSent",
+  "bellsRung",
+  "lostWakeups",
+  "refusedMessages",
+  "cacheLosses",
+] as const;
+
+export const CACHE_COUNTERS = [
+  "requests",
+  "hits",
+  "misses",
+  "revalidations",
+  "passes",
+  "collapsed",
+  "portions",
+  "copiedBytes",
+  "messagesReceived",
+  "bellsRung",
+  "lostWakeups",
+  "refusedMessages",
+  "originRequests",
+  "originErrors",
+  "originBytes",
+  "transfersOpen",
+  "fillsOpen",
+  "responsesStored",
+  "memoryBytes",
+  "diskBytes",
+  "evictions",
+  "storeErrors",
+] as const;
+
+export type ProxyCounter = (typeof PROXY_COUNTERS)[number];
+export type CacheCounter = (typeof CACHE_COUNTERS)[number];
+
+/** A thread's own page of counters: add to one, or set a level. */
+export class Counters<Name extends string> {
+  readonly #values: Float64Array;
+  readonly #index: Map<Name, number>;
+
+  /** @param values The thread's page, as {@link threadCounters} gives it. */
+  constructor(names: readonly Name[], values: Float64Array) {
+    this.#values = values;
+    this.#index = new Map(names.map((name, index) => [name, index]));
+  }
+
+  /** The place of one counter, to be kept where counting has to cost a nanosecond. */
+  add(name: Name, amount = 1): void {
+    const index = this.#index.get(name)!;
+    this.#values[index]! += amount;
+  }
+
+  set(name: Name, value: number): void {
+    this.#values[this.#index.get(name)!] = value;
+  }
+
+  get(name: Name): number {
+    return this.#values[this.#index.get(name)!]!;
+  }
+}
+
+/** All counters of one page by name. */
+export function readCounters<Name extends string>(names: readonly Name[], values: Float64Array): Record<Name, number> {
+  return Object.fromEntries(names.map((name, index) => [name, values[index] ?? 0])) as Record<Name, number>;
+}

@@ -1,0 +1,24 @@
+/** What a channel may be called: it becomes part of names in /dev/shm, so no slash, no blank, nothing a shell would mind. */
+export const CHANNEL_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+
+export type Side = "proxy" | "cache";
+
+/**
+ * The names of all IPC objects of one channel, as POSIX object names. Two channels never share a name: a channel's name holds no
+ * dot, and every name of channel C starts with `/webproxy.C.`.
+ *
+ * @example
+ * channelNames("default").bell("proxy", 0); // "/webproxy.default.bell.proxy.0"
+ */
+export function channelNames(channel: string) {
+  const prefix = `/webproxy.${channel}.`;
+  return {
+    /** What every name of this channel starts with. */
+    prefix,
+    controlBlock: (side: Side): string => `${prefix}${side}`,
+    lock: (side: Side): string => `${prefix}${side}.lock`,
+    pool: `${prefix}pool`,
+    requestQueue: (shard: number): string => `${prefix}request.${shard}`,
+    bell: (side: Side, thread: number): string => `${prefix}bell.${side}.${thread}`,
+  };
+}

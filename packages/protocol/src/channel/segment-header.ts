@@ -1,0 +1,219 @@
+import { LAYOUT_VERSION } from "./layout-version.ts";
+
+/**
+ * A segment: one shared memory object. The first 64 bytes are the pool's (the semaphore among them); then comes this header, then the body.
+ * The proxy writes version, ticket and state `asked` before it sends the request; the cache writes the rest, then state `answered`, then posts the
+ * semaphore. Integers are little-endian.
+ *
+ *   offset  bytes  field
+ *        0     64  (the pool's: sem_t, magic, id, generation)
+ *       64      4  version        LAYOUT_VERSION
+ *       68      4  ticket         echoes the request: an answer to another request is refused
+ *       72      4  state          1 asked, 2 answered
+ *       76      4  flags          1 last: the stream ends with this portion; 2 pinned: the cache remembers the transfer until `close`
+ *       80      8  size           bytes of the stream in this portion; below zero it is invalid and says why (REFUSAL)
+ *       88      8  bodyBytes      length of the whole body, -1 while it is not known
+ *       96      8  availableBytes how much of the stream the cache could give at once when it answered, counted from the stream's first byte
+ *      104      4  payloadOffset  where the portion starts in the segment
+ *      108      4  status         first portion: the response's status code
+ *      112      4  headBytes      first portion: length of the head block, with which the stream begins
+ *      116      4  verdict        first portion: VERDICT
+ *      120      4  ageSeconds     first portion: current age of a stored response (RFC 9111 section 4.2.3), -1 when it was not stored
+ *      124      4  ttlSeconds     first portion: freshness left, may be below zero; TTL_UNKNOWN when it was not stored
+ *      128      4  forwardStatus  first portion: status of the origin's answer to this request, 0 when the origin was not asked
+ *      132     60  (zero)
+ *      192      n  body           the request block, later the portion
+ *
+ * The stream of a transfer is the head block ("Name: value" CRLF lines and a closing CRLF, nothing of it hop-by-hop) followed by the body. A portion that
+ * holds the end of the head block of a response with unknown length holds no body: the proxy has to frame the body.
+ */
+const FIELD = {
+  version: 64,
+  ticket: 68,
+  state: 72,
+  flags: 76,
+  size: 80,
+  bodyBytes: 88,
+  availableBytes: 96,
+  payloadOffset: 104,
+  status: 108,
+  headBytes: 112,
+  verdict: 116,
+  ageSeconds: 120,
+  ttlSeconds: 124,
+  forwardStatus: 128,
+} as const;
+
+export const SEGMENT_BODY_OFFSET = 192;
+/** Where a first portion starts: the proxy renders status line and its own fields into the room before it, so that head and body leave in one write. */
+export const FIRST_PAYLOAD_OFFSET = 1024;
+/** Where every other portion starts: there is room for the size line of a chunk before it. */
+export const NEXT_PAYLOAD_OFFSET = 256;
+/** Room kept behind a portion, for the end of a chunk and the last chunk. */
+export const PAYLOAD_TAIL_BYTES = 64;
+/** Smallest segment that holds anything worth a message. */
+export const SEGMENT_BYTES_MIN = 4096;
+
+const STATE = { asked: 1, answered: 2 } as const;
+const FLAG = { last: 1, pinned: 2 } as const;
+export const TTL_UNKNOWN = -0x80000000;
+
+/** Why there is no portion: the invalid sizes of step 6. */
+export const REFUSAL = {
+  "not-found": -1,
+  "origin-error": -2,
+  refused: -3,
+  "length-unknown": -4,
+  cancelled: -5,
+  "cut-short": -6,
+  "origin-timeout": -7,
+  overloaded: -8,
+} as const;
+export type Refusal = keyof typeof REFUSAL;
+const REFUSAL_OF = new Map<number, Refusal>(
+  (Object.entries(REFUSAL) as [Refusal, number][]).map(([name, size]) => [size, name]),
+);
+
+/** What the cache did for a request, in the words of RFC 9211: `hit`, or the reason it went forward. */
+export const VERDICTS = ["hit", "uri-miss", "vary-miss", "stale", "request", "bypass", "collapsed", "method"] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+export interface PortionAnswer {
+  kind: "portion";
+  bytes: number;
+  last: boolean;
+  pinned: boolean;
+  bodyBytes: number | undefined;
+  availableBytes: number;
+  payloadOffset: number;
+}
+/** What a first portion says beyond any portion. */
+export interface ResponseAnswer {
+  status: number;
+  headBytes: number;
+  verdict: Verdict;
+  ageSeconds: number | undefined;
+  ttlSeconds: number | undefined;
+  forwardStatus: number | undefined;
+}
+export type Answer = PortionAnswer | { kind: "refusal"; refusal: Refusal } | { kind: "malformed"; reason: string };
+
+/** The view that this file reads and writes a segment's header through: made once for each mapping. */
+export type SegmentWords = Int32Array;
+
+const HIGH = 2 ** 32;
+const word = (offset: number): number => offset >> 2;
+
+function writeInt64(words: SegmentWords, offset: number, value: number): void {
+  words[word(offset)] = (value % HIGH) | 0;
+  words[word(offset) + 1] = Math.floor(value / HIGH);
+}
+
+function readInt64(words: SegmentWords, offset: number): number {
+  return words[word(offset) + 1]! * HIGH + (words[word(offset)]! >>> 0);
+}
+
+/** Step 3, the proxy: the header of a segment that is about to be asked for. */
+export function writeAsked(words: SegmentWords, ticket: number): void {
+  words[word(FIELD.version)] = LAYOUT_VERSION;
+  words[word(FIELD.ticket)] = ticket;
+  words[word(FIELD.flags)] = 0;
+  writeInt64(words, FIELD.size, REFUSAL.cancelled);
+  Atomics.store(words, word(FIELD.state), STATE.asked);
+}
+
+/** The cache: is this the segment that the record with `ticket` speaks of, and has nobody answered it yet? */
+export function isAsked(words: SegmentWords, ticket: number): boolean {
+  return (
+    words[word(FIELD.version)] === LAYOUT_VERSION &&
+    words[word(FIELD.ticket)] === (ticket | 0) &&
+    Atomics.load(words, word(FIELD.state)) === STATE.asked
+  );
+}
+
+/** Step 7, the cache: announces a portion whose bytes are already in the body. The caller posts the semaphore after this. */
+export function writePortion(words: SegmentWords, portion: PortionAnswer, response: ResponseAnswer | undefined): void {
+  words[word(FIELD.flags)] = (portion.last ? FLAG.last : 0) | (portion.pinned ? FLAG.pinned : 0);
+  writeInt64(words, FIELD.size, portion.bytes);
+  writeInt64(words, FIELD.bodyBytes, portion.bodyBytes ?? -1);
+  writeInt64(words, FIELD.availableBytes, portion.availableBytes);
+  words[word(FIELD.payloadOffset)] = portion.payloadOffset;
+  if (response !== undefined) {
+    words[word(FIELD.status)] = response.status;
+    words[word(FIELD.headBytes)] = response.headBytes;
+    words[word(FIELD.verdict)] = VERDICTS.indexOf(response.verdict);
+    words[word(FIELD.ageSeconds)] = response.ageSeconds ?? -1;
+    words[word(FIELD.ttlSeconds)] = response.ttlSeconds ?? TTL_UNKNOWN;
+    words[word(FIELD.forwardStatus)] = response.forwardStatus ?? 0;
+  }
+  Atomics.store(words, word(FIELD.state), STATE.answered);
+}
+
+/** Step 6, the cache: says why there is no portion. The caller posts the semaphore after this. */
+export function writeRefusal(words: SegmentWords, refusal: Refusal): void {
+  writeInt64(words, FIELD.size, REFUSAL[refusal]);
+  Atomics.store(words, word(FIELD.state), STATE.answered);
+}
+
+/**
+ * The proxy, after the semaphore was posted: what the cache says, every number checked against the segment's size before anything is
+ * read through it. Each field is read once, since a broken peer may still be writing.
+ */
+export function readAnswer(words: SegmentWords, segmentBytes: number, ticket: number): Answer {
+  if (words[word(FIELD.version)] !== LAYOUT_VERSION) return { kind: "malformed", reason: "version" };
+  if (words[word(FIELD.ticket)] !== (ticket | 0)) return { kind: "malformed", reason: "ticket" };
+  if (Atomics.load(words, word(FIELD.state)) !== STATE.answered) return { kind: "malformed", reason: "state" };
+  const bytes = readInt64(words, FIELD.size);
+  if (bytes < 0) {
+    const refusal = REFUSAL_OF.get(bytes);
+    return refusal === undefined ? { kind: "malformed", reason: "size" } : { kind: "refusal", refusal };
+  }
+  const payloadOffset = words[word(FIELD.payloadOffset)]!;
+  if (payloadOffset < SEGMENT_BODY_OFFSET || payloadOffset + bytes + PAYLOAD_TAIL_BYTES > segmentBytes) {
+    return { kind: "malformed", reason: "bounds" };
+  }
+  const bodyBytes = readInt64(words, FIELD.bodyBytes);
+  const availableBytes = readInt64(words, FIELD.availableBytes);
+  if (
+    bodyBytes < -1 ||
+    !Number.isSafeInteger(bodyBytes) ||
+    !Number.isSafeInteger(availableBytes) ||
+    availableBytes < 0
+  ) {
+    return { kind: "malformed", reason: "length" };
+  }
+  const flags = words[word(FIELD.flags)]!;
+  return {
+    kind: "portion",
+    bytes,
+    last: (flags & FLAG.last) !== 0,
+    pinned: (flags & FLAG.pinned) !== 0,
+    bodyBytes: bodyBytes === -1 ? undefined : bodyBytes,
+    availableBytes,
+    payloadOffset,
+  };
+}
+
+/** The proxy, on a first portion: the response it belongs to; undefined when a field is out of its range. */
+export function readResponse(words: SegmentWords): ResponseAnswer | undefined {
+  const status = words[word(FIELD.status)]!;
+  const headBytes = words[word(FIELD.headBytes)]!;
+  const verdict = VERDICTS[words[word(FIELD.verdict)]!];
+  if (status < 200 || status > 999 || headBytes < 0 || verdict === undefined) return undefined;
+  const ageSeconds = words[word(FIELD.ageSeconds)]!;
+  const ttlSeconds = words[word(FIELD.ttlSeconds)]!;
+  const forwardStatus = words[word(FIELD.forwardStatus)]!;
+  return {
+    status,
+    headBytes,
+    verdict,
+    ageSeconds: ageSeconds < 0 ? undefined : ageSeconds,
+    ttlSeconds: ttlSeconds === TTL_UNKNOWN ? undefined : ttlSeconds,
+    forwardStatus: forwardStatus === 0 ? undefined : forwardStatus,
+  };
+}
+
+/** How many bytes of the stream fit into one portion of a segment of `segmentBytes` bytes that starts at `payloadOffset`. */
+export function portionCapacity(segmentBytes: number, payloadOffset: number): number {
+  return segmentBytes - payloadOffset - PAYLOAD_TAIL_BYTES;
+}
