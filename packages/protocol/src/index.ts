@@ -62,3 +62,17 @@ export {
 } from "./channel/segment-header.ts";
 export { shardOf } from "./channel/shard-of.ts";
 export type { LogRecord } from "./log-record.ts";
+
+// getfile/
+export { GETFILE_HEADER_BYTES_MAX, GETFILE_HEADER_TIMEOUT_MS } from "./getfile/limits.ts";
+export { type GetfileTarget, getfileTarget } from "./getfile/path.ts";
+export { formatRequest, type GetfileRequest, type GetfileRequestFault, GetfileRequestParser } from "./getfile/request.ts";
+export {
+  formatResponseHead,
+  type GetfileOutcome,
+  type GetfileResponse,
+  type GetfileResponseFault,
+  GetfileResponseParser,
+  type GetfileWire,
+} from "./getfile/response.ts";
+export { type GetfileStatus, getfileStatusOf } from "./getfile/status.ts";
