@@ -38,8 +38,8 @@ export function writeRequestBlock(segment: Uint8Array, wanted: WantedResponse): 
   bytes[2] = bytes[3] = 0;
   bytes.writeUInt32LE(wanted.target.length, FIELD.targetBytes);
   bytes.writeUInt32LE(wanted.fieldSection.length, FIELD.fieldBytes);
-  bytes.latin1Write(wanted.target, FIELD.target);
-  if (wanted.fieldSection !== "") bytes.latin1Write(wanted.fieldSection, FIELD.target + wanted.target.length);
+  bytes.write(wanted.target, FIELD.target, "latin1");
+  if (wanted.fieldSection !== "") bytes.write(wanted.fieldSection, FIELD.target + wanted.target.length, "latin1");
   return bytes.length;
 }
 
@@ -57,7 +57,7 @@ export function readRequestBlock(segment: Uint8Array, blockBytes: number): Wante
   return {
     wire: wire === 1 ? "getfile" : "http",
     method: method === 1 ? "GET" : "HEAD",
-    target: bytes.latin1Slice(FIELD.target, fields),
-    fieldSection: fieldBytes === 0 ? "" : bytes.latin1Slice(fields, blockBytes),
+    target: bytes.toString("latin1", FIELD.target, fields),
+    fieldSection: fieldBytes === 0 ? "" : bytes.toString("latin1", fields, blockBytes),
   };
 }
