@@ -1,0 +1,286 @@
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, symlinkSync, unlinkSync } from "node:fs";
+import { basename } from "node:path";
+import type { ObjectName } from "./object-name.ts";
+import { formatMaker, type Maker, parseMaker, thisProcess } from "./registry-maker.ts";
+
+/**
+ * The registry: who made which object. It lives beside the objects and ends with them, at the latest when the machine
+ * does:
+ *
+ *   /dev/shm/.ipc-registry.UID/                       mode 0700, one for each user
+ *     PID.STARTTIME.PIDNAMESPACE.BOOTID/              one directory for each process that made something
+ *       mNAME -> "MILLISECONDS PROGRAM"               one symbolic link for each object: kind, then the name without
+ *                                                     its slash; made when, by what program
+ *
+ * A symbolic link is made by one system call and holds its text in the inode: there is no moment at which half of it is
+ * written, it takes no page of /dev/shm, and it can be made when /dev/shm is full. The link is made before the object
+ * and removed after the object's unlink, so a process that dies at any instruction leaves either nothing, or something
+ * that clean() finds. The directories go with the last link in them.
+ */
+export const KINDS = {
+  memory: "m",
+  queue: "q",
+  semaphore: "s",
+  fifo: "f",
+  lock: "l",
+  /** A segment pool: one entry for all objects whose names begin with the pool's prefix and a dot. */
+  pool: "p",
+} as const;
+
+export type ObjectKind = keyof typeof KINDS;
+
+/** One object that somebody made, as the registry has it. */
+export interface RegistryEntry {
+  readonly kind: ObjectKind;
+  readonly name: ObjectName;
+  readonly maker: Maker;
+  /** Script that the maker ran, such as `server.ts`. */
+  readonly program: string;
+  /** When the entry was made, in milliseconds since 1970. */
+  readonly madeAtMs: number;
+  /** The user whose registry holds the entry. */
+  readonly uid: number;
+  /** Where the entry itself is. */
+  readonly path: string;
+}
+
+const SHM = "/dev/shm";
+const DIRECTORY_PREFIX = ".ipc-registry.";
+const PROGRAM_CHARACTERS_MAX = 64;
+
+/** Tries of making an entry while another thread removes the directory that has just become empty. */
+const RACES_MAX = 64;
+
+const KIND_OF = new Map(Object.entries(KINDS).map(([kind, letter]) => [letter as string, kind as ObjectKind]));
+
+let ownDirectory: string | undefined;
+const program = basename(process.argv[1] ?? "bun").slice(0, PROGRAM_CHARACTERS_MAX);
+
+/** The directory of a user's registry. */
+export function registryDirectory(uid: number): string {
+  return `${SHM}/${DIRECTORY_PREFIX}${uid}`;
+}
+
+/**
+ * Makes an object under a registry entry: the entry first, then the object; when the object can not be made, the entry
+ * goes again.
+ *
+ * A registry that can not be written (no /proc, /dev/shm read-only, its directory made by somebody else) never stops an
+ * object from being made: the object is then of unknown maker, and `clean` keeps it.
+ *
+ * @param make What makes the object. Its error is passed on.
+ */
+export function recorded<T>(kind: ObjectKind, name: ObjectName, make: () => T): T {
+  const isNew = recordCreation(kind, name);
+  try {
+    return make();
+  } catch (error) {
+    // An entry that was there already belongs to an object of the same name that this process made before.
+    if (isNew) removeOwnEntry(kind, name);
+    throw error;
+  }
+}
+
+/**
+ * Writes down that this process is about to make an object. About 5 µs. Call it before the object exists.
+ *
+ * @returns True when the entry is new; false when this process had it already, or the registry can not be written.
+ */
+export function recordCreation(kind: ObjectKind, name: ObjectName): boolean {
+  try {
+    return makeEntry(entryFile(kind, name));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Removes the entry of an object that has just been unlinked, whoever made it. About 7 µs for an object of this process;
+ * for another's, one look into the directory of each process that has made something. Call it after the unlink.
+ */
+export function recordRemoval(kind: ObjectKind, name: ObjectName): void {
+  if (!removeOwnEntry(kind, name)) removeOthersEntry(kind, name);
+}
+
+/**
+ * All entries that this user may read: the user's own, and everybody's for root. Torn or foreign files are left out.
+ *
+ * @param prefix Only names that begin with this text.
+ */
+export function readRegistry(prefix = ""): RegistryEntry[] {
+  const entries: RegistryEntry[] = [];
+  for (const { uid, path } of registries()) {
+    for (const makerName of namesIn(path)) {
+      const maker = parseMaker(makerName);
+      if (maker === undefined) continue;
+      for (const file of namesIn(`${path}/${makerName}`)) {
+        const entry = readEntry(`${path}/${makerName}`, file, maker, uid);
+        if (entry?.name.startsWith(prefix)) entries.push(entry);
+      }
+    }
+  }
+  return entries;
+}
+
+/** Removes one entry, and the directories that it leaves empty. No error when it is gone already. */
+export function removeEntry(entry: RegistryEntry): void {
+  removeLink(entry.path);
+  removeEmptyDirectories(entry.path.slice(0, entry.path.lastIndexOf("/")));
+}
+
+/** Why this process can not write into the registry; `undefined` when it can. */
+export function registryFault(): string | undefined {
+  try {
+    const directory = ownMakerDirectory();
+    makeDirectories(directory);
+    removeEmptyDirectories(directory);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** The registries that this user may read and may trust: a directory of its owner's, and of nobody else's making. */
+export function registries(): { uid: number; path: string }[] {
+  const found: { uid: number; path: string }[] = [];
+  for (const file of namesIn(SHM)) {
+    if (!file.startsWith(DIRECTORY_PREFIX)) continue;
+    const uid = Number(file.slice(DIRECTORY_PREFIX.length));
+    const isReadable = uid === process.geteuid?.() || process.geteuid?.() === 0;
+    if (Number.isSafeInteger(uid) && isReadable && faultOf(`${SHM}/${file}`, uid) === undefined) {
+      found.push({ uid, path: `${SHM}/${file}` });
+    }
+  }
+  return found;
+}
+
+function makeEntry(file: string): boolean {
+  const directory = ownMakerDirectory();
+  const text = `${Date.now()} ${program}`;
+  for (let race = 0; race < RACES_MAX; race++) {
+    try {
+      symlinkSync(text, `${directory}/${file}`);
+      return true;
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "EEXIST") return false;
+      if (code !== "ENOENT") throw error;
+      makeDirectories(directory);
+    }
+  }
+  return false;
+}
+
+function makeDirectories(makerDirectory: string): void {
+  const base = registryDirectory(effectiveUid());
+  makeDirectory(base);
+  const fault = faultOf(base, effectiveUid());
+  if (fault !== undefined) throw new Error(`Cannot use the IPC registry ${JSON.stringify(base)}: ${fault}`);
+  try {
+    makeDirectory(makerDirectory);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error; // ENOENT: removed between the two calls; the caller tries again
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+  }
+}
+
+/** /dev/shm is writable by all: a directory that somebody else put there under our name must not be believed. */
+function faultOf(path: string, uid: number): string | undefined {
+  try {
+    const status = lstatSync(path);
+    if (!status.isDirectory()) return "it is not a directory";
+    if (status.uid !== uid) return `it belongs to user ${status.uid}, not to ${uid}`;
+    if ((status.mode & 0o022) !== 0) return "other users may write into it";
+    return undefined;
+  } catch (error) {
+    return codeOf(error) === "ENOENT" ? undefined : String(error);
+  }
+}
+
+function removeOwnEntry(kind: ObjectKind, name: ObjectName): boolean {
+  if (ownDirectory === undefined) return false;
+  if (!removeLink(`${ownDirectory}/${entryFile(kind, name)}`)) return false;
+  // Tried each time: other threads add and remove here too, so no count of one thread says when it is empty.
+  removeEmptyDirectories(ownDirectory);
+  return true;
+}
+
+function removeOthersEntry(kind: ObjectKind, name: ObjectName): void {
+  const base = registryDirectory(effectiveUid());
+  if (faultOf(base, effectiveUid()) !== undefined) return;
+  for (const makerName of namesIn(base)) {
+    if (removeLink(`${base}/${makerName}/${entryFile(kind, name)}`)) removeEmptyDirectories(`${base}/${makerName}`);
+  }
+}
+
+function removeEmptyDirectories(makerDirectory: string): void {
+  for (const path of [makerDirectory, makerDirectory.slice(0, makerDirectory.lastIndexOf("/"))]) {
+    try {
+      rmdirSync(path);
+    } catch {
+      return; // not empty (then its parent is not either), or another thread was faster
+    }
+  }
+}
+
+function removeLink(path: string): boolean {
+  try {
+    unlinkSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readEntry(directory: string, file: string, maker: Maker, uid: number): RegistryEntry | undefined {
+  const kind = KIND_OF.get(file.slice(0, 1));
+  if (kind === undefined || file.length < 2) return undefined;
+  const path = `${directory}/${file}`;
+  try {
+    const [madeAt = "", ...words] = readlinkSync(path).split(" ");
+    return {
+      kind,
+      name: `/${file.slice(1)}` as ObjectName,
+      maker,
+      program: words.join(" "),
+      madeAtMs: Number(madeAt),
+      uid,
+      path,
+    };
+  } catch {
+    return undefined; // removed since the directory was read, or not a link
+  }
+}
+
+/** The kind's letter takes the place of the slash, so that the longest name still fits a file name. */
+function entryFile(kind: ObjectKind, name: ObjectName): string {
+  return KINDS[kind] + name.slice(1);
+}
+
+function ownMakerDirectory(): string {
+  ownDirectory ??= `${registryDirectory(effectiveUid())}/${formatMaker(thisProcess())}`;
+  return ownDirectory;
+}
+
+function effectiveUid(): number {
+  return process.geteuid?.() ?? 0;
+}
+
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
