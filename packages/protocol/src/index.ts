@@ -61,12 +61,15 @@ export {
   writeRefusal,
 } from "./channel/segment-header.ts";
 export { shardOf } from "./channel/shard-of.ts";
-export type { LogRecord } from "./log-record.ts";
-
 // getfile/
 export { GETFILE_HEADER_BYTES_MAX, GETFILE_HEADER_TIMEOUT_MS } from "./getfile/limits.ts";
 export { type GetfileTarget, getfileTarget } from "./getfile/path.ts";
-export { formatRequest, type GetfileRequest, type GetfileRequestFault, GetfileRequestParser } from "./getfile/request.ts";
+export {
+  formatRequest,
+  type GetfileRequest,
+  type GetfileRequestFault,
+  GetfileRequestParser,
+} from "./getfile/request.ts";
 export {
   formatResponseHead,
   type GetfileOutcome,
@@ -76,3 +79,22 @@ export {
   type GetfileWire,
 } from "./getfile/response.ts";
 export { type GetfileStatus, getfileStatusOf } from "./getfile/status.ts";
+// http1/
+export { BodyDecoder } from "./http1/body.ts";
+export { endToEndFields } from "./http1/end-to-end.ts";
+export { Fields } from "./http1/fields.ts";
+export { type Framing, keepsAlive, parseContentLength, requestFraming, responseFraming } from "./http1/framing.ts";
+export { parseRequestHead, parseResponseHead, type RequestHead, type ResponseHead } from "./http1/head.ts";
+export { HeadScanner } from "./http1/head-scanner.ts";
+export { type BodyLimits, DEFAULT_BODY_LIMITS, DEFAULT_HEAD_LIMITS, type HeadLimits } from "./http1/limits.ts";
+export type { Malformed } from "./http1/malformed.ts";
+export { reasonPhrase } from "./http1/status.ts";
+export { checkHost, parseTarget, type Target } from "./http1/target.ts";
+export {
+  LAST_CHUNK,
+  renderChunkHead,
+  renderLastChunk,
+  renderRequestHead,
+  renderResponseHead,
+} from "./http1/write.ts";
+export type { LogRecord } from "./log-record.ts";
