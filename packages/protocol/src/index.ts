@@ -24,6 +24,12 @@ export {
 export { LAYOUT_VERSION } from "./channel/layout-version.ts";
 export { CHANNEL_NAME, channelNames, type Side } from "./channel/names.ts";
 export {
+  NOTICE_MESSAGE_BYTES_MAX,
+  NOTICES_PER_MESSAGE,
+  readNotices,
+  writeNotices,
+} from "./channel/notice.ts";
+export {
   type ChannelRequest,
   type Operation,
   REQUEST_BYTES,

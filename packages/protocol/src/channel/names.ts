@@ -19,6 +19,7 @@ export function channelNames(channel: string) {
     lock: (side: Side): string => `${prefix}${side}.lock`,
     pool: `${prefix}pool`,
     requestQueue: (shard: number): string => `${prefix}request.${shard}`,
+    noticeQueue: (thread: number): string => `${prefix}notice.${thread}`,
     bell: (side: Side, thread: number): string => `${prefix}bell.${side}.${thread}`,
   };
 }

@@ -10,7 +10,8 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *       64      4  version        LAYOUT_VERSION
  *       68      4  ticket         echoes the request: an answer to another request is refused
  *       72      4  state          1 asked, 2 answered
- *       76      4  flags          1 last: the stream ends with this portion; 2 pinned: the cache remembers the transfer until `close`
+ *       76      4  flags          1 last: the stream ends with this portion; 2 open: the cache remembers the transfer until `close`;
+ *                                 4 replayable: any byte of the stream may be asked for again while the transfer is open
  *       80      8  size           bytes of the stream in this portion; below zero it is invalid and says why (REFUSAL)
  *       88      8  bodyBytes      length of the whole body, -1 while it is not known
  *       96      8  availableBytes how much of the stream the cache could give at once when it answered, counted from the stream's first byte
@@ -55,10 +56,13 @@ export const PAYLOAD_TAIL_BYTES = 64;
 export const SEGMENT_BYTES_MIN = 4096;
 
 const STATE = { asked: 1, answered: 2 } as const;
-const FLAG = { last: 1, pinned: 2 } as const;
+const FLAG = { last: 1, open: 2, replayable: 4 } as const;
 export const TTL_UNKNOWN = -0x80000000;
 
-/** Why there is no portion: the invalid sizes of step 6. */
+/**
+ * Why there is no portion: the invalid sizes of step 6. `pending` is no end: the origin is slow, so that the segment is wanted back; the cache
+ * sends a notice (notice.ts) when there is something to read.
+ */
 export const REFUSAL = {
   "not-found": -1,
   "origin-error": -2,
@@ -68,6 +72,7 @@ export const REFUSAL = {
   "cut-short": -6,
   "origin-timeout": -7,
   overloaded: -8,
+  pending: -9,
 } as const;
 export type Refusal = keyof typeof REFUSAL;
 const REFUSAL_OF = new Map<number, Refusal>(
@@ -82,7 +87,8 @@ export interface PortionAnswer {
   kind: "portion";
   bytes: number;
   last: boolean;
-  pinned: boolean;
+  open: boolean;
+  replayable: boolean;
   bodyBytes: number | undefined;
   availableBytes: number;
   payloadOffset: number;
@@ -133,7 +139,8 @@ export function isAsked(words: SegmentWords, ticket: number): boolean {
 
 /** Step 7, the cache: announces a portion whose bytes are already in the body. The caller posts the semaphore after this. */
 export function writePortion(words: SegmentWords, portion: PortionAnswer, response: ResponseAnswer | undefined): void {
-  words[word(FIELD.flags)] = (portion.last ? FLAG.last : 0) | (portion.pinned ? FLAG.pinned : 0);
+  words[word(FIELD.flags)] =
+    (portion.last ? FLAG.last : 0) | (portion.open ? FLAG.open : 0) | (portion.replayable ? FLAG.replayable : 0);
   writeInt64(words, FIELD.size, portion.bytes);
   writeInt64(words, FIELD.bodyBytes, portion.bodyBytes ?? -1);
   writeInt64(words, FIELD.availableBytes, portion.availableBytes);
@@ -187,7 +194,8 @@ export function readAnswer(words: SegmentWords, segmentBytes: number, ticket: nu
     kind: "portion",
     bytes,
     last: (flags & FLAG.last) !== 0,
-    pinned: (flags & FLAG.pinned) !== 0,
+    open: (flags & FLAG.open) !== 0,
+    replayable: (flags & FLAG.replayable) !== 0,
     bodyBytes: bodyBytes === -1 ? undefined : bodyBytes,
     availableBytes,
     payloadOffset,
