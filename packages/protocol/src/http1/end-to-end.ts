@@ -61,6 +61,13 @@ const ALWAYS_END_TO_END = new Set([
  * one hop. Content-Length stays; whoever frames the body anew sets it.
  */
 export function endToEndFields(fields: Fields): Fields {
-  const named = new Set(listElements(fields, "connection").filter((option) => !ALWAYS_END_TO_END.has(option)));
-  return fields.filter((lowerName) => !HOP_BY_HOP.has(lowerName) && !named.has(lowerName));
+  const named = listElements(fields, "connection").filter(isRemovable);
+  if (named.length === 0) return fields.filter((lowerName) => !HOP_BY_HOP.has(lowerName));
+  const removed = new Set(named);
+  return fields.filter((lowerName) => !HOP_BY_HOP.has(lowerName) && !removed.has(lowerName));
+}
+
+/** Whether a connection option takes a field away that would stay without it. */
+function isRemovable(option: string): boolean {
+  return !HOP_BY_HOP.has(option) && !ALWAYS_END_TO_END.has(option) && option !== "close";
 }

@@ -1,4 +1,5 @@
 import { Fields } from "./fields.ts";
+import { knownName } from "./known-names.ts";
 import { type Malformed, malformed } from "./malformed.ts";
 import { COLON, CR, FIELD_OCTET, HTAB, LF, SP, TCHAR } from "./octets.ts";
 
@@ -18,6 +19,7 @@ export function parseFieldLines(
 ): Fields | Malformed {
   const names: string[] = [];
   const values: string[] = [];
+  const lowers: (string | undefined)[] = [];
   let at = from;
   while (bytes[at] !== CR || bytes[at + 1] !== LF) {
     if (names.length === fieldsMax) return malformed("too-many-fields", 431);
@@ -33,11 +35,13 @@ export function parseFieldLines(
     let valueEnd = at;
     while (valueEnd > valueStart && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === HTAB)) valueEnd--;
 
-    names.push(text.substring(nameStart - base, nameEnd - base));
+    const known = knownName(bytes, nameStart, nameEnd);
+    names.push(known === undefined ? text.substring(nameStart - base, nameEnd - base) : known.name);
+    lowers.push(known?.lowerName);
     values.push(text.substring(valueStart - base, valueEnd - base));
     at += 2;
   }
-  return at + 2 === end ? new Fields(names, values) : malformed("empty-line");
+  return at + 2 === end ? new Fields(names, values, lowers) : malformed("empty-line");
 }
 
 /** Why the name that starts at `start` and stops being a token at `at` is not one. */

@@ -13,15 +13,18 @@ export class Fields {
   private readonly names: string[];
   private readonly values: string[];
   // Lower-cased only for the lines that a look-up's length agrees with: most lines of most heads are never asked for.
-  private readonly lowers: (string | undefined)[] = [];
+  private readonly lowers: (string | undefined)[];
 
   /**
    * Takes the arrays, which the caller must not touch again and must have checked. For parsers; all others use
    * {@link Fields.from}, or an empty section and {@link add}.
+   *
+   * @param lowers The names in lower case where they are known already.
    */
-  constructor(names: string[] = [], values: string[] = []) {
+  constructor(names: string[] = [], values: string[] = [], lowers: (string | undefined)[] = []) {
     this.names = names;
     this.values = values;
+    this.lowers = lowers;
   }
 
   /**
@@ -108,6 +111,7 @@ export class Fields {
     checkFieldLine(name, value);
     this.names.push(name);
     this.values.push(value);
+    this.lowers.push(undefined);
   }
 
   /**
@@ -123,6 +127,7 @@ export class Fields {
     // Past the end when there was none: then this is the line's place too.
     this.names[first] = name;
     this.values[first] = value;
+    this.lowers[first] = lowerName;
     this.removeFrom(first + 1, lowerName);
   }
 
@@ -135,12 +140,15 @@ export class Fields {
   filter(keep: (lowerName: string, value: string) => boolean): Fields {
     const names: string[] = [];
     const values: string[] = [];
+    const lowers: string[] = [];
     for (let i = 0; i < this.names.length; i++) {
-      if (!keep(this.lowerName(i), this.values[i]!)) continue;
+      const lowerName = this.lowerName(i);
+      if (!keep(lowerName, this.values[i]!)) continue;
       names.push(this.names[i]!);
       values.push(this.values[i]!);
+      lowers.push(lowerName);
     }
-    return new Fields(names, values);
+    return new Fields(names, values, lowers);
   }
 
   /** `Name: value` CRLF for each line, without the empty line that ends a section. Latin1: one char is one octet. */
@@ -165,11 +173,12 @@ export class Fields {
       if (this.isNamed(i, lowerName)) continue;
       this.names[kept] = this.names[i]!;
       this.values[kept] = this.values[i]!;
+      this.lowers[kept] = this.lowers[i];
       kept++;
     }
     this.names.length = kept;
     this.values.length = kept;
-    this.lowers.length = 0;
+    this.lowers.length = kept;
   }
 }
 

@@ -43,7 +43,9 @@ export function responseFraming(requestMethod: string, head: ResponseHead): Fram
  * 9.3). A body that ends with the connection (`until-close`) ends it all the same, and so does anything malformed.
  */
 export function keepsAlive(head: RequestHead | ResponseHead): boolean {
-  if (!head.fields.has("connection")) return head.minorVersion === 1;
+  const connection = head.fields.get("connection");
+  if (connection === undefined) return head.minorVersion === 1;
+  if (connection === "keep-alive") return true; // nearly all there is
   const options = listElements(head.fields, "connection");
   if (options.includes("close")) return false;
   return head.minorVersion === 1 || options.includes("keep-alive");

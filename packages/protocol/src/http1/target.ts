@@ -73,7 +73,11 @@ const HOST = String.raw`(?:[A-Za-z0-9\-._~!$&'()*+;=]{1,255}|\[[0-9A-Fa-f:.]{2,4
 const WITH_PORT = new RegExp(`^${HOST}:([0-9]{1,5})$`);
 const WITH_OR_WITHOUT_PORT = new RegExp(`^${HOST}(?::([0-9]{0,5}))?$`);
 
+// What nearly every Host is: looked at in a third of the time, with a port that needs no comparison.
+const ORDINARY_HOST = /^[A-Za-z0-9.-]{1,255}(?::[0-9]{1,4})?$/;
+
 function isAuthority(text: string, port: "port-needed" | "port-optional"): boolean {
+  if (port === "port-optional" && ORDINARY_HOST.test(text)) return true;
   const match = (port === "port-needed" ? WITH_PORT : WITH_OR_WITHOUT_PORT).exec(text);
   return match !== null && Number(match[1] ?? 0) <= 65535;
 }
