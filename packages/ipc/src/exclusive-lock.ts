@@ -1,0 +1,127 @@
+import { fstatSync, lstatSync, readSync } from "node:fs";
+import { check } from "./check.ts";
+import { ERRNO, SystemCallError } from "./errno.ts";
+import { cString, errno, libc } from "./libc.ts";
+import { type ObjectName, pathOf } from "./object-name.ts";
+import { ownerAdvice } from "./shared-memory.ts";
+
+const O_RDWR = 0o2;
+const O_CREAT = 0o100;
+const O_NOFOLLOW = process.arch === "arm64" ? 0o100000 : 0o400000;
+const O_CLOEXEC = 0o2000000;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** Bytes of the file: a process id in decimal and a line feed, padded with spaces. */
+const PID_BYTES = 12;
+
+/**
+ * An advisory lock with a name, which the kernel drops when its holder dies, whatever kills it: flock(2) on a file in
+ * /dev/shm that holds its holder's pid. Nobody can be fooled by a left-over file: what counts is the lock, not the file.
+ */
+export class ExclusiveLock implements Disposable {
+  readonly name: ObjectName;
+  #fildes: number;
+
+  private constructor(name: ObjectName, fildes: number) {
+    this.name = name;
+    this.#fildes = fildes;
+  }
+
+  /**
+   * Takes the lock if nobody has it. Never waits. Children do not inherit it.
+   *
+   * @returns The lock; or, when another process (or another holder in this one) has it, that one's pid, which is 0 when
+   *   it has not written it yet.
+   * @throws {SystemCallError} `EACCES`: the file belongs to another user. `ENOSPC`: /dev/shm is full. `EMFILE`.
+   * @example
+   * const lock = ExclusiveLock.tryAcquire(objectName("/my-app.lock"));
+   * if (!(lock instanceof ExclusiveLock)) throw new Error(`already running as process ${lock.heldByPid}`);
+   */
+  static tryAcquire(name: ObjectName): ExclusiveLock | { heldByPid: number } {
+    for (;;) {
+      const fildes = openLockFile(name);
+      try {
+        if (!flockNow(fildes, name)) {
+          const heldByPid = pidIn(fildes);
+          libc().close(fildes);
+          return { heldByPid };
+        }
+        if (isStillNamed(fildes, name)) {
+          writePid(fildes, name);
+          return new ExclusiveLock(name, fildes);
+        }
+      } catch (error) {
+        libc().close(fildes);
+        throw error;
+      }
+      libc().close(fildes); // its former holder removed the file between our open and our flock: this is not the lock
+    }
+  }
+
+  /** The pid that the file of this name says holds the lock; undefined when nobody holds it. For reports only. */
+  static holder(name: ObjectName): number | undefined {
+    const fildes = libc().open(cString(pathOf(name)), O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+    if (fildes === -1) {
+      const failure = errno();
+      if (failure === ERRNO.ENOENT) return undefined;
+      throw new SystemCallError("open", name, failure);
+    }
+    try {
+      return flockNow(fildes, name) ? undefined : pidIn(fildes);
+    } finally {
+      libc().close(fildes);
+    }
+  }
+
+  /** Removes the file while the lock is still held, then lets go. Twice is no error. */
+  release(): void {
+    if (this.#fildes === -1) return;
+    const path = cString(pathOf(this.name));
+    if (isStillNamed(this.#fildes, this.name)) libc().unlink(path);
+    libc().close(this.#fildes);
+    this.#fildes = -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+function openLockFile(name: ObjectName): number {
+  const oflag = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+  const fildes = check("open", name, libc().open(cString(pathOf(name)), oflag, 0o600));
+  const { uid } = fstatSync(fildes);
+  if (uid === process.geteuid?.()) return fildes;
+  libc().close(fildes);
+  throw new SystemCallError("open", name, ERRNO.EACCES, ownerAdvice(uid));
+}
+
+function flockNow(fildes: number, name: ObjectName): boolean {
+  for (;;) {
+    if (libc().flock(fildes, LOCK_EX | LOCK_NB) === 0) return true;
+    const failure = errno();
+    if (failure === ERRNO.EAGAIN) return false;
+    if (failure !== ERRNO.EINTR) throw new SystemCallError("flock", name, failure);
+  }
+}
+
+function isStillNamed(fildes: number, name: ObjectName): boolean {
+  const there = lstatSync(pathOf(name), { throwIfNoEntry: false });
+  const ours = fstatSync(fildes);
+  return there !== undefined && there.ino === ours.ino && there.dev === ours.dev;
+}
+
+function writePid(fildes: number, name: ObjectName): void {
+  const text = new Uint8Array(new ArrayBuffer(PID_BYTES));
+  text.set(new TextEncoder().encode(`${process.pid}`.padEnd(PID_BYTES - 1)));
+  text[PID_BYTES - 1] = 0x0a;
+  // The file is fresh or was left by a dead holder: the offset is 0, and the same number of bytes covers the old ones.
+  check("write", name, libc().write(fildes, text, PID_BYTES));
+}
+
+function pidIn(fildes: number): number {
+  const text = Buffer.alloc(PID_BYTES);
+  const length = readSync(fildes, text, 0, PID_BYTES, 0);
+  return Number.parseInt(text.toString("latin1", 0, length), 10) || 0;
+}
