@@ -1,3 +1,86 @@
+// caching/
+export { type ByteRange, mergeRanges, missingRanges } from "./caching/byte-range.ts";
+export { type CacheControl, NO_DIRECTIVES, parseCacheControl } from "./caching/cache-control.ts";
+export { type CacheTarget, cacheTarget } from "./caching/cache-key.ts";
+export { type CacheStatus, type ForwardReason, renderCacheStatus } from "./caching/cache-status.ts";
+export {
+  type ContentRange,
+  parseContentRange,
+  renderContentRange,
+  renderUnsatisfiedRange,
+} from "./caching/content-range.ts";
+export {
+  type EntityTag,
+  parseEntityTag,
+  parseEntityTags,
+  strongMatch,
+  weakMatch,
+} from "./caching/entity-tag.ts";
+export {
+  ageFieldValue,
+  currentAgeMs,
+  type Freshness,
+  freshnessLifetimeMs,
+  freshnessOf,
+  initialAgeMs,
+  isFresh,
+  isHeuristicallyCacheable,
+  type LifetimeBasis,
+  ttlMs,
+} from "./caching/freshness.ts";
+export { formatHttpDate, parseHttpDate } from "./caching/http-date.ts";
+export { invalidatedTargets, isSafeMethod } from "./caching/invalidation.ts";
+export type { RequestMessage, ResponseMessage } from "./caching/messages.ts";
+export { frameMultipartByteranges, type MultipartByteranges } from "./caching/multipart-byteranges.ts";
+export { acceptsCoding } from "./caching/negotiation.ts";
+export { evaluatePreconditions, notModifiedFields, type PreconditionOutcome } from "./caching/preconditions.ts";
+export {
+  completionFields,
+  evaluateRange,
+  parseRange,
+  type RangeOutcome,
+  type RangeSpec,
+  resolveRanges,
+} from "./caching/range.ts";
+export {
+  forbidsStale,
+  type OriginFailure,
+  type Reuse,
+  type ReuseOnError,
+  reuse,
+  reuseOnError,
+  type ValidationReason,
+} from "./caching/reuse.ts";
+export {
+  fieldsToStore,
+  type NotStorableReason,
+  type Storable,
+  type StorableRequest,
+  storable,
+} from "./caching/storable.ts";
+export {
+  type EffectiveCacheControl,
+  effectiveCacheControl,
+  SURROGATE_CAPABILITY,
+} from "./caching/targeted-cache-control.ts";
+export {
+  CONDITIONAL_FIELD_NAMES,
+  conditionalFields,
+  headEffect,
+  sameStrongValidator,
+  selectFreshened,
+  updateStored,
+  withDate,
+} from "./caching/validation.ts";
+export {
+  matchesByLanguage,
+  matchesExactly,
+  selectVariant,
+  type Variant,
+  variantOf,
+  varyKey,
+  varyNames,
+} from "./caching/vary.ts";
 // channel: what proxy and cache say to each other
 export {
   type ControlBlock,

@@ -1,0 +1,46 @@
+/**
+ * The members of a comma-separated list (RFC 9110 section 5.6.1): trimmed, empty ones left out, commas inside a
+ * quoted-string kept. A quoted-string that never ends runs to the end of the value.
+ *
+ * @param value A field value; lines of one field are already joined with commas.
+ */
+export function listMembers(value: string): string[] {
+  const members: string[] = [];
+  let start = 0;
+  let quoted = false;
+  for (let at = 0; at <= value.length; at++) {
+    const char = value[at];
+    if (quoted) {
+      if (char === "\\") at++;
+      else if (char === '"') quoted = false;
+      if (at < value.length) continue;
+    }
+    if (char === '"') quoted = true;
+    else if (char === "," || at >= value.length) {
+      const member = trimOws(value.slice(start, at));
+      if (member !== "") members.push(member);
+      start = at + 1;
+    }
+  }
+  return members;
+}
+
+/** `text` without the spaces and tabs around it (OWS, RFC 9110 section 5.6.3; `trim` would take more than that). */
+export function trimOws(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isOws(text[start])) start++;
+  while (end > start && isOws(text[end - 1])) end--;
+  return text.slice(start, end);
+}
+
+function isOws(char: string | undefined): boolean {
+  return char === " " || char === "\t";
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** Whether `text` is a token (RFC 9110 section 5.6.2), which is what field names, methods and directives are. */
+export function isToken(text: string): boolean {
+  return TOKEN.test(text);
+}

@@ -1,0 +1,141 @@
+import type { Fields } from "../http1/fields.ts";
+import { type CacheControl, parseCacheControl } from "./cache-control.ts";
+import { parseContentRange } from "./content-range.ts";
+import { isHeuristicallyCacheable } from "./freshness.ts";
+import type { RequestMessage, ResponseMessage } from "./messages.ts";
+import { effectiveCacheControl } from "./targeted-cache-control.ts";
+import { varyNames } from "./vary.ts";
+
+/** Why a response is not stored; stable, for counters, `explain` and the detail of Cache-Status. */
+export type NotStorableReason =
+  | "method"
+  | "not-final"
+  | "not-modified"
+  | "content-range"
+  | "must-understand"
+  | "request-no-store"
+  | "no-store"
+  | "private"
+  | "authorization"
+  | "vary-star"
+  | "no-freshness"
+  | "set-cookie"
+  | "post-without-content-location"
+  | "never-reusable";
+
+export type Storable = { readonly storable: true } | { readonly storable: false; readonly reason: NotStorableReason };
+
+/** The request a response answers; `uri`, absolute, is only read for POST. */
+export interface StorableRequest extends RequestMessage {
+  readonly uri?: string;
+}
+
+/** Final statuses whose meaning for caching is known here: those of RFC 9110 section 15 (must-understand, 5.2.2.3). */
+const UNDERSTOOD = new Set([
+  200, 201, 202, 203, 204, 205, 206, 300, 301, 302, 303, 304, 305, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407,
+  408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 426, 500, 501, 502, 503, 504, 505,
+]);
+
+/**
+ * Whether a shared cache may store a response, and has a use for it (RFC 9111 sections 3 and 3.5).
+ *
+ * A response to HEAD is never stored of its own: `headEffect` says what it does to a stored GET. That the body arrived
+ * whole is the caller's to know (section 3.3).
+ */
+export function storable(request: StorableRequest, response: ResponseMessage): Storable {
+  const { control, source } = effectiveCacheControl(response.fields);
+  const reason =
+    refusedByStatus(response, control) ??
+    refusedByDirectives(request, response, control) ??
+    refusedForLackOfFreshness(response, control, source === "cache-control") ??
+    refusedByMethod(request, response, control);
+  return reason === undefined ? { storable: true } : { storable: false, reason };
+}
+
+function refusedByStatus({ status, fields }: ResponseMessage, control: CacheControl): NotStorableReason | undefined {
+  if (status < 200) return "not-final";
+  if (status === 304) return "not-modified";
+  if (control.mustUnderstand && !UNDERSTOOD.has(status)) return "must-understand";
+  // Section 3.3: a part has to say which; several parts in one body are not taken apart. A 200 is whole, or it lies.
+  if ((status === 206) !== (parseContentRange(fields) !== undefined))
+    return status === 206 ? "content-range" : undefined;
+  return undefined;
+}
+
+function refusedByDirectives(
+  request: RequestMessage,
+  response: ResponseMessage,
+  control: CacheControl,
+): NotStorableReason | undefined {
+  if (parseCacheControl(request.fields).noStore) return "request-no-store"; // Section 5.2.1.5
+  // Section 5.2.2.3: no-store beside must-understand is for caches that do not know must-understand.
+  if (control.noStore && !control.mustUnderstand) return "no-store";
+  if (control.private) return "private";
+  // Section 3.5
+  const sharesAuthorized = control.public || control.mustRevalidate || control.sMaxAgeSeconds !== undefined;
+  if (request.fields.has("authorization") && !sharesAuthorized) return "authorization";
+  return varyNames(response.fields) === "*" ? "vary-star" : undefined; // Section 4.1: it would never match
+}
+
+function refusedForLackOfFreshness(
+  { status, fields }: ResponseMessage,
+  control: CacheControl,
+  expiresCounts: boolean,
+): NotStorableReason | undefined {
+  const explicit = hasExplicitFreshness(fields, control, expiresCounts);
+  if (!explicit && !control.public && !isHeuristicallyCacheable(status)) return "no-freshness";
+  // Section 7.3 leaves it to the origin to say. What it says nothing about and sets a cookie is most likely meant for one.
+  if (!explicit && !control.public && fields.has("set-cookie")) return "set-cookie";
+  return isReusable(fields, control, expiresCounts) ? undefined : "never-reusable";
+}
+
+function hasExplicitFreshness(fields: Fields, control: CacheControl, expiresCounts: boolean): boolean {
+  const { maxAgeSeconds, sMaxAgeSeconds } = control;
+  return maxAgeSeconds !== undefined || sMaxAgeSeconds !== undefined || (expiresCounts && fields.has("expires"));
+}
+
+/** Not a rule of the RFC but thrift: without freshness, validator or leave to be stale, nothing could ever come of it. */
+function isReusable(fields: Fields, control: CacheControl, expiresCounts: boolean): boolean {
+  if (fields.has("etag") || fields.has("last-modified")) return true;
+  if (control.noCache) return false;
+  const seconds = [
+    control.sMaxAgeSeconds ?? control.maxAgeSeconds,
+    control.staleWhileRevalidateSeconds,
+    control.staleIfErrorSeconds,
+  ];
+  return seconds.some((value) => (value ?? 0) > 0) || (expiresCounts && fields.has("expires"));
+}
+
+function refusedByMethod(
+  request: StorableRequest,
+  response: ResponseMessage,
+  control: CacheControl,
+): NotStorableReason | undefined {
+  if (request.method === "GET") return undefined;
+  if (request.method !== "POST") return "method";
+  // RFC 9110 section 9.3.3: for a later GET, with explicit freshness and a Content-Location that is the target itself.
+  if (response.status !== 200 || !hasExplicitFreshness(response.fields, control, true)) return "method";
+  const location = response.fields.get("content-location");
+  const isTarget = location !== undefined && request.uri !== undefined && isSameUri(location, request.uri);
+  return isTarget ? undefined : "post-without-content-location";
+}
+
+function isSameUri(reference: string, base: string): boolean {
+  const resolved = URL.parse(reference, base);
+  return resolved !== null && resolved.href === URL.parse(base)?.href;
+}
+
+/** RFC 9111 section 3.1: of one hop or one client. Those named by Connection go with `endToEndFields`. */
+const NOT_STORED = new Set(["proxy-authenticate", "proxy-authentication-info", "proxy-authorization"]);
+
+/**
+ * The fields of a response to store: not those of section 3.1, nor those a qualified `no-cache` or `private` withholds.
+ *
+ * @param endToEnd The response's fields as `endToEndFields` leaves them.
+ */
+export function fieldsToStore(endToEnd: Fields): Fields {
+  const { control } = effectiveCacheControl(endToEnd);
+  const withheld = new Set([...NOT_STORED, ...control.withheldFields]);
+  const kept = endToEnd.filter((lowerName) => !withheld.has(lowerName));
+  return kept;
+}

@@ -1,0 +1,101 @@
+import type { Fields } from "../http1/fields.ts";
+import { isToken, listMembers, trimOws } from "./list-members.ts";
+import { normalizeAcceptEncoding, normalizeAcceptLanguage, prefersLanguage } from "./negotiation.ts";
+
+/**
+ * The fields of the request that a response depends on (RFC 9111 section 4.1): in lower case, sorted, once each; `"*"`
+ * when it can never be matched, also when a member is no field name.
+ */
+export function varyNames(response: Fields): readonly string[] | "*" {
+  const value = response.get("vary");
+  if (value === undefined) return [];
+  const names = new Set<string>();
+  for (const member of listMembers(value)) {
+    if (member === "*" || !isToken(member)) return "*";
+    names.add(member.toLowerCase());
+  }
+  return [...names].sort();
+}
+
+/**
+ * What a request says in the named fields, as one string: two requests match when theirs are equal.
+ *
+ * A field's lines are joined, whitespace around list commas is dropped; absent differs from empty. Accept-Encoding and
+ * Accept-Language compare by meaning; fields that are no lists keep their inside as it is.
+ *
+ * @param names As {@link varyNames} gives them.
+ */
+export function varyKey(names: readonly string[], request: Fields): string {
+  let key = "";
+  for (const name of names) {
+    const value = request.get(name);
+    // A field value holds no line feed and no NUL, so no value can pass for two, nor for an absent one.
+    key += value === undefined ? `${name}\0\n` : `${name}:${normalizeSelecting(name, value)}\n`;
+  }
+  return key;
+}
+
+/** Fields whose commas separate nothing, or whose spaces mean something. */
+const NO_LISTS = new Set(["authorization", "cookie", "from", "origin", "referer", "user-agent"]);
+
+function normalizeSelecting(name: string, value: string): string {
+  if (name === "accept-encoding") return normalizeAcceptEncoding(value) ?? normalizeList(value);
+  if (name === "accept-language") return normalizeAcceptLanguage(value) ?? normalizeList(value);
+  return NO_LISTS.has(name) ? trimOws(value) : normalizeList(value);
+}
+
+function normalizeList(value: string): string {
+  return listMembers(value).join(",");
+}
+
+/** What is kept of a stored response to match later requests with it. */
+export interface Variant {
+  /** Never `"*"`: such a response is not stored. */
+  readonly varyNames: readonly string[];
+  /** {@link varyKey} of the request it answered. */
+  readonly varyKey: string;
+  /** The names but Accept-Language and their key; undefined unless the response varies on it and says its language. */
+  readonly byLanguage:
+    | { readonly names: readonly string[]; readonly key: string; readonly language: string }
+    | undefined;
+}
+
+/** The {@link Variant} of a response to `request`; undefined when Vary says that nothing will ever match it. */
+export function variantOf(request: Fields, response: Fields): Variant | undefined {
+  const names = varyNames(response);
+  if (names === "*") return undefined;
+  return { varyNames: names, varyKey: varyKey(names, request), byLanguage: byLanguage(names, request, response) };
+}
+
+function byLanguage(names: readonly string[], request: Fields, response: Fields): Variant["byLanguage"] {
+  const language = response.get("content-language");
+  if (language === undefined || !names.includes("accept-language") || !/^[0-9A-Za-z-]+$/.test(language))
+    return undefined;
+  const others = names.filter((name) => name !== "accept-language");
+  return { names: others, key: varyKey(others, request), language };
+}
+
+/** Whether a stored variant answers a request that says the same in every field it varies on (RFC 9111 section 4.1). */
+export function matchesExactly(variant: Variant, request: Fields): boolean {
+  return varyKey(variant.varyNames, request) === variant.varyKey;
+}
+
+/**
+ * Whether a stored variant is in the very language a request prefers and matches in all else. Choose it only where none
+ * {@link matchesExactly}.
+ */
+export function matchesByLanguage({ byLanguage }: Variant, request: Fields): boolean {
+  if (byLanguage === undefined || !prefersLanguage(request, byLanguage.language)) return false;
+  return varyKey(byLanguage.names, request) === byLanguage.key;
+}
+
+/**
+ * The index of the variant to use for a request: the last that matches exactly, else the last in the language it
+ * prefers, else undefined. Order `variants` by age, the most recent last (RFC 9111 section 4.1).
+ */
+export function selectVariant(variants: readonly Variant[], request: Fields): number | undefined {
+  const exact = variants.findLastIndex((variant) => matchesExactly(variant, request));
+  if (exact !== -1) return exact;
+  const byTongue = variants.findLastIndex((variant) => matchesByLanguage(variant, request));
+  return byTongue === -1 ? undefined : byTongue;
+}
