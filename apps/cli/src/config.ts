@@ -1,0 +1,45 @@
+/**
+ * What `webproxy.config.ts` or `webproxy.config.json` may hold, for `webproxy --config FILE`. Every field is the flag of the same
+ * name; a flag on the command line wins. Sizes are bytes as a number, or a text such as `"256KiB"`.
+ *
+ * @example
+ * import type { WebproxyConfig } from "webproxy";
+ *
+ * export default { origin: "https://files.example.org", threads: 4, memory: "1GiB" } satisfies WebproxyConfig;
+ */
+export interface WebproxyConfig {
+  /** An http or https URL, a directory that an embedded origin serves, or `"demo"`. Default `"./public"`. */
+  origin?: string;
+  /** Worker threads in each of the two processes, 1 to 64. Default: the number of cores. */
+  threads?: number | string;
+  /** Shared memory segments in the pool. Default 64. */
+  segments?: number | string;
+  /** Bytes of one segment, at least 4 KiB. Default 256 KiB. */
+  segmentSize?: number | string;
+  /** Port of the GETFILE listener; 0 takes a free one. Default 19121. */
+  getfilePort?: number | string;
+  /** Which of the two GETFILE wires the listener speaks. Default `"crlf"`. */
+  getfileWire?: "crlf" | "pr3";
+  /** Port of the HTTP/1.1 listener; 0 takes a free one. Default 8080. */
+  httpPort?: number | string;
+  /** Port of the admin API; 0 takes a free one. Default 8081. */
+  adminPort?: number | string;
+  /** Address of the admin API. Default `"127.0.0.1"`. */
+  adminHost?: string;
+  /** Address of the two client listeners. Default `"127.0.0.1"`. */
+  host?: string;
+  /** Where stored responses live; `"none"` keeps them in memory only. Default `$XDG_CACHE_HOME/webproxy/CHANNEL`. */
+  cacheDir?: string;
+  /** Limit of the memory tier; 0 turns it off. Default 256 MiB. */
+  memory?: number | string;
+  /** Limit of the disk tier; 0 turns it off. Default 10 GiB. */
+  disk?: number | string;
+  /** Limit of the hot tier of all proxy threads together; 0 turns it off. Default 64 MiB. */
+  hot?: number | string;
+  /** Names the IPC objects; two channels never meet. Default `"default"`. */
+  channel?: string;
+  /** How the log is written to standard error. Default `"pretty"`. */
+  logFormat?: "pretty" | "json" | "combined";
+  /** Log errors only. Default false. */
+  quiet?: boolean;
+}

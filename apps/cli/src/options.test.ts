@@ -1,0 +1,129 @@
+import { describe, expect, expectTypeOf, test } from "bun:test";
+import { CHANNEL_NAME, THREADS_MAX as PROTOCOL_THREADS_MAX } from "@proj/protocol";
+import { CommandError } from "./command-error.ts";
+import type { WebproxyConfig } from "./config.ts";
+import {
+  longFlag,
+  type OptionName,
+  type OptionsInput,
+  optionNames,
+  parseOptions,
+  type RawOptions,
+  THREADS_MAX,
+} from "./options.ts";
+
+function refusalOf(flags: RawOptions, values?: RawOptions): CommandError {
+  try {
+    parseOptions(values === undefined ? { flags } : { flags, file: { path: "webproxy.config.json", values } });
+  } catch (error) {
+    if (error instanceof CommandError) return error;
+    throw error;
+  }
+  throw new Error(`${JSON.stringify(flags)} was not refused`);
+}
+
+describe("parseOptions()", () => {
+  test("gives the documented defaults", () => {
+    expect(parseOptions({ flags: {} })).toMatchObject({
+      origin: "./public",
+      segments: 64,
+      segmentSize: 262_144,
+      getfilePort: 19121,
+      getfileWire: "crlf",
+      httpPort: 8080,
+      adminPort: 8081,
+      adminHost: "127.0.0.1",
+      host: "127.0.0.1",
+      memory: 268_435_456,
+      disk: 10_737_418_240,
+      hot: 67_108_864,
+      channel: "default",
+      logFormat: "pretty",
+      quiet: false,
+    });
+    expect(parseOptions({ flags: {} }).threads).toBeGreaterThanOrEqual(1);
+    expect(parseOptions({ flags: {} }).cacheDir).toBeUndefined();
+  });
+
+  test("takes text from flags and typed values from a file, and flags win", () => {
+    const values = { threads: 3, segmentSize: "64KiB", memory: 4096, quiet: true };
+    const options = parseOptions({ flags: { threads: "8", segments: "16" }, file: { path: "c.json", values } });
+    expect(options).toMatchObject({ threads: 8, segments: 16, segmentSize: 65_536, memory: 4096, quiet: true });
+  });
+
+  const refused: readonly [OptionName, unknown, RegExp][] = [
+    ["threads", "0", /from 1 to 64/],
+    ["threads", "65", /from 1 to 64/],
+    ["threads", "2.5", /whole number/],
+    ["threads", "two", /whole number/],
+    ["threads", 2.5, /whole number/],
+    ["threads", Number.NaN, /whole number/],
+    ["threads", null, /whole number/],
+    ["segments", "0", /from 1 to 65535/],
+    ["segments", "-1", /from 1/],
+    ["segments", "65536", /to 65535/],
+    ["segmentSize", "7", /at least 4KiB/],
+    ["segmentSize", "4095", /at least 4KiB/],
+    ["segmentSize", "2GiB", /at most 1GiB/],
+    ["segmentSize", "64KB", /KiB/],
+    ["getfilePort", "65536", /0 to 65535/],
+    ["httpPort", "http", /0 to 65535/],
+    ["adminPort", -1, /0 to 65535/],
+    ["getfileWire", "lf", /crlf or pr3/],
+    ["logFormat", "xml", /pretty or json or combined/],
+    ["memory", "-5", /such as 256KiB/],
+    ["disk", "10 GiB", /such as 256KiB/],
+    ["hot", 0.5, /such as 256KiB/],
+    ["channel", "../x", /channel's name/],
+    ["channel", "", /empty/],
+    ["channel", "a.b", /channel's name/],
+    ["channel", "x".repeat(65), /channel's name/],
+    ["host", "a b", /IP address or a host name/],
+    ["host", "127.0.0.1\r\nx", /IP address or a host name/],
+    ["adminHost", "[::1]", /IP address or a host name/],
+    ["origin", "", /empty/],
+    ["quiet", "yes", /true or false/],
+  ];
+  for (const [name, value, message] of refused) {
+    test(`refuses ${JSON.stringify(value)} for ${name}`, () => {
+      const refusal = refusalOf({ [name]: value });
+      expect(refusal.exitCode).toBe(2);
+      expect(refusal.message).toStartWith("Cannot use ");
+      expect(refusal.message).toContain(longFlag(name));
+      expect(refusal.message).toMatch(message);
+      expect(refusalOf({}, { [name]: value }).message).toContain(`"${name}" in webproxy.config.json`);
+    });
+  }
+
+  test("refuses an option that does not exist, and names those that do", () => {
+    const refusal = refusalOf({}, { thread: 3 } as RawOptions);
+    expect(refusal.message).toStartWith('Cannot use "thread" in webproxy.config.json: there is no such option');
+    expect(refusal.message).toContain("segmentSize");
+  });
+
+  test("takes every IP address and host name that a listener takes", () => {
+    for (const host of ["127.0.0.1", "0.0.0.0", "::", "::1", "localhost", "proxy-1.example"]) {
+      expect(parseOptions({ flags: { host } }).host).toBe(host);
+    }
+  });
+});
+
+test("the limits are the channel's own", () => {
+  expect(THREADS_MAX).toBe(PROTOCOL_THREADS_MAX);
+  for (const name of ["a", "0", "a-b_c", "-a", "", "a.b", "ä", "x".repeat(64), "x".repeat(65)]) {
+    const isTaken = CHANNEL_NAME.test(name);
+    if (isTaken) expect(parseOptions({ flags: { channel: name } }).channel).toBe(name);
+    else expect(refusalOf({ channel: name }).exitCode).toBe(2);
+  }
+});
+
+test("longFlag() is what the command line says", () => {
+  expect(optionNames().map(longFlag)).toContain("--segment-size");
+  expect(longFlag("cacheDir")).toBe("--cache-dir");
+});
+
+test("the documented type of a config file and the schema agree", () => {
+  expectTypeOf<keyof WebproxyConfig>().toEqualTypeOf<keyof OptionsInput>();
+  expectTypeOf<Required<WebproxyConfig>>().toExtend<OptionsInput>();
+  expect(optionNames()).toContain("origin");
+});

@@ -1,0 +1,180 @@
+import { isIP } from "node:net";
+import { availableParallelism } from "node:os";
+import * as v from "valibot";
+import { usageError } from "./command-error.ts";
+import { formatSize, parseSize } from "./size.ts";
+
+// The channel's own limits (@proj/protocol). Written out since the protocol's code should not load for --help; a test compares them.
+export const THREADS_MAX = 64;
+const CHANNEL = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+
+/** A queue message names a segment by 16 bits. */
+const SEGMENTS_MAX = 65_535;
+const SEGMENT_BYTES_MIN = 4096;
+/** One portion is sent with one write: beyond this nothing is gained, and a mapping costs as much of every thread's address space. */
+const SEGMENT_BYTES_MAX = 1024 ** 3;
+const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
+
+/** Every option of `start`, `proxy` and `cache`, from text or from typed values, with its default: the only list there is. */
+const OptionsSchema = v.strictObject({
+  origin: v.optional(text(), "./public"),
+  threads: v.optional(wholeNumber(1, THREADS_MAX, "threads"), () => Math.min(availableParallelism(), THREADS_MAX)),
+  segments: v.optional(wholeNumber(1, SEGMENTS_MAX, "segments"), 64),
+  segmentSize: v.optional(size(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX), 256 * 1024),
+  getfilePort: v.optional(port(), 19121),
+  getfileWire: v.optional(oneOf(["crlf", "pr3"]), "crlf"),
+  httpPort: v.optional(port(), 8080),
+  adminPort: v.optional(port(), 8081),
+  adminHost: v.optional(address(), "127.0.0.1"),
+  host: v.optional(address(), "127.0.0.1"),
+  cacheDir: v.optional(text()),
+  memory: v.optional(size(0, Number.MAX_SAFE_INTEGER), 256 * 1024 ** 2),
+  disk: v.optional(size(0, Number.MAX_SAFE_INTEGER), 10 * 1024 ** 3),
+  hot: v.optional(size(0, Number.MAX_SAFE_INTEGER), 64 * 1024 ** 2),
+  channel: v.optional(
+    v.pipe(
+      text(),
+      v.regex(CHANNEL, "a channel's name has 1 to 64 letters, digits, - and _, and begins with a letter or a digit"),
+    ),
+    "default",
+  ),
+  logFormat: v.optional(oneOf(["pretty", "json", "combined"]), "pretty"),
+  quiet: v.optional(v.boolean("it is either true or false"), false),
+});
+
+/** What a config file may hold: the schema's own view of `WebproxyConfig`. */
+export type OptionsInput = v.InferInput<typeof OptionsSchema>;
+/** The options of one run, checked and complete. Sizes in bytes. */
+export type Options = v.InferOutput<typeof OptionsSchema>;
+export type OptionName = keyof Options;
+/** Values by option name, as flags or a config file give them. */
+export type RawOptions = Partial<Record<OptionName, unknown>>;
+
+/** What stands on the command line for each option, and what `--help` says about it. */
+export const FLAGS: Record<OptionName, { flags: string; help: string }> = {
+  origin: {
+    flags: "-s, --origin <URL|DIR>",
+    help: 'origin to translate requests to; a directory is served by an embedded origin, "demo" by one with files of its own (default ./public)',
+  },
+  threads: { flags: "-t, --threads <N>", help: "worker threads in each process (default: the number of cores)" },
+  segments: { flags: "-n, --segments <N>", help: "shared memory segments in the pool (default 64)" },
+  segmentSize: { flags: "-z, --segment-size <SIZE>", help: "size of one segment, at least 4KiB (default 256KiB)" },
+  getfilePort: {
+    flags: "-p, --getfile-port <N>",
+    help: "port of the GETFILE listener, 0 takes a free one (default 19121)",
+  },
+  getfileWire: {
+    flags: "--getfile-wire <WIRE>",
+    help: "crlf, the written protocol, or pr3, its closed library's (default crlf)",
+  },
+  httpPort: { flags: "--http-port <N>", help: "port of the HTTP/1.1 listener, 0 takes a free one (default 8080)" },
+  adminPort: { flags: "--admin-port <N>", help: "port of the admin API, 0 takes a free one (default 8081)" },
+  adminHost: { flags: "--admin-host <ADDR>", help: "address of the admin API (default 127.0.0.1)" },
+  host: { flags: "--host <ADDR>", help: "address of the two client listeners (default 127.0.0.1)" },
+  cacheDir: {
+    flags: "-c, --cache-dir <DIR>",
+    help: 'where stored responses live, "none": memory only (default $XDG_CACHE_HOME/webproxy/CHANNEL)',
+  },
+  memory: { flags: "--memory <SIZE>", help: "limit of the memory tier, 0 turns it off (default 256MiB)" },
+  disk: { flags: "--disk <SIZE>", help: "limit of the disk tier, 0 turns it off (default 10GiB)" },
+  hot: { flags: "--hot <SIZE>", help: "limit of the hot tier, 0 turns it off (default 64MiB)" },
+  channel: { flags: "--channel <NAME>", help: 'names the IPC objects; two channels never meet (default "default")' },
+  logFormat: { flags: "--log-format <FORMAT>", help: "pretty, json or combined (default pretty)" },
+  quiet: { flags: "--quiet", help: "log errors only" },
+};
+
+/** Where a value came from, for the message that refuses it. */
+export interface Sources {
+  flags: RawOptions;
+  file?: { path: string; values: RawOptions };
+}
+
+/**
+ * The options of one run: flags, then the config file, then the defaults.
+ *
+ * @throws {CommandError} Exit code 2: a value that is no such value, or a name in the file that is no option.
+ */
+export function parseOptions({ flags, file }: Sources): Options {
+  const parsed = v.safeParse(OptionsSchema, { ...file?.values, ...flags });
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  const name = String(issue.path?.[0]?.key ?? "");
+  if (!isOptionName(name)) throw usageError(unknownOption(name, file?.path ?? ""));
+  const shown = name in flags ? longFlag(name) : `"${name}" in ${file?.path ?? "the config file"}`;
+  throw usageError(`Cannot use ${JSON.stringify(issue.input)} for ${shown}: ${issue.message}`);
+}
+
+/** `--segment-size` for `segmentSize`. */
+export function longFlag(name: OptionName): string {
+  return /--[a-z-]+/.exec(FLAGS[name].flags)?.[0] ?? name;
+}
+
+export function optionNames(): OptionName[] {
+  return Object.keys(FLAGS).filter(isOptionName);
+}
+
+function isOptionName(name: string): name is OptionName {
+  return Object.hasOwn(FLAGS, name);
+}
+
+function unknownOption(name: string, path: string): string {
+  return `Cannot use "${name}" in ${path}: there is no such option; there are ${optionNames().join(", ")}`;
+}
+
+function text() {
+  return v.pipe(v.string("it must be a text"), v.nonEmpty("it is empty; leave the option out for its default"));
+}
+
+function oneOf<const Choice extends string>(choices: readonly Choice[]) {
+  return v.picklist(choices, `it must be ${choices.join(" or ")}`);
+}
+
+function wholeNumber(min: number, max: number, unit: string) {
+  const message = `it must be a whole number of ${unit} from ${min} to ${max}`;
+  const digits = v.pipe(v.string(), v.regex(/^\d{1,9}$/, message), v.transform(Number));
+  return v.pipe(
+    v.union([v.number(), digits], message),
+    v.integer(message),
+    v.minValue(min, message),
+    v.maxValue(max, message),
+  );
+}
+
+function port() {
+  const message = "a port is a whole number from 0 to 65535, 0 takes a free one";
+  const digits = v.pipe(v.string(), v.regex(/^\d{1,5}$/, message), v.transform(Number));
+  return v.pipe(
+    v.union([v.number(), digits], message),
+    v.integer(message),
+    v.minValue(0, message),
+    v.maxValue(65_535, message),
+  );
+}
+
+function size(min: number, max: number) {
+  const message =
+    "a size is a whole number with B, KiB, MiB or GiB behind it, such as 256KiB; without a unit it counts bytes";
+  const written = v.pipe(
+    v.string(),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const bytes = parseSize(dataset.value);
+      if (bytes !== undefined) return bytes;
+      addIssue({ message });
+      return NEVER;
+    }),
+  );
+  return v.pipe(
+    v.union([v.number(), written], message),
+    v.integer(message),
+    v.minValue(min, `it must be at least ${formatSize(min)}`),
+    v.maxValue(max, `it must be at most ${formatSize(max)}`),
+  );
+}
+
+function address() {
+  const message = "it must be an IP address or a host name of this machine, such as 127.0.0.1, :: or localhost";
+  return v.pipe(
+    text(),
+    v.check((host) => isIP(host) !== 0 || HOST_NAME.test(host), message),
+  );
+}
