@@ -2,12 +2,17 @@ import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./limits.ts";
 import { type Malformed, malformed } from "./malformed.ts";
 import { CR, LF, SP } from "./octets.ts";
 
+const START_LINE_TOO_LONG = malformed("start-line-too-long", 414);
+const HEAD_TOO_LARGE = malformed("head-too-large", 431);
+const BESIDE_METHOD_AND_TARGET = "  HTTP/1.1".length;
+
 /**
  * Finds where a head ends. Remembers how far it has looked, so a head that is sent one byte at a time costs one look at
  * each byte; refuses as soon as it sees what no head may hold, so that nobody is waited for in vain.
  */
 export class HeadScanner {
   private readonly limits: HeadLimits;
+  private readonly startLineBytesMax: number;
   // Relative to the head's first byte: the caller may move the bytes between two looks.
   private looked = 0;
   private lineStart = 0;
@@ -16,6 +21,7 @@ export class HeadScanner {
 
   constructor(limits: HeadLimits = DEFAULT_HEAD_LIMITS) {
     this.limits = limits;
+    this.startLineBytesMax = limits.methodBytes + limits.targetBytes + BESIDE_METHOD_AND_TARGET;
   }
 
   /**
@@ -35,11 +41,14 @@ export class HeadScanner {
         afterCr = false;
         const lineBytes = at - 1 - start - lineStart;
         if (lineBytes > 0) {
-          if (lines === 0 && !namesHttp(bytes, start + lineStart, at - 1)) return malformed("http-version");
+          if (lines === 0) {
+            if (lineBytes > this.startLineBytesMax) return START_LINE_TOO_LONG;
+            if (!namesHttp(bytes, start + lineStart, at - 1)) return malformed("http-version");
+          }
           lines++;
           if (lines > this.limits.fields + 1) return malformed("too-many-fields", 431);
         } else if (at > start + 1) {
-          if (at + 1 - start > this.limits.headBytes) return tooLarge(lines);
+          if (at + 1 - start > this.limits.headBytes) return HEAD_TOO_LARGE;
           this.reset();
           return at + 1;
         }
@@ -54,7 +63,8 @@ export class HeadScanner {
         return malformed("nul");
       }
     }
-    if (end - start >= this.limits.headBytes) return tooLarge(lines);
+    if (lines === 0 && end - start - lineStart > this.startLineBytesMax + 1) return START_LINE_TOO_LONG;
+    if (end - start >= this.limits.headBytes) return HEAD_TOO_LARGE;
     this.looked = end - start;
     this.lineStart = lineStart;
     this.lines = lines;
@@ -69,10 +79,6 @@ export class HeadScanner {
     this.lines = 0;
     this.afterCr = false;
   }
-}
-
-function tooLarge(lines: number): Malformed {
-  return lines === 0 ? malformed("target-too-long", 414) : malformed("head-too-large", 431);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The largest head that is taken; every number is an upper bound that is itself still taken. */
 export interface HeadLimits {
-  /** Bytes from the first byte of the start line to the last of the empty line. Beyond it: 431, or 414 when it is all start line. */
+  /** Bytes from the first byte of the start line to the last of the empty line. Beyond it: 431. */
   headBytes: number;
   /** Field lines in one head. Beyond it: 431. */
   fields: number;

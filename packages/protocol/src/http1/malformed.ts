@@ -7,7 +7,10 @@ export interface Malformed {
   kind: "malformed";
   /** A stable slug such as `"bare-lf"`: for logs, counters and tests; never the sender's own bytes. */
   reason: string;
-  /** What a server answers with before it closes: 400, 413, 414, 431, 501 or 505; 502 where a response's head was malformed. */
+  /**
+   * What a server answers before it closes: 400, 413, 414, 431, 501 or 505. A gateway answers 502 to its own client when an
+   * origin's response is malformed, whatever is here: the head scanner and the body decoder do not know whose bytes they read.
+   */
   status: number;
 }
 

@@ -42,7 +42,7 @@ export function checkHost(head: RequestHead): string | Malformed {
   if (lines === 0 && head.minorVersion === 1) return malformed("host-missing");
   const host = head.fields.get("host");
   if (host !== undefined && !isAuthority(host, "port-optional")) return malformed("host");
-  if (head.target.charCodeAt(0) === 0x2f /* / */) return host ?? "";
+  if (head.target.charCodeAt(0) === 0x2f /* / */ && head.method !== "CONNECT") return host ?? "";
   const target = parseTarget(head.method, head.target);
   if ("kind" in target) return target;
   return "authority" in target ? target.authority : (host ?? "");
