@@ -3,6 +3,7 @@ export { type ByteRange, mergeRanges, missingRanges } from "./caching/byte-range
 export { type CacheControl, NO_DIRECTIVES, parseCacheControl } from "./caching/cache-control.ts";
 export { type CacheTarget, cacheTarget } from "./caching/cache-key.ts";
 export { type CacheStatus, type ForwardReason, renderCacheStatus } from "./caching/cache-status.ts";
+export { cacheGroups, cacheTags, invalidatedGroups } from "./caching/cache-tags.ts";
 export {
   type ContentRange,
   parseContentRange,
@@ -26,6 +27,7 @@ export {
   isFresh,
   isHeuristicallyCacheable,
   type LifetimeBasis,
+  madeStale,
   ttlMs,
 } from "./caching/freshness.ts";
 export { formatHttpDate, parseHttpDate } from "./caching/http-date.ts";

@@ -23,20 +23,18 @@ const PATH = /^\/[\x21\x22\x24-\x5b\x5d-\x7e]*$/;
 /**
  * The cache key of a request and what to forward for it, from the same bytes.
  *
- * Only what RFC 9110 section 4.2.3 declares equal for every origin is made equal: the host's case, the default port,
- * an empty path. `/a/../b`, `//`, `%7e` and `%2F` are the origin's to interpret; a dot at the end of the host is
- * another host.
+ * Only what RFC 9110 section 4.2.3 declares equal for every origin is made equal: the host's case and the default port.
+ * `/a/../b`, `//`, `%7e` and `%2F` are the origin's to interpret; a dot at the end of the host is another host.
  *
- * @param path Origin-form of the target, with its query; empty counts as `/`.
- * @returns undefined when authority or path hold what neither may; the request parser has refused such before.
+ * @param path Origin-form of the target, with its query.
+ * @returns undefined when authority or path are empty or hold what neither may; the request parser refuses such, but for
+ *   the empty authority of HTTP/1.0, for which the caller has to put its own.
  */
 export function cacheTarget(scheme: "http" | "https", authority: string, path: string): CacheTarget | undefined {
-  const match = AUTHORITY.exec(authority);
-  const host = match?.[1]?.toLowerCase();
-  const target = path.startsWith("/") ? path : `/${path}`;
-  if (host === undefined || (path !== "" && path[0] !== "/" && path[0] !== "?") || !PATH.test(target)) return undefined;
-  const port = match?.[2]?.replace(/^0+(?=[0-9])/, "");
-  const isDefaultPort = port === undefined || port === "" || port === DEFAULT_PORT[scheme];
-  const normalized = isDefaultPort ? host : `${host}:${port}`;
-  return { scheme, authority: normalized, path: target, key: `${scheme}://${normalized}${target}` };
+  const [, host, portText = ""] = AUTHORITY.exec(authority) ?? [];
+  if (host === undefined || !PATH.test(path)) return undefined;
+  const port = portText.replace(/^0+(?=[0-9])/, "");
+  const isDefaultPort = port === "" || port === DEFAULT_PORT[scheme];
+  const normalized = host.toLowerCase() + (isDefaultPort ? "" : `:${port}`);
+  return { scheme, authority: normalized, path, key: `${scheme}://${normalized}${path}` };
 }

@@ -138,3 +138,8 @@ export function isFresh(freshness: Freshness, nowMs: number): boolean {
 export function ageFieldValue(freshness: Freshness, nowMs: number): string {
   return String(Math.floor(currentAgeMs(freshness, nowMs) / 1000));
 }
+
+/** The same response, stale from `nowMs` on at the latest: what a soft purge leaves. */
+export function madeStale(freshness: Freshness, nowMs: number): Freshness {
+  return { ...freshness, lifetimeMs: Math.min(freshness.lifetimeMs, currentAgeMs(freshness, nowMs)) };
+}

@@ -25,14 +25,15 @@ export type Reuse =
  * Whether a stored response that matches a GET or HEAD request (URI, Vary) may be used for it (RFC 9111 section 4).
  *
  * @param request The request's Cache-Control; `Pragma` has no say (section 5.4).
- * @param invalidated Set by invalidation or a soft purge (section 4.4): as stale, and not to be used without validation.
+ * @param invalidated Set by invalidation (section 4.4): not to be used without validation. (A soft purge only makes stale:
+ *   `madeStale`.)
  */
 export function reuse(stored: Freshness, request: CacheControl, nowMs: number, invalidated = false): Reuse {
   const remainingMs = ttlMs(stored, nowMs);
   const reason = validationReason(stored, request, nowMs, remainingMs, invalidated);
   if (reason === undefined) return { use: "fresh", ttlMs: remainingMs };
   if (reason === "stale") {
-    const permission = stalePermission(stored, request, remainingMs);
+    const permission = stalePermission(stored, request, nowMs);
     if (permission !== undefined) return { use: "stale", reason: permission, ttlMs: remainingMs };
   }
   return { use: request.onlyIfCached ? "gateway-timeout" : "validate", reason, ttlMs: remainingMs };
@@ -48,33 +49,32 @@ function validationReason(
   if (invalidated) return "invalidated";
   if (stored.control.noCache) return "no-cache"; // RFC 9111 section 5.2.2.4
   if (request.noCache) return "request-no-cache"; // section 5.2.1.4
+  if (remainingMs <= 0) return "stale";
   // RFC 8246 section 2: while it is fresh, a reload (max-age=0) finds nothing new; no-cache, above, still asks.
-  const immutable = stored.control.immutable && remainingMs > 0;
-  const { maxAgeSeconds, minFreshSeconds } = request;
-  if (maxAgeSeconds !== undefined && !immutable && currentAgeMs(stored, nowMs) > maxAgeSeconds * 1000) {
-    return "request-max-age"; // section 5.2.1.1
-  }
-  // Section 5.2.1.3. One that is stale anyway is reported as that.
-  if (minFreshSeconds !== undefined && remainingMs > 0 && remainingMs < minFreshSeconds * 1000) {
-    return "request-min-fresh";
-  }
-  return remainingMs > 0 ? undefined : "stale";
+  if (!stored.control.immutable && isOlderThanAsked(stored, request, nowMs)) return "request-max-age";
+  const { minFreshSeconds } = request; // section 5.2.1.3
+  return minFreshSeconds !== undefined && remainingMs < minFreshSeconds * 1000 ? "request-min-fresh" : undefined;
+}
+
+/** RFC 9111 section 5.2.1.1. */
+function isOlderThanAsked(stored: Freshness, { maxAgeSeconds }: CacheControl, nowMs: number): boolean {
+  return maxAgeSeconds !== undefined && currentAgeMs(stored, nowMs) > maxAgeSeconds * 1000;
 }
 
 /** RFC 9111 section 4.2.4, for a response that is stale and not otherwise in need of validation. */
 function stalePermission(
   stored: Freshness,
   request: CacheControl,
-  remainingMs: number,
+  nowMs: number,
 ): "max-stale" | "stale-while-revalidate" | undefined {
-  if (forbidsStale(stored.control)) return undefined;
-  const staleMs = -remainingMs;
+  if (forbidsStale(stored.control) || isOlderThanAsked(stored, request, nowMs)) return undefined;
+  // Section 5.2.1.3: who asks for freshness to spare does not want it stale, whatever the origin allows.
+  if (request.minFreshSeconds !== undefined) return undefined;
+  const staleMs = -ttlMs(stored, nowMs);
   const { maxStaleSeconds } = request;
-  if (maxStaleSeconds !== undefined && request.minFreshSeconds === undefined && staleMs <= maxStaleSeconds * 1000) {
-    return "max-stale"; // section 5.2.1.2
-  }
-  // Section 5.2.1: who limits the age or asks for freshness to spare does not want it stale, whatever the origin allows.
-  if (request.maxAgeSeconds !== undefined || request.minFreshSeconds !== undefined) return undefined;
+  if (maxStaleSeconds !== undefined && staleMs <= maxStaleSeconds * 1000) return "max-stale"; // section 5.2.1.2
+  // Section 5.2.1.1: nor who limits its age, unless max-stale says so.
+  if (request.maxAgeSeconds !== undefined) return undefined;
   const { staleWhileRevalidateSeconds } = stored.control; // RFC 5861 section 3
   const inWindow = staleWhileRevalidateSeconds !== undefined && staleMs < staleWhileRevalidateSeconds * 1000;
   return inWindow ? "stale-while-revalidate" : undefined;

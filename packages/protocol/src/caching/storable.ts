@@ -6,7 +6,7 @@ import type { RequestMessage, ResponseMessage } from "./messages.ts";
 import { effectiveCacheControl } from "./targeted-cache-control.ts";
 import { varyNames } from "./vary.ts";
 
-/** Why a response is not stored; stable, for counters, `explain` and the detail of Cache-Status. */
+/** Why a response is not stored ("post": RFC 9110 section 9.3.3 is not met); stable, for counters, `explain` and the detail of Cache-Status. */
 export type NotStorableReason =
   | "method"
   | "not-final"
@@ -20,7 +20,7 @@ export type NotStorableReason =
   | "vary-star"
   | "no-freshness"
   | "set-cookie"
-  | "post-without-content-location"
+  | "post"
   | "never-reusable";
 
 export type Storable = { readonly storable: true } | { readonly storable: false; readonly reason: NotStorableReason };
@@ -44,22 +44,37 @@ const UNDERSTOOD = new Set([
  */
 export function storable(request: StorableRequest, response: ResponseMessage): Storable {
   const { control, source } = effectiveCacheControl(response.fields);
+  // RFC 9213 section 2.2: where a targeted field decides, Expires says nothing.
+  const expires = source === "cache-control" && response.fields.has("expires");
+  const isExplicit = expires || control.maxAgeSeconds !== undefined || control.sMaxAgeSeconds !== undefined;
   const reason =
+    refusedByMethod(request, response, isExplicit) ??
     refusedByStatus(response, control) ??
     refusedByDirectives(request, response, control) ??
-    refusedForLackOfFreshness(response, control, source === "cache-control") ??
-    refusedByMethod(request, response, control);
+    refusedForLackOfFreshness(response, control, isExplicit) ??
+    (isReusable(response.fields, control, expires) ? undefined : "never-reusable");
   return reason === undefined ? { storable: true } : { storable: false, reason };
+}
+
+function refusedByMethod(
+  request: StorableRequest,
+  response: ResponseMessage,
+  isExplicit: boolean,
+): NotStorableReason | undefined {
+  if (request.method === "GET") return undefined;
+  if (request.method !== "POST") return "method";
+  // RFC 9110 section 9.3.3: for a later GET, with explicit freshness and a Content-Location that is the target itself.
+  const location = response.fields.get("content-location");
+  const isTarget = location !== undefined && request.uri !== undefined && isSameUri(location, request.uri);
+  return response.status === 200 && isExplicit && isTarget ? undefined : "post";
 }
 
 function refusedByStatus({ status, fields }: ResponseMessage, control: CacheControl): NotStorableReason | undefined {
   if (status < 200) return "not-final";
   if (status === 304) return "not-modified";
   if (control.mustUnderstand && !UNDERSTOOD.has(status)) return "must-understand";
-  // Section 3.3: a part has to say which; several parts in one body are not taken apart. A 200 is whole, or it lies.
-  if ((status === 206) !== (parseContentRange(fields) !== undefined))
-    return status === 206 ? "content-range" : undefined;
-  return undefined;
+  // Section 3.3: a part has to say which; several parts in one body are not taken apart.
+  return status === 206 && parseContentRange(fields) === undefined ? "content-range" : undefined;
 }
 
 function refusedByDirectives(
@@ -80,44 +95,21 @@ function refusedByDirectives(
 function refusedForLackOfFreshness(
   { status, fields }: ResponseMessage,
   control: CacheControl,
-  expiresCounts: boolean,
+  isExplicit: boolean,
 ): NotStorableReason | undefined {
-  const explicit = hasExplicitFreshness(fields, control, expiresCounts);
-  if (!explicit && !control.public && !isHeuristicallyCacheable(status)) return "no-freshness";
-  // Section 7.3 leaves it to the origin to say. What it says nothing about and sets a cookie is most likely meant for one.
-  if (!explicit && !control.public && fields.has("set-cookie")) return "set-cookie";
-  return isReusable(fields, control, expiresCounts) ? undefined : "never-reusable";
-}
-
-function hasExplicitFreshness(fields: Fields, control: CacheControl, expiresCounts: boolean): boolean {
-  const { maxAgeSeconds, sMaxAgeSeconds } = control;
-  return maxAgeSeconds !== undefined || sMaxAgeSeconds !== undefined || (expiresCounts && fields.has("expires"));
+  if (isExplicit || control.public) return undefined;
+  if (!isHeuristicallyCacheable(status)) return "no-freshness";
+  // Section 7.3 leaves it to the origin to say. A cookie that it says nothing about is most likely meant for one client.
+  return fields.has("set-cookie") ? "set-cookie" : undefined;
 }
 
 /** Not a rule of the RFC but thrift: without freshness, validator or leave to be stale, nothing could ever come of it. */
-function isReusable(fields: Fields, control: CacheControl, expiresCounts: boolean): boolean {
+function isReusable(fields: Fields, control: CacheControl, expires: boolean): boolean {
   if (fields.has("etag") || fields.has("last-modified")) return true;
   if (control.noCache) return false;
-  const seconds = [
-    control.sMaxAgeSeconds ?? control.maxAgeSeconds,
-    control.staleWhileRevalidateSeconds,
-    control.staleIfErrorSeconds,
-  ];
-  return seconds.some((value) => (value ?? 0) > 0) || (expiresCounts && fields.has("expires"));
-}
-
-function refusedByMethod(
-  request: StorableRequest,
-  response: ResponseMessage,
-  control: CacheControl,
-): NotStorableReason | undefined {
-  if (request.method === "GET") return undefined;
-  if (request.method !== "POST") return "method";
-  // RFC 9110 section 9.3.3: for a later GET, with explicit freshness and a Content-Location that is the target itself.
-  if (response.status !== 200 || !hasExplicitFreshness(response.fields, control, true)) return "method";
-  const location = response.fields.get("content-location");
-  const isTarget = location !== undefined && request.uri !== undefined && isSameUri(location, request.uri);
-  return isTarget ? undefined : "post-without-content-location";
+  const lifetimeSeconds = control.sMaxAgeSeconds ?? control.maxAgeSeconds ?? (expires ? 1 : 0);
+  const { staleWhileRevalidateSeconds = 0, staleIfErrorSeconds = 0 } = control;
+  return Math.max(lifetimeSeconds, staleWhileRevalidateSeconds, staleIfErrorSeconds) > 0;
 }
 
 function isSameUri(reference: string, base: string): boolean {
@@ -136,6 +128,5 @@ const NOT_STORED = new Set(["proxy-authenticate", "proxy-authentication-info", "
 export function fieldsToStore(endToEnd: Fields): Fields {
   const { control } = effectiveCacheControl(endToEnd);
   const withheld = new Set([...NOT_STORED, ...control.withheldFields]);
-  const kept = endToEnd.filter((lowerName) => !withheld.has(lowerName));
-  return kept;
+  return endToEnd.filter((lowerName) => !withheld.has(lowerName));
 }
