@@ -1,5 +1,5 @@
-import { closeSync } from "node:fs";
 import { Hono } from "hono";
+import { bodyStream } from "./body-stream.ts";
 import { evaluate, rangeApplies, type Validators } from "./conditions.ts";
 import { contentTypeOf } from "./content-type.ts";
 import { parseRange } from "./range.ts";
@@ -13,7 +13,7 @@ import {
   versionOf,
 } from "./served-file.ts";
 
-/** Up to here a body is read before the head goes out, and known to be of one version; beyond, the kernel sends it (sendfile). */
+/** Up to here a body is read before the head goes out, so that a change is noticed while there is still time to begin anew. */
 const IN_MEMORY_BYTES_MAX = 1024 * 1024;
 /**
  * File systems take their time stamps from the timer tick, at worst 10 ms long: two writes within one look like one. Once a
@@ -22,11 +22,19 @@ const IN_MEMORY_BYTES_MAX = 1024 * 1024;
 const SETTLED_AFTER_MS = 20;
 const OPENINGS_MAX = 3;
 
+/** A body's status line and fields, and where in the file it lies. */
+interface Head {
+  status: 200 | 206;
+  fields: Headers;
+  offset: number;
+  length: number;
+}
+
 /**
  * The files below `root` over HTTP: GET and HEAD, strong entity tags, conditional requests, single ranges, always a
  * Content-Length. Files whose name begins with a dot, and whatever is not below `root`, do not exist.
  *
- * A large file that is overwritten in place while it is sent goes out mixed, as from every server: replace files by renaming.
+ * No response mixes two contents of a file: one that changes while a large body is on its way breaks that response off.
  *
  * @param root As `realpath` gives it.
  */
@@ -35,50 +43,54 @@ export function embeddedOriginApp(root: string): Hono {
   app.get("*", async (context) => {
     const segments = pathSegments(new URL(context.req.raw.url).pathname);
     if (segments === undefined) return notFound();
-    for (let opening = 1; ; opening++) {
+    for (let opening = 1; opening <= OPENINGS_MAX; opening++) {
       const file = openServedFile(root, segments);
       if (file === undefined) return notFound();
-      const response = await respond(context.req.raw, file, opening === OPENINGS_MAX).finally(() => release(file));
+      const response = await respond(context.req.raw, file);
       if (response !== "changed-meanwhile") return response;
     }
+    return plain(503, "Cannot send the file: it changes all the time\n", { "retry-after": "1" });
   });
   app.all("*", () => plain(405, "Cannot do that here: only GET and HEAD\n", { allow: "GET, HEAD" }));
   app.onError((error) => plain(503, `Cannot read the file: ${"code" in error ? error.code : "EIO"}\n`));
   return app;
 }
 
-// Bun opens /proc/self/fd/N as it begins to send, before it returns to the event loop: from the next turn on it has its own descriptor.
-function release(file: ServedFile): void {
-  setTimeout(() => closeSync(file.fildes), 0);
+/** Answers from the open file, which is closed then, or by the body that is still to be read from it. */
+async function respond(request: Request, file: ServedFile): Promise<Response | "changed-meanwhile"> {
+  using ownership = new DisposableStack();
+  ownership.use(file);
+  if (await changedWithinTick(file)) return "changed-meanwhile";
+  const head = headFor(request, file);
+  if (head instanceof Response) return head;
+  const { status, fields, offset, length } = head;
+  if (request.method === "HEAD") return new Response(null, { status, headers: fields });
+  if (length > IN_MEMORY_BYTES_MAX) {
+    ownership.move();
+    return new Response(bodyStream(file, offset, length), { status, headers: fields });
+  }
+  const bytes = readServedFile(file, offset, length);
+  const isWhole = bytes !== undefined && isSameVersion(file.version, versionOf(file.fildes));
+  return isWhole ? new Response(bytes, { status, headers: fields }) : "changed-meanwhile";
 }
 
-async function respond(
-  request: Request,
-  file: ServedFile,
-  isLastOpening: boolean,
-): Promise<Response | "changed-meanwhile"> {
-  if (await changedWithinTick(file)) return isLastOpening ? restless() : "changed-meanwhile";
+/** The head of an answer with a body and which bytes that is; the whole answer where there is nothing to send. */
+function headFor(request: Request, file: ServedFile): Head | Response {
   const validators = validatorsOf(file.version);
   const fields = headFields(file, validators);
   const verdict = evaluate(request.headers, validators);
-  if (verdict !== "go-on") return new Response(null, { status: verdict, headers: verdict === 304 ? fields : {} });
+  if (verdict === 304) return new Response(null, { status: 304, headers: fields });
+  if (verdict === 412) return plain(412, "Cannot send the file: it is not the one that was meant\n");
 
   const range = wantedRange(request, file, validators);
   if (range.kind === "unsatisfiable") {
     return plain(416, "Cannot send that range: the file is shorter\n", { "content-range": `bytes */${file.bytes}` });
   }
   const { offset, length } = range.kind === "whole" ? { offset: 0, length: file.bytes } : range;
-  const status = range.kind === "whole" ? 200 : 206;
-  if (status === 206) fields.set("content-range", `bytes ${offset}-${offset + length - 1}/${file.bytes}`);
   fields.set("content-length", String(length));
-  if (request.method === "HEAD") return new Response(null, { status, headers: fields });
-  if (length > IN_MEMORY_BYTES_MAX)
-    return new Response(sendfileBody(file, offset, length), { status, headers: fields });
-
-  const bytes = readServedFile(file, offset, length);
-  if (bytes !== undefined && isSameVersion(file.version, versionOf(file.fildes)))
-    return new Response(bytes, { status, headers: fields });
-  return isLastOpening ? restless() : "changed-meanwhile";
+  if (range.kind === "whole") return { status: 200, fields, offset, length };
+  fields.set("content-range", `bytes ${offset}-${offset + length - 1}/${file.bytes}`);
+  return { status: 206, fields, offset, length };
 }
 
 async function changedWithinTick(file: ServedFile): Promise<boolean> {
@@ -88,24 +100,14 @@ async function changedWithinTick(file: ServedFile): Promise<boolean> {
   return !isSameVersion(file.version, versionOf(file.fildes));
 }
 
-function restless(): Response {
-  return plain(503, "Cannot send the file: it changes all the time\n", { "retry-after": "1" });
-}
-
 function wantedRange(request: Request, file: ServedFile, validators: Validators) {
   const isWanted = request.method === "GET" && rangeApplies(request.headers.get("if-range"), validators, Date.now());
   return parseRange(isWanted ? request.headers.get("range") : null, file.bytes);
 }
 
-// By path and not by descriptor: Bun 1.4.5 sends the whole file's length ahead of a slice of Bun.file(number), and never closes it.
-function sendfileBody(file: ServedFile, offset: number, length: number): Blob {
-  return Bun.file(`/proc/self/fd/${file.fildes}`).slice(offset, offset + length);
-}
-
 function headFields(file: ServedFile, validators: Validators): Headers {
   return new Headers({
     "content-type": contentTypeOf(file.name),
-    "content-disposition": "inline", // or Bun names the descriptor's number there
     "accept-ranges": "bytes",
     "cache-control": "max-age=60",
     date: new Date().toUTCString(),
@@ -128,8 +130,7 @@ function notFound(): Response {
 }
 
 function plain(status: number, text: string, fields: Record<string, string> = {}): Response {
-  return new Response(text, {
-    status,
-    headers: { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store", ...fields },
-  });
+  const length = String(Buffer.byteLength(text));
+  const always = { "content-type": "text/plain; charset=utf-8", "content-length": length, "cache-control": "no-store" };
+  return new Response(text, { status, headers: { ...always, ...fields } });
 }

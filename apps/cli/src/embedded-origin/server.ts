@@ -1,8 +1,11 @@
 import { realpathSync, statSync } from "node:fs";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { cannotRun, errorCode } from "../command-error.ts";
 import { loopbackAddressOf } from "./address.ts";
 import { embeddedOriginApp } from "./app.ts";
+import { listenHttp } from "./http-listener.ts";
 
 /** A directory served over HTTP on a loopback address, until it is stopped. */
 export interface EmbeddedOrigin {
@@ -15,18 +18,16 @@ export interface EmbeddedOrigin {
 /**
  * Serves `directory` over HTTP on the loopback address that belongs to it.
  *
- * @param options.isShared Whether another process of this user may serve the same directory at the same address: what
- *   `webproxy proxy` and `webproxy cache`, started alone, do, so that both know their origin by one URL.
  * @throws {CommandError} Exit code 1: no directory, one that may not be read, or no port to be had.
  */
-export function startEmbeddedOrigin(directory: string, options: { isShared: boolean }): EmbeddedOrigin {
+export async function startEmbeddedOrigin(directory: string): Promise<EmbeddedOrigin> {
   const root = readableDirectory(directory);
-  const app = embeddedOriginApp(root);
+  const { fetch } = embeddedOriginApp(root);
   let refusal: unknown;
   for (const { hostname, port } of addressesToTry(root)) {
     try {
-      const server = Bun.serve({ hostname, port, reusePort: options.isShared, fetch: app.fetch, development: false });
-      return { url: new URL(`http://${hostname}:${server.port}/`), directory: root, stop: () => server.stop(true) };
+      const server = await listenHttp({ hostname, port, fetch: (request) => fetch(request) });
+      return { url: urlOf(server), directory: root, stop: () => stop(server) };
     } catch (error) {
       refusal = error;
     }
@@ -35,6 +36,18 @@ export function startEmbeddedOrigin(directory: string, options: { isShared: bool
     `Cannot serve ${root} on a loopback address: ${errorCode(refusal)}; serve it with another HTTP server and give its URL with --origin`,
     refusal,
   );
+}
+
+function urlOf(server: Server): URL {
+  const { address, port } = server.address() as AddressInfo;
+  return new URL(`http://${address}:${port}/`);
+}
+
+function stop(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
 }
 
 /** The directory's own address first; 127.0.0.1 where the loopback interface has been given no more than that. */
