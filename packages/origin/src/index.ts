@@ -1,1 +1,6 @@
-export {};
+export { OriginClient, type OriginClientOptions } from "./client.ts";
+export type { PoolStats } from "./connection-pool.ts";
+export { OriginError, type OriginErrorCode } from "./errors.ts";
+export type { OriginExchange, OriginHandler, OriginRequest } from "./exchange.ts";
+export { DEFAULT_LIMITS, type OriginLimits } from "./limits.ts";
+export { DEFAULT_TIMEOUTS, type OriginTimeouts } from "./timeouts.ts";

@@ -1,0 +1,172 @@
+import type { Framing } from "@proj/protocol";
+import type { OriginErrorCode } from "./errors.ts";
+import { INFORMATIONAL_RESPONSES_MAX } from "./limits.ts";
+
+/**
+ * A connection to the origin and what it is at. `isFresh`: it was made for the request it carries or is about to
+ * carry. One that is not was kept open without use, and the origin may be closing it at the very moment a request is sent.
+ *
+ * ```
+ * connecting ─► idle ─► awaiting-response ─► reading-head ─► reading-content ─► closed
+ *                ▲                             └─ 1xx ─┘          │
+ *                ├──────────────────────────── whole ─────────────┤
+ *                └── resting ◄── whole, without content ──────────┘          any ─► closed
+ * ```
+ */
+export type Connection =
+  | { phase: "connecting" }
+  | { phase: "idle"; isFresh: boolean }
+  | { phase: "resting"; isFresh: boolean }
+  | { phase: "awaiting-response"; isFresh: boolean }
+  | { phase: "reading-head"; isFresh: boolean; informational: number }
+  | { phase: "reading-content"; isFresh: boolean; framing: Framing["kind"]; keepsAlive: boolean }
+  | { phase: "closed"; outcome: ClosedOutcome };
+
+/** What a connection's end means to the exchange on it, or to the one that waited for it. */
+export type ClosedOutcome =
+  /** There was none, or it was aborted. */
+  | { kind: "unused" }
+  /** It is whole; the connection can not carry another. */
+  | { kind: "finished" }
+  /** A reused connection closed before the first byte of an answer: the origin may not have seen the request. */
+  | { kind: "stale" }
+  | { kind: "failed"; code: OriginErrorCode; reason: string; headSeen: boolean };
+
+export type ConnectionEvent =
+  | { type: "connected" }
+  /** It is idle, and nobody waits for it. */
+  | { type: "parked" }
+  | { type: "request-sent" }
+  /** The first thing that every read from the socket is. */
+  | { type: "bytes" }
+  | { type: "informational-head" }
+  | { type: "final-head"; framing: Framing["kind"]; keepsAlive: boolean }
+  /** The response is whole by its framing. `isClean`: nothing followed it, and the request had left whole. */
+  | { type: "content-complete"; isClean: boolean }
+  | { type: "rested" }
+  /** `how` the peer closed: `end` in order (a FIN), `reset` in any other way. `isTls`: the session ended with it. */
+  | { type: "peer-closed"; how: "end" | "reset"; isTls: boolean }
+  | { type: "timed-out" }
+  | { type: "failed"; code: OriginErrorCode; reason: string }
+  /** This side wants no more of it. */
+  | { type: "abandoned" };
+
+/** What holds after `event`. The caller does the I/O that the new phase asks for. */
+export function step(connection: Connection, event: ConnectionEvent): Connection {
+  switch (event.type) {
+    case "peer-closed":
+      return afterPeerClosed(connection, event.how, event.isTls);
+    case "timed-out":
+      return afterTimeout(connection);
+    case "failed":
+      return failed(connection, event.code, event.reason);
+    case "abandoned":
+      return UNUSED;
+  }
+  switch (connection.phase) {
+    case "connecting":
+      if (event.type === "connected") return { phase: "idle", isFresh: true };
+      break;
+    case "idle":
+      if (event.type === "request-sent") return { phase: "awaiting-response", isFresh: connection.isFresh };
+      if (event.type === "parked") return { phase: "idle", isFresh: false };
+      if (event.type === "bytes") return UNUSED; // bytes that answer nothing: whatever follows them could not be told apart
+      break;
+    case "resting":
+      if (event.type === "rested") return { phase: "idle", isFresh: connection.isFresh };
+      if (event.type === "bytes") return UNUSED;
+      break;
+    case "awaiting-response":
+      if (event.type === "bytes") return { phase: "reading-head", isFresh: connection.isFresh, informational: 0 };
+      break;
+    case "reading-head":
+      if (event.type === "bytes") return connection;
+      if (event.type === "informational-head") return afterInformational(connection);
+      if (event.type !== "final-head") break;
+      return {
+        phase: "reading-content",
+        isFresh: connection.isFresh,
+        framing: event.framing,
+        keepsAlive: event.keepsAlive,
+      };
+    case "reading-content":
+      if (event.type === "bytes") return connection;
+      if (event.type === "content-complete") return afterContent(connection, event.isClean);
+      break;
+  }
+  throw new Error(`Cannot take "${event.type}" in phase "${connection.phase}"`);
+}
+
+const UNUSED: Connection = { phase: "closed", outcome: { kind: "unused" } };
+const FINISHED: Connection = { phase: "closed", outcome: { kind: "finished" } };
+const STALE: Connection = { phase: "closed", outcome: { kind: "stale" } };
+
+function afterInformational(connection: Extract<Connection, { phase: "reading-head" }>): Connection {
+  const informational = connection.informational + 1;
+  if (informational > INFORMATIONAL_RESPONSES_MAX) {
+    return failed(
+      connection,
+      "ERR_ORIGIN_MALFORMED",
+      `the origin sent more than ${INFORMATIONAL_RESPONSES_MAX} informational responses`,
+    );
+  }
+  return { ...connection, informational };
+}
+
+function afterContent(connection: Extract<Connection, { phase: "reading-content" }>, isClean: boolean): Connection {
+  if (!connection.keepsAlive || !isClean) return FINISHED;
+  return { phase: connection.framing === "none" ? "resting" : "idle", isFresh: false };
+}
+
+function afterPeerClosed(connection: Connection, how: "end" | "reset", isTls: boolean): Connection {
+  switch (connection.phase) {
+    case "connecting":
+      return failed(
+        connection,
+        isTls ? "ERR_ORIGIN_TLS" : "ERR_ORIGIN_CONNECT",
+        "the origin closed the connection as it was being made",
+      );
+    case "idle":
+    case "resting":
+      return UNUSED;
+    case "awaiting-response":
+      if (!connection.isFresh) return STALE;
+      return failed(connection, "ERR_ORIGIN_CUT_SHORT", "the origin closed the connection without an answer");
+    case "reading-head":
+      return failed(connection, "ERR_ORIGIN_CUT_SHORT", "the origin closed the connection within the response's head");
+    case "reading-content":
+      if (connection.framing === "until-close" && how === "end" && !isTls) return FINISHED;
+      return failed(connection, "ERR_ORIGIN_CUT_SHORT", cutShort(connection.framing));
+    case "closed":
+      return connection;
+  }
+}
+
+function cutShort(framing: Framing["kind"]): string {
+  if (framing !== "until-close") return "the origin closed the connection before its response was whole";
+  // RFC 9112 section 9.8: complete only after a TLS closure alert, and the platform does not say whether there was one.
+  return "the origin ended a response by closing the connection, in a way that does not tell the end from an interruption";
+}
+
+function afterTimeout(connection: Connection): Connection {
+  switch (connection.phase) {
+    case "connecting":
+      return failed(connection, "ERR_ORIGIN_TIMEOUT", "the origin did not take the connection in time");
+    case "awaiting-response":
+    case "reading-head":
+      return failed(connection, "ERR_ORIGIN_TIMEOUT", "the origin did not send a whole head in time");
+    case "reading-content":
+      return failed(connection, "ERR_ORIGIN_TIMEOUT", "the origin stopped sending within its response");
+    case "idle":
+    case "resting":
+    case "closed":
+      return UNUSED;
+  }
+}
+
+function failed(connection: Connection, code: OriginErrorCode, reason: string): Connection {
+  return {
+    phase: "closed",
+    outcome: { kind: "failed", code, reason, headSeen: connection.phase === "reading-content" },
+  };
+}

@@ -1,0 +1,34 @@
+const NONE = new Uint8Array(0);
+const CAPACITY_MIN = 4096;
+
+/**
+ * The octets of a head that is not whole yet. The socket's own buffer is reused after each read, so they have to be copied; a head
+ * that arrives whole, as nearly all do, never gets here. Grows by doubling: a head sent an octet at a time costs one copy of each.
+ */
+export class KeptBytes {
+  bytes: Uint8Array = NONE;
+  length = 0;
+
+  /** Adds `chunk[start..end)` at the end. */
+  append(chunk: Uint8Array, start: number, end: number): void {
+    const length = this.length + end - start;
+    if (length > this.bytes.length) {
+      const grown = new Uint8Array(Math.max(CAPACITY_MIN, length, this.bytes.length * 2));
+      grown.set(this.bytes.subarray(0, this.length));
+      this.bytes = grown;
+    }
+    this.bytes.set(chunk.subarray(start, end), this.length);
+    this.length = length;
+  }
+
+  /** Drops the first `count` octets. */
+  dropFirst(count: number): void {
+    this.bytes.copyWithin(0, count, this.length);
+    this.length -= count;
+  }
+
+  clear(): void {
+    this.bytes = NONE;
+    this.length = 0;
+  }
+}

@@ -1,0 +1,353 @@
+import {
+  BodyDecoder,
+  type Framing,
+  HeadScanner,
+  keepsAlive,
+  type Malformed,
+  parseResponseHead,
+  type ResponseHead,
+  responseFraming,
+} from "@proj/protocol";
+import type { Socket, SocketHandler, TLSOptions } from "bun";
+import { type ClosedOutcome, type Connection, type ConnectionEvent, step } from "./connection.ts";
+import type { OriginErrorCode } from "./errors.ts";
+import type { Carrier, Exchange } from "./exchange.ts";
+import { KeptBytes } from "./kept-bytes.ts";
+import { REST_MS } from "./limits.ts";
+import type { Deadlines, OriginTimeouts } from "./timeouts.ts";
+
+/** Where to connect to. `tls` present means: speak TLS. */
+export interface OriginAddress {
+  hostname: string;
+  port: number;
+  tls?: TLSOptions;
+}
+
+/** Who a socket reports to: the pool. */
+export interface SocketOwner {
+  readonly deadlines: Deadlines;
+  readonly timeouts: OriginTimeouts;
+  /** It is idle and may be given an exchange. */
+  ready(socket: OriginSocket): void;
+  /** It will not be used any more. `exchange` was on it and has not been told. */
+  closed(socket: OriginSocket, outcome: ClosedOutcome, exchange: Exchange | undefined, cause: Error | undefined): void;
+  /** The kernel has given up a connection attempt that this side gave up before. */
+  forgotten(): void;
+}
+
+/** Drives one {@link Connection}: does the I/O that its phases ask for, one exchange at a time. */
+export class OriginSocket implements Carrier {
+  /** The tick at which whatever is under way has taken too long; `undefined`: nothing is waited for. */
+  deadline: number | undefined;
+  /** How long it may be kept without use: less than the pool would, when the origin said so. */
+  keepAliveMs: number;
+  readonly #owner: SocketOwner;
+  readonly #isTls: boolean;
+  #connection: Connection = { phase: "connecting" };
+  #socket: Socket<OriginSocket> | undefined;
+  /** The connection attempt has ended, in a connection or without. */
+  #isSettled = false;
+  #exchange: Exchange | undefined;
+  /** The end of a request's head that the kernel has not taken yet. */
+  #unsent: Uint8Array | undefined;
+  #restTimer: Timer | undefined;
+  readonly #scanner = new HeadScanner();
+  readonly #kept = new KeptBytes();
+  #decoder: BodyDecoder | undefined;
+  #reading: Uint8Array = EMPTY;
+
+  constructor(address: OriginAddress, owner: SocketOwner) {
+    this.#owner = owner;
+    this.#isTls = address.tls !== undefined;
+    this.keepAliveMs = owner.timeouts.keepAliveMs;
+    this.deadline = owner.deadlines.after(owner.timeouts.connectMs);
+    Bun.connect<OriginSocket>({ ...address, data: this, socket: HANDLERS }).catch((error: Error) =>
+      this.refused(error),
+    );
+  }
+
+  /** Whether it was made just now, so that it can not be one the origin tired of. */
+  get isFresh(): boolean {
+    return "isFresh" in this.#connection && this.#connection.isFresh;
+  }
+
+  /** Whether the kernel may be trying to connect even after this side gave it up: that can not be called off. */
+  get isHalfMade(): boolean {
+    return !this.#isSettled;
+  }
+
+  /** Sends the exchange's request. Only while idle. */
+  start(exchange: Exchange): void {
+    this.#exchange = exchange;
+    exchange.moveTo(this);
+    this.#advance({ type: "request-sent" });
+    this.#waitFor(this.#owner.timeouts.headMs);
+    if (exchange.isPaused) this.pause();
+    this.#unsent = Buffer.from(exchange.head, "latin1");
+    this.flush();
+  }
+
+  /** Nobody wants it just now: it is kept until `deadline`, and may be closed by the origin from here on. */
+  park(deadline: number): void {
+    this.#advance({ type: "parked" });
+    this.deadline = deadline;
+  }
+
+  pause(): void {
+    this.deadline = undefined;
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    const { headMs, idleMs } = this.#owner.timeouts;
+    this.#waitFor(this.#connection.phase === "reading-content" ? idleMs : headMs);
+    this.#socket?.resume();
+  }
+
+  drop(_exchange: Exchange): void {
+    this.#exchange = undefined;
+    this.abandon();
+  }
+
+  /** Closes it at once; an exchange on it is the caller's to tell. */
+  abandon(): void {
+    if (this.#connection.phase !== "closed") this.#advance({ type: "abandoned" });
+  }
+
+  /** Closes it at once; an exchange on it fails for `reason`. */
+  shutDown(reason: string): void {
+    if (this.#exchange === undefined) this.abandon();
+    else this.#fail("ERR_ORIGIN_CLOSED", reason);
+  }
+
+  timeOut(): void {
+    if (this.#connection.phase !== "closed") this.#advance({ type: "timed-out" });
+  }
+
+  opened(socket: Socket<OriginSocket>): void {
+    this.#isSettled = true;
+    if (this.#connection.phase === "closed") {
+      socket.terminate();
+      this.#owner.forgotten();
+      return;
+    }
+    this.#socket = socket;
+    if (!this.#isTls) this.#connected();
+  }
+
+  secured(isAuthorized: boolean, error: Error | null): void {
+    if (this.#connection.phase !== "connecting" || !this.#isTls) return;
+    if (isAuthorized && error === null) {
+      this.#connected();
+      return;
+    }
+    this.#fail(
+      "ERR_ORIGIN_TLS",
+      `no TLS session with the origin (${error?.message ?? "not authorized"})`,
+      error ?? undefined,
+    );
+  }
+
+  refused(error: Error): void {
+    if (this.#isSettled) return; // it was open: its end is reported as a close
+    this.#isSettled = true;
+    if (this.#connection.phase === "closed") {
+      this.#owner.forgotten();
+      return;
+    }
+    this.#fail(
+      "ERR_ORIGIN_CONNECT",
+      "no connection to the origin: check that it runs and can be reached from here",
+      error,
+    );
+  }
+
+  peerClosed(how: "end" | "reset", error?: Error): void {
+    if (this.#connection.phase === "closed") return;
+    this.#advance({ type: "peer-closed", how, isTls: this.#isTls }, error);
+  }
+
+  flush(): void {
+    const unsent = this.#unsent;
+    if (unsent === undefined || this.#socket === undefined) return;
+    // -1 when the socket is closed already: then its close event is what counts, and it is on its way.
+    const written = Math.max(0, this.#socket.write(unsent));
+    this.#unsent = written === unsent.length ? undefined : unsent.subarray(written);
+  }
+
+  /** The next read. `chunk` is not kept: its memory is reused. */
+  take(chunk: Uint8Array): void {
+    if (this.#connection.phase === "closed") return;
+    this.#advance({ type: "bytes" });
+    if (this.#connection.phase === "reading-content") {
+      if (this.#exchange?.isPaused === false) this.#waitFor(this.#owner.timeouts.idleMs);
+      this.#takeContent(chunk, 0, chunk.length);
+    } else if (this.#connection.phase === "reading-head") {
+      if (this.#kept.length === 0) {
+        this.#takeHeads(chunk, chunk.length);
+        return;
+      }
+      this.#kept.append(chunk, 0, chunk.length);
+      this.#takeHeads(this.#kept.bytes, this.#kept.length);
+    }
+  }
+
+  /** Any number of informational heads, the final one, and what content follows it, from `bytes[0..end)`. */
+  #takeHeads(bytes: Uint8Array, end: number): void {
+    const exchange = this.#exchange;
+    let at = 0;
+    while (exchange !== undefined && exchange === this.#exchange) {
+      const headEnd = this.#scanner.scan(bytes, at, end);
+      if (headEnd === undefined) {
+        this.#keep(bytes, at, end);
+        return;
+      }
+      if (typeof headEnd === "object") {
+        this.#refuse(headEnd);
+        return;
+      }
+      const head = parseResponseHead(bytes, at, headEnd);
+      if (head.kind === "malformed") {
+        this.#refuse(head);
+        return;
+      }
+      at = headEnd;
+      if (head.status < 200) {
+        this.#takeInformational(exchange, head);
+      } else {
+        this.#startContent(exchange, head);
+        if (exchange === this.#exchange) this.#takeContent(bytes, at, end);
+        return;
+      }
+    }
+  }
+
+  #keep(bytes: Uint8Array, start: number, end: number): void {
+    if (bytes === this.#kept.bytes) this.#kept.dropFirst(start);
+    else this.#kept.append(bytes, start, end);
+  }
+
+  #takeInformational(exchange: Exchange, head: ResponseHead): void {
+    // RFC 9110 section 15.2.2 and 7.8: only to a request with Upgrade, which this client does not send.
+    if (head.status === 101) {
+      this.#fail("ERR_ORIGIN_MALFORMED", "the origin switched protocols without having been asked to");
+      return;
+    }
+    this.#advance({ type: "informational-head" });
+    if (exchange === this.#exchange) exchange.handler.onInformational?.(head);
+  }
+
+  #startContent(exchange: Exchange, head: ResponseHead): void {
+    const framing = responseFraming(exchange.method, head);
+    if (framing.kind === "malformed") {
+      this.#refuse(framing);
+      return;
+    }
+    this.#advance({ type: "final-head", framing: framing.kind, keepsAlive: this.#isKept(head, framing) });
+    if (!exchange.isPaused) this.#waitFor(this.#owner.timeouts.idleMs);
+    this.#decoder = new BodyDecoder(framing);
+    exchange.handler.onHead(head, framing);
+  }
+
+  /** Whether the connection outlives this response, as far as its head says. */
+  #isKept(head: ResponseHead, framing: Framing): boolean {
+    if (framing.kind === "until-close" || !keepsAlive(head)) return false;
+    const seconds = /(?:^|[\s,;])timeout=(\d{1,6})/i.exec(head.fields.get("keep-alive") ?? "")?.[1];
+    if (seconds === undefined) return true;
+    // A second less than the origin says, since its clock started earlier than ours.
+    this.keepAliveMs = Math.min(this.#owner.timeouts.keepAliveMs, Number(seconds) * 1000 - 1000);
+    return this.keepAliveMs > 0;
+  }
+
+  #takeContent(bytes: Uint8Array, start: number, end: number): void {
+    const decoder = this.#decoder!;
+    this.#reading = bytes;
+    const taken = decoder.push(bytes, start, end, this.#onContent);
+    this.#reading = EMPTY;
+    if (this.#exchange === undefined) return; // aborted by its handler
+    if (typeof taken === "object") {
+      this.#refuse(taken);
+      return;
+    }
+    if (decoder.done) {
+      this.#finish(decoder, taken === end - start && this.#unsent === undefined);
+      return;
+    }
+    this.#kept.clear();
+  }
+
+  readonly #onContent = (from: number, to: number): void => {
+    this.#exchange?.handler.onContent(this.#reading.subarray(from, to));
+  };
+
+  /** The connection is given back before the handler hears of the end: its next request may take it at once. */
+  #finish(decoder: BodyDecoder, isClean: boolean): void {
+    const exchange = this.#exchange!;
+    this.#exchange = undefined;
+    this.#decoder = undefined;
+    this.#unsent = undefined;
+    this.#kept.clear();
+    this.deadline = undefined;
+    if (exchange.isPaused) this.#socket?.resume();
+    this.#advance({ type: "content-complete", isClean });
+    if (this.#connection.phase === "idle") this.#owner.ready(this);
+    else if (this.#connection.phase === "resting") this.#rest();
+    exchange.end(decoder.trailers);
+  }
+
+  #rest(): void {
+    this.#restTimer = setTimeout(() => {
+      this.#advance({ type: "rested" });
+      this.#owner.ready(this);
+    }, REST_MS);
+  }
+
+  #connected(): void {
+    this.deadline = undefined;
+    this.#advance({ type: "connected" });
+    this.#owner.ready(this);
+  }
+
+  #waitFor(ms: number): void {
+    this.deadline = this.#owner.deadlines.after(ms);
+  }
+
+  #refuse(refused: Malformed): void {
+    this.#fail("ERR_ORIGIN_MALFORMED", `the origin sent a malformed response (${refused.reason})`);
+  }
+
+  #fail(code: OriginErrorCode, reason: string, cause?: Error): void {
+    this.#advance({ type: "failed", code, reason }, cause);
+  }
+
+  #advance(event: ConnectionEvent, cause?: Error): void {
+    this.#connection = step(this.#connection, event);
+    if (this.#connection.phase === "closed") this.#close(this.#connection.outcome, cause);
+  }
+
+  #close(outcome: ClosedOutcome, cause: Error | undefined): void {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    this.#decoder = undefined;
+    this.deadline = undefined;
+    this.#kept.clear();
+    clearTimeout(this.#restTimer);
+    // In order when the response was taken to its end; with a reset otherwise, so that the origin stops sending at once.
+    if (outcome.kind === "finished") this.#socket?.end();
+    else this.#socket?.terminate();
+    this.#owner.closed(this, outcome, exchange, cause);
+    if (outcome.kind === "finished") exchange?.end(undefined);
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+// No `error` handler: what a handler of ours throws is our bug and has to end the thread; TLS failures come to `close` too.
+const HANDLERS: SocketHandler<OriginSocket> = {
+  open: (socket) => socket.data.opened(socket),
+  handshake: (socket, isAuthorized, error) => socket.data.secured(isAuthorized, error),
+  data: (socket, chunk) => socket.data.take(chunk),
+  drain: (socket) => socket.data.flush(),
+  end: (socket) => socket.data.peerClosed("end"),
+  close: (socket, error) => socket.data.peerClosed("reset", error),
+};
