@@ -1,3 +1,4 @@
+import { createSecureContext } from "node:tls";
 import { Fields, renderRequestHead } from "@proj/protocol";
 import { ConnectionPool, type PoolStats } from "./connection-pool.ts";
 import { Exchange, type OriginExchange, type OriginHandler, type OriginRequest } from "./exchange.ts";
@@ -39,7 +40,7 @@ export class OriginClient {
   readonly #origin: URL;
   readonly #pool: ConnectionPool;
 
-  /** @throws {TypeError} An origin that is neither `http:` nor `https:`. */
+  /** @throws {TypeError} An origin that is neither `http:` nor `https:`; a `ca` that holds no certificate. */
   constructor(options: OriginClientOptions) {
     this.#origin = options.origin;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -95,7 +96,16 @@ function addressOf({ origin, tls }: OriginClientOptions): OriginAddress {
   if (origin.protocol !== "https:") {
     throw new TypeError(`Cannot speak to the origin ${origin.href}: neither http: nor https:`);
   }
+  checkCertificates(tls?.ca);
   // RFC 7301: one octet of length, then the protocol's name.
   const ALPNProtocols = "\x08http/1.1";
   return { hostname, port: Number(origin.port || 443), tls: { ...tls, rejectUnauthorized: true, ALPNProtocols } };
+}
+
+function checkCertificates(ca: string | string[] | undefined): void {
+  try {
+    createSecureContext({ ca });
+  } catch (error) {
+    throw new TypeError("Cannot verify the origin by the given certificates: they are not in PEM", { cause: error });
+  }
 }

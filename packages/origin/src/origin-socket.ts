@@ -61,9 +61,10 @@ export class OriginSocket implements Carrier {
     this.#isTls = address.tls !== undefined;
     this.keepAliveMs = owner.timeouts.keepAliveMs;
     this.deadline = owner.deadlines.after(owner.timeouts.connectMs);
-    Bun.connect<OriginSocket>({ ...address, data: this, socket: HANDLERS }).catch((error: Error) =>
-      this.refused(error),
-    );
+    // In an executor, so that what connect() throws outright is reported later too, like what it rejects with.
+    new Promise((resolve) => {
+      resolve(Bun.connect<OriginSocket>({ ...address, data: this, socket: HANDLERS }));
+    }).catch((error: Error) => this.refused(error));
   }
 
   /** Whether it was made just now, so that it can not be one the origin tired of. */
