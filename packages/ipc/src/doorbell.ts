@@ -4,6 +4,7 @@ import { ERRNO, SystemCallError } from "./errno.ts";
 import type { Waker } from "./eventually.ts";
 import { cString, errno, libc } from "./libc.ts";
 import { type ObjectName, pathOf } from "./object-name.ts";
+import { recorded, recordRemoval, removeOwnEntry } from "./registry.ts";
 import { ownerAdvice, type SharedMemory } from "./shared-memory.ts";
 
 const O_WRONLY = 1;
@@ -42,6 +43,8 @@ export type DoorbellOptions = DoorbellChannel & {
   readonly look?: () => boolean;
   /** Milliseconds between looks that nobody rang for (default 100). */
   readonly sweepMs?: number;
+  /** As for {@link SharedMemory.create}, when it is a FIFO. */
+  readonly registered?: boolean;
 };
 
 /**
@@ -126,16 +129,22 @@ export class Doorbell implements Disposable, Waker {
   static listen(options: DoorbellOptions): Doorbell {
     const flag = new FlagWord(options.flag);
     if (options.name === undefined) return new Doorbell(options, flag, options.fildes).#begin();
-    const path = cString(pathOf(options.name));
-    check("mkfifo", options.name, libc().mkfifo(path, 0o600));
+    const { name } = options;
+    if (options.registered === false) return Doorbell.#listenAt(name, options, flag);
+    return recorded("fifo", name, () => Doorbell.#listenAt(name, options, flag));
+  }
+
+  static #listenAt(name: ObjectName, options: DoorbellOptions, flag: FlagWord): Doorbell {
+    const path = cString(pathOf(name));
+    check("mkfifo", name, libc().mkfifo(path, 0o600));
     let fildes = -1;
     try {
       // O_RDWR: this process is a writer too, so that the stream does not end when the last ringer leaves.
-      fildes = check("open", options.name, libc().open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0));
+      fildes = check("open", name, libc().open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0));
       return new Doorbell(options, flag, fildes).#begin();
     } catch (error) {
       if (fildes !== -1) libc().close(fildes);
-      Doorbell.unlink(options.name);
+      Doorbell.unlink(name);
       throw error;
     }
   }
@@ -157,10 +166,11 @@ export class Doorbell implements Disposable, Waker {
    * @throws {SystemCallError} `EPERM`, `EACCES`: it belongs to another user.
    */
   static unlink(name: ObjectName): boolean {
-    if (libc().unlink(cString(pathOf(name))) === 0) return true;
-    const failure = errno();
-    if (failure === ERRNO.ENOENT) return false;
-    throw new SystemCallError("unlink", name, failure);
+    const existed = libc().unlink(cString(pathOf(name))) === 0;
+    const failure = existed ? 0 : errno();
+    if (!existed && failure !== ERRNO.ENOENT) throw new SystemCallError("unlink", name, failure);
+    recordRemoval("fifo", name);
+    return existed;
   }
 
   /** How often it was woken by a ring (rings that came together count once). */
@@ -217,7 +227,10 @@ export class Doorbell implements Disposable, Waker {
     clearInterval(this.#sweeper);
     clearImmediate(this.#nextTurn);
     if (!this.#flag.isGone) this.#flag.set(AWAKE);
-    if (this.#name !== undefined && this.#isStillNamed(this.#name)) Doorbell.unlink(this.#name);
+    if (this.#name !== undefined) {
+      if (this.#isStillNamed(this.#name)) Doorbell.unlink(this.#name);
+      else removeOwnEntry("fifo", this.#name);
+    }
     // The stream reads through a duplicate of its own, which cancelling closes.
     this.#reader.cancel().catch(() => undefined);
     libc().close(this.#fildes);

@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import { limitAdvice } from "./limits.ts";
 
 /** Linux numbers that `node:os` does not name. The generic table of asm-generic/errno.h, which x64 and arm64 share. */
 const UNNAMED: ReadonlyArray<readonly [string, number]> = [
@@ -44,13 +45,13 @@ export class SystemCallError extends Error {
    * @param syscall The C function that failed, such as `shm_open`.
    * @param subject What it was called on: an object's name, or a description of it.
    * @param errno The error number it left.
-   * @param advice What to do about it, when the cause is known.
+   * @param advice What to do about it; by default what {@link limitAdvice} knows of the errno alone.
    */
   constructor(
     readonly syscall: string,
     readonly subject: string,
     readonly errno: number,
-    readonly advice?: string,
+    readonly advice: string | undefined = limitAdvice(syscall, errorCode(errno)),
   ) {
     const code = errorCode(errno);
     super(`Cannot ${syscall} ${JSON.stringify(subject)}: ${code}${advice === undefined ? "" : `; ${advice}`}`);

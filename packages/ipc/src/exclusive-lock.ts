@@ -3,6 +3,7 @@ import { check } from "./check.ts";
 import { ERRNO, SystemCallError } from "./errno.ts";
 import { cString, errno, libc } from "./libc.ts";
 import { type ObjectName, pathOf } from "./object-name.ts";
+import { recordCreation, recordRemoval, removeOwnEntry } from "./registry.ts";
 import { ownerAdvice } from "./shared-memory.ts";
 
 const O_RDWR = 0o2;
@@ -39,6 +40,17 @@ export class ExclusiveLock implements Disposable {
    * if (!(lock instanceof ExclusiveLock)) throw new Error(`already running as process ${lock.heldByPid}`);
    */
   static tryAcquire(name: ObjectName): ExclusiveLock | { heldByPid: number } {
+    const isNew = recordCreation("lock", name);
+    let lock: ExclusiveLock | { heldByPid: number } | undefined;
+    try {
+      lock = ExclusiveLock.#tryAcquire(name);
+      return lock;
+    } finally {
+      if (isNew && !(lock instanceof ExclusiveLock)) removeOwnEntry("lock", name);
+    }
+  }
+
+  static #tryAcquire(name: ObjectName): ExclusiveLock | { heldByPid: number } {
     for (;;) {
       const fildes = openLockFile(name);
       try {
@@ -79,6 +91,7 @@ export class ExclusiveLock implements Disposable {
     if (this.#fildes === -1) return;
     const path = cString(pathOf(this.name));
     if (isStillNamed(this.#fildes, this.name)) libc().unlink(path);
+    recordRemoval("lock", this.name);
     libc().close(this.#fildes);
     this.#fildes = -1;
   }

@@ -40,6 +40,8 @@ const HARD = { msgMax: 65_536, msgsizeMax: 16 * 1024 * 1024 } as const;
 const CAP_SYS_RESOURCE = 24n;
 /** Linux's MQ_PRIO_MAX: a queue keeps at most that many tree nodes. */
 const MQ_PRIO_MAX = 32_768;
+/** The calls whose EACCES and EPERM are about who owns the name. */
+const TAKES_A_NAME = /^((mq|shm|sem)_(open|unlink)|open|unlink|mkfifo)$/;
 /** sizeof(struct msg_msg) and sizeof(struct posix_msg_tree_node) on 64-bit Linux. */
 const MSG_MSG_BYTES = 48;
 const TREE_NODE_BYTES = 48;
@@ -116,12 +118,12 @@ export function limitAdvice(syscall: string, code: string, asked: Asked = {}): s
 }
 
 function queueAdvice(code: string, asked: Asked): string | undefined {
+  if (code !== "EINVAL" && code !== "ENOSPC" && code !== "EMFILE") return undefined;
   const { messageQueues, openFiles } = limits();
   if (code === "EINVAL") return queueShapeAdvice(messageQueues, asked);
   if (code === "ENOSPC") {
     return `queues_max of this IPC namespace is ${shown(messageQueues.queuesMax)} queues, for all users together: unlink some (ipc doctor lists those of dead processes), or raise it as root: sysctl fs.mqueue.queues_max=1024`;
   }
-  if (code !== "EMFILE") return undefined;
   if (openFiles.soft !== undefined && openFiles.open + 1 >= openFiles.soft) return openFilesAdvice();
   const shape = { maxmsg: asked.maxmsg ?? 10, msgsize: asked.msgsize ?? 8192 };
   const cost = queueBytes(shape);
@@ -162,8 +164,9 @@ function spaceAdvice(asked: Asked): string | undefined {
   return `${space.path} has ${space.freeBytes} of ${space.totalBytes} bytes free${wanted}: unlink unused objects (ipc doctor lists those of dead processes), ask for less, or make it larger: mount -o remount,size=SIZE ${space.path} as root, --shm-size=SIZE in docker`;
 }
 
-function accessAdvice(syscall: string): string {
-  const where = syscall === "mq_open" ? "the queue" : `the object in ${SHM}`;
+function accessAdvice(syscall: string): string | undefined {
+  if (!TAKES_A_NAME.test(syscall)) return undefined;
+  const where = syscall.startsWith("mq_") ? "the queue" : `the object in ${SHM}`;
   return `${where} belongs to another user, or its mode excludes this one (uid ${process.geteuid?.() ?? "unknown"}): choose another name, or run as the user who made it (ipc ls shows the owner)`;
 }
 

@@ -1,9 +1,11 @@
 import { check } from "./check.ts";
 import { Deadline } from "./deadline.ts";
-import { ERRNO, SystemCallError } from "./errno.ts";
+import { ERRNO, errorCode, SystemCallError } from "./errno.ts";
 import { eventually, type WaitOptions } from "./eventually.ts";
 import { cString, errno, libc } from "./libc.ts";
+import { limitAdvice } from "./limits.ts";
 import type { ObjectName } from "./object-name.ts";
+import { recorded, recordRemoval } from "./registry.ts";
 
 const O_RDWR = 0o2;
 const O_CREAT = 0o100;
@@ -63,20 +65,29 @@ export class MessageQueue implements Disposable {
    * @param options.maxmsg How many messages fit: at most /proc/sys/fs/mqueue/msg_max (10) for an ordinary user.
    * @param options.msgsize Bytes of the longest message: at most /proc/sys/fs/mqueue/msgsize_max (8192).
    * @param options.mode Permission bits before the umask (default 0o600).
+   * @param options.registered As for {@link SharedMemory.create}.
    * @throws {SystemCallError} `EEXIST`: the name is taken. `EINVAL`: maxmsg or msgsize is above the kernel's limit.
    *   `EMFILE`: RLIMIT_MSGQUEUE (all of this user's queues together) or RLIMIT_NOFILE. `ENOSPC`: queues_max.
    * @see https://pubs.opengroup.org/onlinepubs/9699919799/functions/mq_open.html
    * @example
    * using queue = MessageQueue.create(objectName("/my-app.jobs"), { maxmsg: 10, msgsize: 512 });
    */
-  static create(name: ObjectName, options: { maxmsg: number; msgsize: number; mode?: number }): MessageQueue {
+  static create(
+    name: ObjectName,
+    options: { maxmsg: number; msgsize: number; mode?: number; registered?: boolean },
+  ): MessageQueue {
+    const make = () => MessageQueue.#create(name, options);
+    return options.registered === false ? make() : recorded("queue", name, make);
+  }
+
+  static #create(name: ObjectName, options: { maxmsg: number; msgsize: number; mode?: number }): MessageQueue {
     scratch.fill(0n);
     scratch[ATTRIBUTE.maxmsg] = BigInt(options.maxmsg);
     scratch[ATTRIBUTE.msgsize] = BigInt(options.msgsize);
     const oflag = O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK | O_CLOEXEC;
     return new MessageQueue(
       name,
-      check("mq_open", name, libc().mq_open(cString(name), oflag, options.mode ?? 0o600, scratch)),
+      check("mq_open", name, libc().mq_open(cString(name), oflag, options.mode ?? 0o600, scratch), options),
     );
   }
 
@@ -97,10 +108,11 @@ export class MessageQueue implements Disposable {
    * @throws {SystemCallError} `EACCES`, `EPERM`: it belongs to another user.
    */
   static unlink(name: ObjectName): boolean {
-    if (libc().mq_unlink(cString(name)) === 0) return true;
-    const failure = errno();
-    if (failure === ERRNO.ENOENT) return false;
-    throw new SystemCallError("mq_unlink", name, failure);
+    const existed = libc().mq_unlink(cString(name)) === 0;
+    const failure = existed ? 0 : errno();
+    if (!existed && failure !== ERRNO.ENOENT) throw new SystemCallError("mq_unlink", name, failure);
+    recordRemoval("queue", name);
+    return existed;
   }
 
   /**
@@ -116,7 +128,7 @@ export class MessageQueue implements Disposable {
       if (libc().mq_timedsend(this.#fildes, message, message.length, priority, null) === 0) return true;
       const failure = errno();
       if (failure === ERRNO.EAGAIN) return false;
-      if (failure !== ERRNO.EINTR) throw new SystemCallError("mq_send", this.name, failure);
+      if (failure !== ERRNO.EINTR) throw this.#error("mq_send", failure, message.length);
     }
   }
 
@@ -152,7 +164,7 @@ export class MessageQueue implements Disposable {
       const timespec = deadline.timespec();
       if (libc().mq_timedsend(this.#fildes, message, message.length, options.priority ?? 0, timespec) === 0)
         return true;
-      if (this.#isOver("mq_timedsend", errno(), deadline)) return false;
+      if (this.#isOver("mq_timedsend", errno(), deadline, message.length)) return false;
     }
   }
 
@@ -272,9 +284,14 @@ export class MessageQueue implements Disposable {
     this.#nonblocking = nonblocking;
   }
 
-  #isOver(syscall: string, failure: number, deadline: Deadline): boolean {
+  #isOver(syscall: string, failure: number, deadline: Deadline, bytes?: number): boolean {
     if (failure === ERRNO.EINTR) return false; // once more with the time that is left, even if that is none
-    if (failure !== ERRNO.ETIMEDOUT) throw new SystemCallError(syscall, this.name, failure);
+    if (failure !== ERRNO.ETIMEDOUT) throw this.#error(syscall, failure, bytes);
     return deadline.hasPassed;
+  }
+
+  #error(syscall: string, failure: number, bytes?: number): SystemCallError {
+    const asked = bytes === undefined ? { msgsize: this.msgsize } : { msgsize: this.msgsize, bytes };
+    return new SystemCallError(syscall, this.name, failure, limitAdvice(syscall, errorCode(failure), asked));
   }
 }

@@ -99,7 +99,9 @@ export function recordCreation(kind: ObjectKind, name: ObjectName): boolean {
  * for another's, one look into the directory of each process that has made something. Call it after the unlink.
  */
 export function recordRemoval(kind: ObjectKind, name: ObjectName): void {
-  if (!removeOwnEntry(kind, name)) removeOthersEntry(kind, name);
+  const wasOurs = removeOwnEntry(kind, name);
+  // A lock's file is taken over from its dead holder as it is: both have made an entry.
+  if (!wasOurs || kind === "lock") removeOthersEntry(kind, name);
 }
 
 /**
@@ -204,7 +206,8 @@ function faultOf(path: string, uid: number): string | undefined {
   }
 }
 
-function removeOwnEntry(kind: ObjectKind, name: ObjectName): boolean {
+/** Takes back an entry that {@link recordCreation} has just made, of an object that was not made after all. */
+export function removeOwnEntry(kind: ObjectKind, name: ObjectName): boolean {
   if (ownDirectory === undefined) return false;
   if (!removeLink(`${ownDirectory}/${entryFile(kind, name)}`)) return false;
   // Tried each time: other threads add and remove here too, so no count of one thread says when it is empty.

@@ -3,6 +3,7 @@ import { ERRNO, SystemCallError } from "./errno.ts";
 import { eventually, type WaitOptions } from "./eventually.ts";
 import { type Address, cString, errno, libc, pointer } from "./libc.ts";
 import { type ObjectName, semaphoreName } from "./object-name.ts";
+import { recorded, recordRemoval } from "./registry.ts";
 import { addressIn, type SharedMemory } from "./shared-memory.ts";
 
 const O_CREAT = 0o100;
@@ -39,14 +40,16 @@ export class Semaphore implements Disposable {
    *
    * @param value How many waits succeed before the first post.
    * @param options.mode Permission bits before the umask (default 0o600).
+   * @param options.registered As for {@link SharedMemory.create}.
    * @throws {SystemCallError} `EEXIST`: the name is taken. `EINVAL`: the value is above SEM_VALUE_MAX (2^31 - 1).
    * @throws {InvalidNameError} `ERR_IPC_NAME`: more than 251 bytes.
    * @see https://pubs.opengroup.org/onlinepubs/9699919799/functions/sem_open.html
    * @example
    * using ready = Semaphore.create(objectName("/my-app.ready"), 0);
    */
-  static create(name: ObjectName, value: number, options: { mode?: number } = {}): Semaphore {
-    return Semaphore.#named(name, O_CREAT | O_EXCL, options.mode ?? 0o600, value);
+  static create(name: ObjectName, value: number, options: { mode?: number; registered?: boolean } = {}): Semaphore {
+    const make = () => Semaphore.#named(name, O_CREAT | O_EXCL, options.mode ?? 0o600, value);
+    return options.registered === false ? make() : recorded("semaphore", name, make);
   }
 
   /**
@@ -91,10 +94,11 @@ export class Semaphore implements Disposable {
    * @returns Whether there was such a name.
    */
   static unlink(name: ObjectName): boolean {
-    if (libc().sem_unlink(cString(semaphoreName(name))) === 0) return true;
-    const failure = errno();
-    if (failure === ERRNO.ENOENT) return false;
-    throw new SystemCallError("sem_unlink", name, failure);
+    const existed = libc().sem_unlink(cString(semaphoreName(name))) === 0;
+    const failure = existed ? 0 : errno();
+    if (!existed && failure !== ERRNO.ENOENT) throw new SystemCallError("sem_unlink", name, failure);
+    recordRemoval("semaphore", name);
+    return existed;
   }
 
   /**

@@ -1,8 +1,10 @@
 import { fstatSync } from "node:fs";
 import { check } from "./check.ts";
-import { ERRNO, SystemCallError } from "./errno.ts";
+import { ERRNO, errorCode, SystemCallError } from "./errno.ts";
 import { type Address, adoptMapping, cString, errno, libc } from "./libc.ts";
+import { limitAdvice } from "./limits.ts";
 import type { ObjectName } from "./object-name.ts";
+import { recorded, recordRemoval } from "./registry.ts";
 
 const O_RDONLY = 0;
 const O_RDWR = 0o2;
@@ -75,17 +77,24 @@ export class SharedMemory implements Disposable {
    *
    * @param length Bytes, 1 to 4 GiB.
    * @param options.mode Permission bits before the umask (default 0o600: this user only).
+   * @param options.registered false for what `ipc clean` must never remove, and for what an entry of its own is too much
+   *   because something else keeps account of it (default true: about 5 µs).
    * @throws {SystemCallError} `EEXIST`: the name is taken, by a living process or as a left-over. `ENOSPC`: /dev/shm has
    *   no `length` bytes left. `EMFILE`, `ENFILE`: no descriptor left (it is closed again before this returns).
    * @see https://pubs.opengroup.org/onlinepubs/9699919799/functions/shm_open.html
    * @example
    * using memory = SharedMemory.create(objectName("/my-app.frames"), 1 << 20);
    */
-  static create(name: ObjectName, length: number, options: { mode?: number } = {}): SharedMemory {
+  static create(name: ObjectName, length: number, options: { mode?: number; registered?: boolean } = {}): SharedMemory {
     assertLength(length, name);
+    const make = () => SharedMemory.#create(name, length, options.mode ?? 0o600);
+    return options.registered === false ? make() : recorded("memory", name, make);
+  }
+
+  static #create(name: ObjectName, length: number, mode: number): SharedMemory {
     const path = cString(name);
     const oflag = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
-    const fildes = check("shm_open", name, libc().shm_open(path, oflag, options.mode ?? 0o600));
+    const fildes = check("shm_open", name, libc().shm_open(path, oflag, mode), { bytes: length });
     try {
       allocate(fildes, length, name);
       return new SharedMemory(name, length, false, fildes, false);
@@ -166,10 +175,11 @@ export class SharedMemory implements Disposable {
    * @throws {SystemCallError} `EACCES`: it belongs to another user.
    */
   static unlink(name: ObjectName): boolean {
-    if (libc().shm_unlink(cString(name)) === 0) return true;
-    const failure = errno();
-    if (failure === ERRNO.ENOENT) return false;
-    throw new SystemCallError("shm_unlink", name, failure);
+    const existed = libc().shm_unlink(cString(name)) === 0;
+    const failure = existed ? 0 : errno();
+    if (!existed && failure !== ERRNO.ENOENT) throw new SystemCallError("shm_unlink", name, failure);
+    recordRemoval("memory", name);
+    return existed;
   }
 
   static #overDescriptor(name: ObjectName | undefined, fildes: number, readOnly: boolean, keep: boolean): SharedMemory {
@@ -299,7 +309,9 @@ function allocate(fildes: number, length: number, subject: string): void {
   // On tmpfs an interrupted fallocate gives back what it had taken, and says EINTR.
   do failure = libc().posix_fallocate(fildes, 0, length);
   while (failure === ERRNO.EINTR);
-  if (failure !== 0) throw new SystemCallError("posix_fallocate", subject, failure);
+  if (failure === 0) return;
+  const advice = limitAdvice("posix_fallocate", errorCode(failure), { bytes: length });
+  throw new SystemCallError("posix_fallocate", subject, failure, advice);
 }
 
 function map(fildes: number, length: number, readOnly: boolean, subject: string): Address {
