@@ -52,10 +52,12 @@ function read({ kind, bytes, requestMethods = [] }) {
     lines = [];
     if (kind === "request") Object.assign(current, { method: allMethods[method], target: url ?? target });
     else current.status = status;
-    const informational = kind === "response" && status < 200 && status !== 101;
-    last = upgrade || (!keepAlive && !informational);
-    const skipsBody = kind === "response" && (pending[0] === "HEAD" || (pending[0] === "CONNECT" && status < 300));
-    return skipsBody ? 1 : 0;
+    const tunnels = kind === "response" && pending[0] === "CONNECT" && status >= 200 && status < 300;
+    // Without a length llhttp takes the connection for the body's end, even where it is told that there is no body.
+    const isHead = kind === "response" && pending[0] === "HEAD";
+    last = upgrade || tunnels || (!keepAlive && !isHead);
+    if (tunnels) return 2;
+    return isHead ? 1 : 0;
   };
   parser[HTTPParser.kOnBody] = (chunk) => {
     current.body += Buffer.from(chunk).toString("latin1");

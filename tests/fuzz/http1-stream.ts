@@ -120,9 +120,9 @@ class StreamReader {
 
   private afterBody(): StreamReading | undefined {
     if (!this.current!.decoder.done) return undefined;
-    const { head } = this.current!;
+    const endsHttp = this.endsHttp(this.current!.head);
     this.finishMessage();
-    return this.endsHttp(head) ? this.reading("last") : undefined;
+    return endsHttp ? this.reading("last") : undefined;
   }
 
   private framingOf(head: Head): Framing | Malformed {
@@ -132,12 +132,15 @@ class StreamReader {
   }
 
   private endsHttp(head: Head): boolean {
-    if (head.kind === "response" && head.status === 101) return true;
-    // The response is not the last: an informational one comes before another, whatever it says of the connection.
-    if (head.kind === "response" && head.status < 200) return false;
-    const upgrades = head.fields.has("upgrade") && /\bupgrade\b/i.test(head.fields.get("connection") ?? "");
-    const tunnels = head.kind === "request" && head.method === "CONNECT";
-    return tunnels || upgrades || !keepsAlive(head);
+    if (!keepsAlive(head)) return true;
+    if (head.kind === "response") return head.status === 101 || this.answersConnect(head);
+    const options = (head.fields.get("connection") ?? "").split(",").map((option) => option.trim().toLowerCase());
+    const upgrades = options.includes("upgrade") && head.fields.all("upgrade").some((protocol) => protocol !== "");
+    return upgrades || head.method === "CONNECT";
+  }
+
+  private answersConnect(head: ResponseHead): boolean {
+    return this.methods[0] === "CONNECT" && head.status >= 200 && head.status < 300;
   }
 
   private finishMessage(): void {

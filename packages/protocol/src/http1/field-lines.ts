@@ -36,13 +36,26 @@ export function parseFieldLines(
     while (valueEnd > valueStart && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === HTAB)) valueEnd--;
 
     const known = knownName(bytes, nameStart, nameEnd);
-    names.push(known === undefined ? text.substring(nameStart - base, nameEnd - base) : known.name);
+    const name = known === undefined ? text.substring(nameStart - base, nameEnd - base) : known.name;
+    if (valueEnd < at && isMisread(name, bytes, valueEnd, at)) return malformed("framing-field-tab");
+    names.push(name);
     lowers.push(known?.lowerName);
     values.push(text.substring(valueStart - base, valueEnd - base));
     at += 2;
   }
   return at + 2 === end ? new Fields(names, values, lowers) : malformed("empty-line");
 }
+
+/**
+ * Whether the whitespace after the value of a framing field holds a tab. RFC 9110 section 5.6.3 allows it, nobody sends
+ * it, and readers disagree: llhttp does not know `chunked` HTAB for chunked and reads a response on until the close.
+ */
+function isMisread(name: string, bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (bytes[at] === HTAB) return FRAMING_FIELD.test(name);
+  return false;
+}
+
+const FRAMING_FIELD = /^(?:content-length|transfer-encoding)$/i;
 
 /** Why the name that starts at `start` and stops being a token at `at` is not one. */
 function nameRefusal(bytes: Uint8Array, start: number, at: number): string {
