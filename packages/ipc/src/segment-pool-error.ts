@@ -1,0 +1,26 @@
+/**
+ * Why a segment pool refused. `ERR_IPC_NOT_HELD`: this member does not hold that segment (given back twice, perhaps).
+ * `ERR_IPC_EVICTED`: the pool took this member for dead and gave its segments to others. `ERR_IPC_POOL_FULL`: no slot for
+ * another member. `ERR_IPC_POOL_BUSY`: somebody has kept the pool's mutex for seconds (a stopped process, perhaps).
+ * `ERR_IPC_POOL_NOT_READY`: its creator is still making it: try again. `ERR_IPC_POOL_LAYOUT`: not a pool, or one of
+ * another version.
+ */
+export type SegmentPoolErrorCode =
+  | "ERR_IPC_NOT_HELD"
+  | "ERR_IPC_EVICTED"
+  | "ERR_IPC_POOL_FULL"
+  | "ERR_IPC_POOL_BUSY"
+  | "ERR_IPC_POOL_NOT_READY"
+  | "ERR_IPC_POOL_LAYOUT";
+
+/** A segment pool refused; branch on `code`. */
+export class SegmentPoolError extends Error {
+  override readonly name = "SegmentPoolError";
+
+  constructor(
+    readonly code: SegmentPoolErrorCode,
+    message: string,
+  ) {
+    super(message);
+  }
+}

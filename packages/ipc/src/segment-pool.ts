@@ -1,0 +1,267 @@
+import { readdirSync } from "node:fs";
+import { FREE_QUEUE_IDS_MAX, FreeQueue } from "./free-queue.ts";
+import { MessageQueue } from "./message-queue.ts";
+import { type ObjectName, objectName } from "./object-name.ts";
+import { PoolCore } from "./pool-core.ts";
+import { PoolMember } from "./pool-member.ts";
+import { COUNTER, FREE_SLOT, MEMBERS_MAX, PoolTable } from "./pool-table.ts";
+import { MappedSegment, SEGMENT_PREFIX_BYTES, type Segment, segmentName } from "./segment.ts";
+import { SegmentPoolError } from "./segment-pool-error.ts";
+import { SharedMemory } from "./shared-memory.ts";
+
+const FIRST_GENERATION = 1;
+const GENERATION_MAX = 2 ** 31 - 1;
+
+/** Longest wait for the mutex, which is held for microseconds unless its owner is stopped or starved. */
+const LOCK_TIMEOUT_MS = 1000;
+
+/** What a pool has done and holds; see {@link SegmentPool.counters}. */
+export interface SegmentPoolCounters {
+  /** Segments nobody holds. */
+  readonly free: number;
+  readonly held: number;
+  /** Members (threads) that wait for a segment. */
+  readonly waiting: number;
+  readonly takes: number;
+  readonly giveBacks: number;
+  readonly refusedGiveBacks: number;
+  /** Segments made anew: by {@link PoolMember.replace}, or because their holder died. */
+  readonly replaced: number;
+  /** Segments that could not be made anew for want of memory. They come back when there is some. */
+  readonly missing: number;
+}
+
+/**
+ * Segments of shared memory with ids in a free queue, between threads and processes. A thread joins, takes a segment,
+ * fills it, tells another process its id and generation, and gives it back when that one has answered.
+ *
+ * Nothing is lost when a process dies anywhere: the segments it held are made anew, so that a late writer reaches only
+ * memory that nobody else sees, and their ids are queued again, never twice.
+ *
+ * The objects of pool PREFIX: `PREFIX.pool` (the table), `PREFIX.free` (the queue), `PREFIX.seg.ID.GENERATION`, and
+ * `PREFIX.bell.SLOT` for a member that has waited. One SegmentPool object belongs to one thread.
+ */
+export class SegmentPool implements Disposable {
+  readonly prefix: ObjectName;
+  readonly segments: number;
+  readonly segmentBytes: number;
+  readonly #core: PoolCore;
+  readonly #members: PoolMember[] = [];
+  #closed = false;
+
+  private constructor(prefix: ObjectName, core: PoolCore) {
+    this.prefix = prefix;
+    this.#core = core;
+    this.segments = core.table.segments;
+    this.segmentBytes = core.table.segmentBytes;
+  }
+
+  /**
+   * Makes a pool and all its segments, with their memory allocated. Whoever creates it has to
+   * {@link SegmentPool.unlink | unlink} it. When anything fails nothing is left.
+   *
+   * @param prefix Every object's name begins with it; at most 232 bytes.
+   * @param options.segments 1 to 2,048.
+   * @param options.segmentBytes Size of each, {@link SEGMENT_PREFIX_BYTES} of them the pool's own.
+   * @throws {SystemCallError} `EEXIST`: there is a pool of this prefix, perhaps what a crash left: see
+   *   {@link SegmentPool.unlinkAll}. `ENOSPC`: /dev/shm has no room for all segments. `EMFILE`: RLIMIT_MSGQUEUE.
+   * @example
+   * using pool = SegmentPool.create(objectName("/my-app.pool"), { segments: 64, segmentBytes: 262144 });
+   * using member = pool.join();
+   * const segment = await member.take({ timeoutMs: 1000 });
+   */
+  static create(prefix: ObjectName, options: { segments: number; segmentBytes: number }): SegmentPool {
+    const { segments, segmentBytes } = options;
+    assertSize("segments", segments, 1, FREE_QUEUE_IDS_MAX);
+    assertSize("segmentBytes", segmentBytes, SEGMENT_PREFIX_BYTES, 2 ** 31 - 1);
+    segmentName(prefix, segments, GENERATION_MAX); // refuses a prefix that is too long before anything is made
+    const undo: Array<() => void> = [];
+    try {
+      const table = PoolTable.create(tableName(prefix), segments, segmentBytes);
+      undo.push(
+        () => table.close(),
+        () => table.memory.unlink(),
+      );
+      const queue = FreeQueue.create(queueName(prefix));
+      undo.push(
+        () => queue.close(),
+        () => MessageQueue.unlink(queueName(prefix)),
+      );
+      for (let id = 0; id < segments; id++) {
+        MappedSegment.create(prefix, id, FIRST_GENERATION, segmentBytes).close();
+        undo.push(() => SharedMemory.unlink(segmentName(prefix, id, FIRST_GENERATION)));
+        table.setGeneration(id, FIRST_GENERATION);
+      }
+      const core = new PoolCore(prefix, table, queue);
+      core.exclusivelyOrThrow(() => core.fill(), LOCK_TIMEOUT_MS);
+      table.setReady();
+      return new SegmentPool(prefix, core);
+    } catch (error) {
+      for (const step of undo.reverse()) step();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens a pool that another thread or process has made.
+   *
+   * @throws {SystemCallError} `ENOENT`: there is none, or it has been unlinked.
+   * @throws {SegmentPoolError} `ERR_IPC_POOL_NOT_READY`: its creator is still making it. `ERR_IPC_POOL_LAYOUT`: it is of
+   *   another version.
+   */
+  static open(prefix: ObjectName): SegmentPool {
+    const table = PoolTable.open(tableName(prefix));
+    let queue: FreeQueue | undefined;
+    try {
+      queue = FreeQueue.open(queueName(prefix));
+      return new SegmentPool(prefix, new PoolCore(prefix, table, queue));
+    } catch (error) {
+      queue?.close();
+      table.close();
+      throw error;
+    }
+  }
+
+  /** Removes the names of every object of a pool, of all its generations: after a crash, when nobody uses it any more. */
+  static unlinkAll(prefix: ObjectName): void {
+    MessageQueue.unlink(queueName(prefix));
+    const begin = `${prefix.slice(1)}.`;
+    for (const file of readdirSync("/dev/shm")) {
+      if (!file.startsWith(begin) || !/^(pool|seg\.\d+\.\d+|bell\.\d+)$/.test(file.slice(begin.length))) continue;
+      SharedMemory.unlink(objectName(`/${file}`));
+    }
+  }
+
+  /**
+   * Makes this thread a member, who can take segments. A thread needs one membership; each lasts until it is closed, or
+   * until the thread has ended and somebody reclaims.
+   *
+   * @throws {SegmentPoolError} `ERR_IPC_POOL_FULL`: 256 members live. `ERR_IPC_POOL_BUSY`: the mutex stays taken.
+   */
+  join(): PoolMember {
+    this.#assertOpen();
+    const member = this.#joinFreeSlot() ?? (this.reclaim(), this.#joinFreeSlot());
+    if (member !== undefined) return member;
+    throw new SegmentPoolError(
+      "ERR_IPC_POOL_FULL",
+      `Cannot join segment pool ${this.prefix}: it has ${MEMBERS_MAX} members`,
+    );
+  }
+
+  /**
+   * Maps a segment that somebody else holds and has told us of. The mapping is kept and found again; when its generation
+   * has been replaced it is closed.
+   *
+   * @returns undefined: no such id, or its generation has been replaced since.
+   * @throws {SystemCallError} It could not be mapped: `EMFILE`, `ENFILE`, `ENOMEM`.
+   */
+  segment(id: number, generation: number): Segment | undefined {
+    this.#assertOpen();
+    return this.#core.mappingOfGeneration(id, generation);
+  }
+
+  /**
+   * Gets back the segments of members whose threads have died (told by process id, thread id and start time: a reused id
+   * fools nobody), and makes segments that there was no memory for. Members that wait do this by themselves 4 times a
+   * second.
+   *
+   * @returns How many segments came back from the dead.
+   * @throws {SegmentPoolError} `ERR_IPC_POOL_BUSY`: the mutex stays taken.
+   */
+  reclaim(): number {
+    this.#assertOpen();
+    let reclaimed = 0;
+    for (const slot of this.#core.deadSlots()) reclaimed += this.#evict(slot);
+    this.#core.exclusivelyOrThrow(() => this.#core.restoreMissing(), LOCK_TIMEOUT_MS);
+    this.#core.wake();
+    return reclaimed;
+  }
+
+  /**
+   * The same for one member, dead or alive, whom the caller knows to be gone (a Worker that crashed). A living one finds
+   * its membership ended: `ERR_IPC_EVICTED`.
+   *
+   * @param slot The member's {@link PoolMember.slot}.
+   */
+  reclaimMember(slot: number): number {
+    this.#assertOpen();
+    if (this.#core.table.slotState(slot) === FREE_SLOT) return 0;
+    return this.#evict(slot);
+  }
+
+  /** What the pool has done and holds at some moment during the call; 10 µs for 1,024 segments. */
+  counters(): SegmentPoolCounters {
+    this.#assertOpen();
+    const { table } = this.#core;
+    return {
+      ...this.#core.countStates(),
+      waiting: table.waiting,
+      takes: table.total(COUNTER.takes),
+      giveBacks: table.total(COUNTER.giveBacks),
+      refusedGiveBacks: table.total(COUNTER.refusedGiveBacks),
+      replaced: table.replaced,
+      missing: table.missing,
+    };
+  }
+
+  /** Removes the names of all its objects. Those who have it open go on, but segments can not be opened any more. */
+  unlink(): void {
+    SegmentPool.unlinkAll(this.prefix);
+  }
+
+  /** Closes the members joined through it, unmaps everything, closes the queue. Nothing is unlinked. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      for (const member of this.#members) member.close();
+    } finally {
+      this.#core.close();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #joinFreeSlot(): PoolMember | undefined {
+    let member: PoolMember | undefined;
+    this.#core.exclusivelyOrThrow(() => {
+      for (let slot = 0; slot < MEMBERS_MAX; slot++) {
+        if (this.#core.table.slotState(slot) !== FREE_SLOT) continue;
+        member = new PoolMember(this.#core, slot, this.#core.table.occupy(slot, this.#core.thread));
+        return;
+      }
+    }, LOCK_TIMEOUT_MS);
+    if (member !== undefined) this.#members.push(member);
+    return member;
+  }
+
+  #evict(slot: number): number {
+    const reclaimed = this.#core.evict(slot, this.#core.table.life(slot), LOCK_TIMEOUT_MS);
+    if (reclaimed !== undefined) return reclaimed;
+    throw new SegmentPoolError(
+      "ERR_IPC_POOL_BUSY",
+      `Cannot reclaim member ${slot} of ${this.prefix}: the mutex stays taken`,
+    );
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new Error(`Cannot use segment pool ${this.prefix}: it has been closed`);
+  }
+}
+
+function tableName(prefix: ObjectName): ObjectName {
+  return objectName(`${prefix}.pool`);
+}
+
+function queueName(prefix: ObjectName): ObjectName {
+  return objectName(`${prefix}.free`);
+}
+
+function assertSize(what: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new RangeError(
+    `Cannot make a segment pool with ${what} = ${value}: it must be an integer from ${least} to ${most}`,
+  );
+}
