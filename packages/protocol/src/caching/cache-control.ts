@@ -67,8 +67,8 @@ export const NO_DIRECTIVES: CacheControl = Object.freeze({
  * For a response use `effectiveCacheControl`, which also knows the targeted fields that override this one.
  */
 export function parseCacheControl(fields: Fields): CacheControl {
-  const value = fields.get("cache-control");
-  return value === undefined ? NO_DIRECTIVES : cacheControlFrom(parseDirectives(value));
+  const lines = fields.all("cache-control");
+  return lines.length === 0 ? NO_DIRECTIVES : cacheControlFrom(lines.flatMap(parseDirectives));
 }
 
 type Mutable = { -readonly [Key in keyof CacheControl]: CacheControl[Key] };

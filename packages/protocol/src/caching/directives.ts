@@ -17,7 +17,10 @@ export interface Directive {
  *
  * Nothing is skipped because it stands beside a fault: `no-store;x`, `private max-age=5` and `a="b, no-store` all still
  * say no-store or private. What such a fault touches is marked `malformed`, and so is everything behind a quoted-string
- * that never ends. Takes any string, never throws, reads each character once.
+ * that does not end where it should: then no quote in the value is believed any more. Takes any string, never throws,
+ * reads each character at most twice.
+ *
+ * @param value One field line: a quote that one line opens is not closed by the next.
  */
 export function parseDirectives(value: string): Directive[] {
   const directives: Directive[] = [];
@@ -28,7 +31,7 @@ export function parseDirectives(value: string): Directive[] {
 
 class DirectiveReader {
   #at = 0;
-  /** Behind an unterminated quote nothing can be trusted to permit anything. */
+  /** Behind a broken quote nothing can be trusted to permit anything. */
   #distrust = false;
   readonly #value: string;
 
@@ -40,14 +43,14 @@ class DirectiveReader {
     this.#skip(" \t,");
     if (this.#at >= this.#value.length) return undefined;
     const name = this.#run();
-    const distrust = this.#distrust;
     const spaceBefore = this.#skip(" \t");
-    let malformed = distrust || !isToken(name);
+    let malformed = this.#distrust || !isToken(name);
     let argument: string | undefined;
     if (this.#value[this.#at] === "=") {
       this.#at++;
       const spaceAfter = this.#skip(" \t");
-      argument = this.#value[this.#at] === '"' ? this.#quotedString() : this.#token();
+      const isQuoted = this.#value[this.#at] === '"' && !this.#distrust;
+      argument = isQuoted ? this.#quotedString() : this.#token();
       malformed ||= spaceBefore || spaceAfter || argument === undefined;
       this.#skip(" \t");
     }
@@ -73,18 +76,23 @@ class DirectiveReader {
   #quotedString(): string | undefined {
     const opening = this.#at;
     let text = "";
-    for (this.#at++; this.#at < this.#value.length; this.#at++) {
-      const char = this.#value[this.#at];
-      if (char === '"') {
-        this.#at++;
-        return text;
-      }
-      if (char === "\\") this.#at++;
+    for (this.#at++; this.#at < this.#value.length && this.#value[this.#at] !== '"'; this.#at++) {
+      if (this.#value[this.#at] === "\\") this.#at++;
       text += this.#value[this.#at] ?? "";
     }
+    this.#at++;
+    if (this.#at <= this.#value.length && this.#isAtEndOfValue()) return text;
     this.#at = opening + 1;
     this.#distrust = true;
     return undefined;
+  }
+
+  #isAtEndOfValue(): boolean {
+    const closing = this.#at;
+    this.#skip(" \t");
+    const next = this.#value[this.#at];
+    this.#at = closing;
+    return next === undefined || next === "," || next === ";";
   }
 
   /** At least one character, so that the reader always moves on. */

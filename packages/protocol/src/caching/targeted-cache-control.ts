@@ -25,8 +25,7 @@ export function effectiveCacheControl(response: Fields): EffectiveCacheControl {
   const cdn = response.get("cdn-cache-control");
   const cdnDirectives = cdn === undefined ? undefined : parseTargeted(cdn);
   if (cdnDirectives !== undefined) return { source: "cdn-cache-control", control: cacheControlFrom(cdnDirectives) };
-  const surrogate = response.get("surrogate-control");
-  const surrogateDirectives = surrogate === undefined ? undefined : parseSurrogate(surrogate);
+  const surrogateDirectives = parseSurrogate(response.all("surrogate-control"));
   if (surrogateDirectives !== undefined) {
     return { source: "surrogate-control", control: cacheControlFrom(surrogateDirectives) };
   }
@@ -85,10 +84,10 @@ function argumentOf(bare: unknown): string | undefined {
  * W3C Edge Architecture, section 2.2: directives in Cache-Control's syntax, each optionally `;target`ed at one surrogate.
  * Undefined when nothing in it is about caching by this one, so that the field decides nothing.
  */
-function parseSurrogate(value: string): Directive[] | undefined {
+function parseSurrogate(lines: readonly string[]): Directive[] | undefined {
   const directives: Directive[] = [];
   let decides = false;
-  for (const directive of parseDirectives(value)) {
+  for (const directive of lines.flatMap(parseDirectives)) {
     const { name, parameter } = directive;
     if (parameter !== undefined && parameter !== SURROGATE_NAME) continue;
     if (name === "max-age" || name === "no-store") decides = true;
