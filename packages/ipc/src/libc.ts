@@ -22,6 +22,7 @@ const FILES = {
   mremap: { args: ["ptr", "u64", "u64", "i32"], returns: "i64" }, // void *mremap(void *, size_t, size_t, int)
   getpagesize: { args: [], returns: "i32" }, // int getpagesize(void)
   posix_fallocate: { args: ["i32", "i64", "i64"], returns: "i32" }, // int posix_fallocate(int, off_t, off_t): returns the error
+  linkat: { args: ["i32", "ptr", "i32", "ptr", "i32"], returns: "i32" }, // int linkat(int, const char *, int, const char *, int)
   memfd_create: { args: ["ptr", "u32"], returns: "i32" }, // int memfd_create(const char *, unsigned)
 } as const satisfies Record<string, FFIFunction>;
 

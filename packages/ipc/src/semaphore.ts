@@ -4,6 +4,7 @@ import { eventually, type WaitOptions } from "./eventually.ts";
 import { type Address, cString, errno, libc, pointer } from "./libc.ts";
 import { type ObjectName, semaphoreName } from "./object-name.ts";
 import { recorded, recordRemoval } from "./registry.ts";
+import { createSemaphoreFile } from "./semaphore-file.ts";
 import { addressIn, type SharedMemory } from "./shared-memory.ts";
 
 const O_CREAT = 0o100;
@@ -48,8 +49,18 @@ export class Semaphore implements Disposable {
    * using ready = Semaphore.create(objectName("/my-app.ready"), 0);
    */
   static create(name: ObjectName, value: number, options: { mode?: number; registered?: boolean } = {}): Semaphore {
-    const make = () => Semaphore.#named(name, O_CREAT | O_EXCL, options.mode ?? 0o600, value);
+    const make = () => Semaphore.#create(semaphoreName(name), value, options.mode ?? 0o600);
     return options.registered === false ? make() : recorded("semaphore", name, make);
+  }
+
+  static #create(name: ObjectName, value: number, mode: number): Semaphore {
+    if (!createSemaphoreFile(name, value, mode)) return Semaphore.#named(name, O_CREAT | O_EXCL, mode, value);
+    try {
+      return Semaphore.#named(name, 0, 0, 0);
+    } catch (error) {
+      libc().sem_unlink(cString(name));
+      throw error;
+    }
   }
 
   /**
