@@ -21,7 +21,8 @@ export function requestOf(method: string, ...lines: string[]): { method: string;
   return { method, fields: fieldsOf(...lines) };
 }
 
-const seed = Number(process.env["FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const { FUZZ_SEED } = process.env;
+const seed = Number(FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`properties of caching/: FUZZ_SEED=${seed}`);
 
 /** Asserts a property on random values; the seed is printed first, and FUZZ_SEED repeats a run. For tests. */
