@@ -34,11 +34,14 @@ export function findObject(kind: Exclude<ObjectKind, "pool">, name: ObjectName):
   return findFile(name, `${SHM}/sem.${name.slice(1)}`) ?? findFile(name, `${SHM}${name}`);
 }
 
-/** Everything that is made under a pool's prefix: its table, segments and bells, and its free queue. */
+/** What a pool names its files, after its prefix and a dot: its table, its segments, its members' doorbells. */
+const POOL_FILE = /^(pool|seg\.\d+\.\d+|bell\.\d+)$/;
+
+/** Everything that a pool is made of: those files, and its free queue. */
 export function findPoolObjects(prefix: ObjectName, files: readonly string[]): Found[] {
   const start = `${prefix.slice(1)}.`;
   const found = files
-    .filter((file) => file.startsWith(start))
+    .filter((file) => file.startsWith(start) && POOL_FILE.test(file.slice(start.length)))
     .map((file) => findFile(`/${file}` as ObjectName, `${SHM}/${file}`));
   return [...found, findQueue(`${prefix}.free` as ObjectName)].filter((each) => each !== undefined);
 }

@@ -184,11 +184,12 @@ test("clean() touches nothing outside its prefix", () => {
 
 test("clean() takes a pool as one thing", () => {
   enter(DEAD, `p${named("pool").slice(1)}`);
-  const parts = ["pool.table", "pool.seg.0.1", "pool.seg.1.1"].map((part) => named(part));
+  const parts = ["pool.pool", "pool.seg.0.1", "pool.bell.2"].map((part) => named(part));
   for (const part of parts) SharedMemory.create(part, 4096, { registered: false }).close();
   MessageQueue.create(named("pool.free"), { maxmsg: 2, msgsize: 8, registered: false }).close();
-  const [pool, ...others] = list({ prefix });
-  expect(others).toEqual([]);
+  using neighbour = SharedMemory.create(named("pool.of-another-kind"), 4096);
+  const [pool, ...others] = list({ prefix }).toSorted((one) => (one.kind === "pool" ? -1 : 1));
+  expect(summary(others)).toEqual(["memory pool.of-another-kind"]);
   expect(pool).toMatchObject({ kind: "pool", state: "dead", count: 4, bytes: 3 * 4096 });
   const held = SharedMemory.open(parts[1]!);
   expect(clean({ prefix }).removed).toEqual([]);
@@ -197,6 +198,8 @@ test("clean() takes a pool as one thing", () => {
   expect(summary(clean({ prefix }).removed)).toEqual(["pool pool"]);
   for (const part of parts) expect(existsSync(pathOf(part))).toBe(false);
   expect(() => MessageQueue.open(named("pool.free"))).toThrow("ENOENT");
+  expect(existsSync(pathOf(neighbour.name!))).toBe(true);
+  neighbour.unlink();
 });
 
 test("a cleaner that was killed between hiding and removing is made good by the next one", () => {

@@ -104,14 +104,15 @@ export class MessageQueue implements Disposable {
   /**
    * Removes a name, whoever made it. Those who have the queue open keep it.
    *
+   * @param options.registered As for {@link SharedMemory.unlink}.
    * @returns Whether there was such a name.
    * @throws {SystemCallError} `EACCES`, `EPERM`: it belongs to another user.
    */
-  static unlink(name: ObjectName): boolean {
+  static unlink(name: ObjectName, options: { registered?: boolean } = {}): boolean {
     const existed = libc().mq_unlink(cString(name)) === 0;
     const failure = existed ? 0 : errno();
     if (!existed && failure !== ERRNO.ENOENT) throw new SystemCallError("mq_unlink", name, failure);
-    recordRemoval("queue", name);
+    if (options.registered !== false) recordRemoval("queue", name);
     return existed;
   }
 

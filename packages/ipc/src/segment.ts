@@ -31,6 +31,9 @@ export interface Segment {
   readonly semaphore: Semaphore;
 }
 
+/** The registry has one entry for the whole pool. */
+export const UNREGISTERED = { registered: false } as const;
+
 /** A mapped segment; closing it unmaps. */
 export class MappedSegment implements Segment {
   readonly id: number;
@@ -48,8 +51,8 @@ export class MappedSegment implements Segment {
   /** Makes the object of this generation, in place of a half-made one that a crash may have left under its name. */
   static create(prefix: ObjectName, id: number, generation: number, segmentBytes: number): MappedSegment {
     const name = segmentName(prefix, id, generation);
-    SharedMemory.unlink(name);
-    const memory = SharedMemory.create(name, segmentBytes);
+    SharedMemory.unlink(name, UNREGISTERED);
+    const memory = SharedMemory.create(name, segmentBytes, UNREGISTERED);
     memory.i32[FIELD.magic] = MAGIC;
     memory.i32[FIELD.id] = id;
     memory.i32[FIELD.generation] = generation;

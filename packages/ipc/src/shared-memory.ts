@@ -38,6 +38,7 @@ export class SharedMemory implements Disposable {
   readonly length: number;
   readonly #fildes: number | undefined;
   #readOnly: boolean;
+  #registered = true;
   #closed = false;
   #address: Address;
   #buffer: ArrayBuffer;
@@ -88,7 +89,10 @@ export class SharedMemory implements Disposable {
   static create(name: ObjectName, length: number, options: { mode?: number; registered?: boolean } = {}): SharedMemory {
     assertLength(length, name);
     const make = () => SharedMemory.#create(name, length, options.mode ?? 0o600);
-    return options.registered === false ? make() : recorded("memory", name, make);
+    if (options.registered !== false) return recorded("memory", name, make);
+    const memory = make();
+    memory.#registered = false;
+    return memory;
   }
 
   static #create(name: ObjectName, length: number, mode: number): SharedMemory {
@@ -171,14 +175,15 @@ export class SharedMemory implements Disposable {
   /**
    * Removes a name, whoever made it. Those who map the object keep it.
    *
+   * @param options.registered false when it was made so: then the registry need not be asked.
    * @returns Whether there was such a name.
    * @throws {SystemCallError} `EACCES`: it belongs to another user.
    */
-  static unlink(name: ObjectName): boolean {
+  static unlink(name: ObjectName, options: { registered?: boolean } = {}): boolean {
     const existed = libc().shm_unlink(cString(name)) === 0;
     const failure = existed ? 0 : errno();
     if (!existed && failure !== ERRNO.ENOENT) throw new SystemCallError("shm_unlink", name, failure);
-    recordRemoval("memory", name);
+    if (options.registered !== false) recordRemoval("memory", name);
     return existed;
   }
 
@@ -259,7 +264,7 @@ export class SharedMemory implements Disposable {
 
   /** Removes the name. Mappings, this one included, stay. Doing it twice, or after somebody else, is no error. */
   unlink(): void {
-    if (this.name !== undefined) SharedMemory.unlink(this.name);
+    if (this.name !== undefined) SharedMemory.unlink(this.name, { registered: this.#registered });
   }
 
   /**
