@@ -1,11 +1,28 @@
+export {
+  type CleanOptions,
+  type CleanReport,
+  clean,
+  type Diagnosis,
+  doctor,
+  type IpcObject,
+  list,
+  type ObjectState,
+} from "./cleanup.ts";
 export { Doorbell, type DoorbellChannel, type DoorbellFlag, type DoorbellOptions, DoorbellRinger } from "./doorbell.ts";
 export { SystemCallError } from "./errno.ts";
 export type { WaitOptions, Waker } from "./eventually.ts";
 export { ExclusiveLock } from "./exclusive-lock.ts";
+export { type Asked, type Limits, limitAdvice, limits, queueBytes } from "./limits.ts";
 export { MessageQueue, type QueueAttributes } from "./message-queue.ts";
 export { type LockOutcome, MUTEX_BYTES, Mutex } from "./mutex.ts";
 export { InvalidNameError, type ObjectName, objectName } from "./object-name.ts";
 export type { PoolMember } from "./pool-member.ts";
+export type { ObjectKind } from "./registry.ts";
+export { Ring } from "./ring.ts";
+export type { RingWait, RingWaitAsync } from "./ring-end.ts";
+export { RingError, type RingErrorCode } from "./ring-error.ts";
+export type { RingReader } from "./ring-reader.ts";
+export type { RingWriter } from "./ring-writer.ts";
 export { SEGMENT_PREFIX_BYTES, type Segment } from "./segment.ts";
 export { SegmentPool, type SegmentPoolCounters } from "./segment-pool.ts";
 export { SegmentPoolError, type SegmentPoolErrorCode } from "./segment-pool-error.ts";
