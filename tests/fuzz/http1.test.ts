@@ -12,8 +12,9 @@ import { streams } from "./http1-messages.ts";
 import { isSameMessages, readStream } from "./http1-stream.ts";
 import { disagreement } from "./http1-verdict.ts";
 
-const cases = Number(process.env["HTTP1_FUZZ_CASES"] ?? 20_000);
-const seed = Number(process.env["HTTP1_FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const { HTTP1_FUZZ_CASES, HTTP1_FUZZ_SEED } = process.env;
+const cases = Number(HTTP1_FUZZ_CASES ?? 20_000);
+const seed = Number(HTTP1_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const BATCH = 500;
 // A case costs about a tenth of a millisecond; the watchdog is for a reader that hangs.
 const TIMEOUT_MS = 60_000 + cases * 2;

@@ -21,7 +21,7 @@ export function renderRequestHead(method: string, target: string, fields: Fields
  * @throws {TypeError} The status does not have three digits, or the reason holds a control character.
  */
 export function renderResponseHead(status: number, reason: string, fields: Fields): string {
-  if (!(status >= 100 && status <= 999))
+  if (!Number.isInteger(status) || status < 100 || status > 999)
     throw new TypeError(`Cannot render the status ${status}: it has not three digits`);
   if (!REASON.test(reason))
     throw new TypeError(`Cannot render the reason ${JSON.stringify(reason)}: it holds a control character`);
