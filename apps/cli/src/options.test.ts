@@ -3,6 +3,7 @@ import { CHANNEL_NAME, THREADS_MAX as PROTOCOL_THREADS_MAX } from "@proj/protoco
 import { CommandError } from "./command-error.ts";
 import type { WebproxyConfig } from "./config.ts";
 import {
+  asArguments,
   longFlag,
   type OptionName,
   type OptionsInput,
@@ -126,4 +127,16 @@ test("the documented type of a config file and the schema agree", () => {
   expectTypeOf<keyof WebproxyConfig>().toEqualTypeOf<keyof OptionsInput>();
   expectTypeOf<Required<WebproxyConfig>>().toExtend<OptionsInput>();
   expect(optionNames()).toContain("origin");
+});
+
+test("asArguments() is read back as the same options", () => {
+  const options = parseOptions({ flags: { threads: 3, quiet: true, cacheDir: "/x y", origin: "http://h:1/p/" } });
+  const flags: RawOptions = {};
+  const args = asArguments(options);
+  const nameOf = new Map(optionNames().map((name) => [longFlag(name), name]));
+  while (args.length > 0) {
+    const name = nameOf.get(args.shift()!)!;
+    flags[name] = name === "quiet" ? true : args.shift()!;
+  }
+  expect(parseOptions({ flags })).toEqual(options);
 });

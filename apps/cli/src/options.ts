@@ -104,6 +104,17 @@ export function parseOptions({ flags, file }: Sources): Options {
   throw usageError(`Cannot use ${JSON.stringify(issue.input)} for ${shown}: ${issue.message}`);
 }
 
+/** The options as the arguments of a child process, all of them, so that it needs neither the config file nor a default. */
+export function asArguments(options: Options): string[] {
+  const args: string[] = [];
+  for (const name of optionNames()) {
+    const value = options[name];
+    if (value === true) args.push(longFlag(name));
+    else if (value !== undefined && value !== false) args.push(longFlag(name), String(value));
+  }
+  return args;
+}
+
 /** `--segment-size` for `segmentSize`. */
 export function longFlag(name: OptionName): string {
   return /--[a-z-]+/.exec(FLAGS[name].flags)?.[0] ?? name;

@@ -1,0 +1,39 @@
+import { addressText } from "../address-text.ts";
+import { readChannelStats } from "../channel-stats.ts";
+import { cannotRun, errorCode } from "../command-error.ts";
+import { adminApp, type ProcessViews } from "./app.ts";
+
+export interface AdminServer {
+  readonly host: string;
+  readonly port: number;
+  /** Ends it and its connections at once. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Listens for the admin API.
+ *
+ * @throws {CommandError} Exit code 1: the address or the port is not to be had.
+ */
+export function startAdmin(options: {
+  host: string;
+  port: number;
+  channel: string;
+  processes: ProcessViews;
+}): AdminServer {
+  const { host, port, channel, processes } = options;
+  const readStats = () => readChannelStats(channel);
+  // The metrics library is loaded when somebody asks for metrics: it takes as long as all the rest of the start.
+  const renderMetrics = async () => (await import("./metrics.ts")).renderMetrics(readStats(), processes);
+  const app = adminApp({ host, processes, readStats, renderMetrics });
+  try {
+    const server = Bun.serve({ hostname: host, port, development: false, fetch: (request) => app.fetch(request) });
+    return { host, port: server.port ?? port, stop: () => server.stop(true) };
+  } catch (error) {
+    const code = errorCode(error) ?? "unknown error";
+    throw cannotRun(
+      `Cannot listen on ${addressText(host, port)} for the admin API: ${code}; give another --admin-port (0 takes a free one) or --admin-host, or stop who listens there`,
+      error,
+    );
+  }
+}

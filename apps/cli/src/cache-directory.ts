@@ -1,0 +1,50 @@
+import { accessSync, constants, mkdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { cannotRun, errorCode } from "./command-error.ts";
+import type { Log } from "./log.ts";
+
+/**
+ * The directory for stored responses, made when it is not there; undefined for memory only, which is what `none` asks for.
+ *
+ * A directory that was asked for has to be usable. The default one need not: a user without a home (a service's, a container's)
+ * gets a cache in memory, and a warning.
+ *
+ * @throws {CommandError} Exit code 1: the directory that was asked for can not be made or written.
+ */
+export function cacheDirectory(
+  { cacheDir, channel, disk }: { cacheDir?: string | undefined; channel: string; disk: number },
+  environment: Readonly<Record<string, string | undefined>>,
+  log: Log,
+): string | undefined {
+  if (cacheDir === "none" || disk === 0) return undefined;
+  const directory = resolve(cacheDir ?? defaultDirectory(channel, environment));
+  const code = faultOf(directory);
+  if (code === undefined) return directory;
+  if (cacheDir !== undefined) {
+    throw cannotRun(
+      `Cannot store responses in ${directory}: ${code}; make it writable for this user, give another with --cache-dir, or --cache-dir none to keep them in memory only`,
+    );
+  }
+  log({
+    level: "warn",
+    message: `cannot store responses in ${directory}: ${code}; keeping them in memory only (--cache-dir DIR names another place)`,
+  });
+  return undefined;
+}
+
+// XDG Base Directory Specification: a relative XDG_CACHE_HOME is to be ignored.
+function defaultDirectory(channel: string, { XDG_CACHE_HOME }: Readonly<Record<string, string | undefined>>): string {
+  const home = XDG_CACHE_HOME?.startsWith("/") ? XDG_CACHE_HOME : join(homedir(), ".cache");
+  return join(home, "webproxy", channel);
+}
+
+function faultOf(directory: string): string | undefined {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    return errorCode(error) ?? "it can not be made";
+  }
+}

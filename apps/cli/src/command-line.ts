@@ -1,0 +1,140 @@
+import { Command, CommanderError, Option } from "commander";
+import packageJson from "../package.json" with { type: "json" };
+import { CommandError, messageOf } from "./command-error.ts";
+import { readConfigFile } from "./config-file.ts";
+import { FLAGS, type OptionName, type Options, optionNames, parseOptions, type RawOptions } from "./options.ts";
+import type { StopRequest } from "./stop-request.ts";
+
+/** What a command does; resolves to the exit code. Its code is loaded when it is run: `--help` needs none of it. */
+type Run<Arguments extends unknown[]> = (...given: Arguments) => Promise<number>;
+
+// start, proxy and cache understand all options, get and stats a few of them.
+const CHANNEL_OPTIONS: readonly OptionName[] = ["channel"];
+const GET_OPTIONS: readonly OptionName[] = ["host", "getfilePort", "getfileWire"];
+
+/**
+ * Runs the command that the arguments name and resolves to the exit code of the process: 0 ended as asked, 1 it could not run,
+ * 2 it was asked wrongly. A refusal is one message on standard error.
+ */
+export async function runCommandLine(args: readonly string[], stop: StopRequest): Promise<number> {
+  let exitCode = 0;
+  const program = commandLine(stop, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(`webproxy: ${messageOf(error)}\n`);
+    return error instanceof CommandError ? error.exitCode : 1;
+  }
+}
+
+function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Command {
+  const exitWith = <Arguments extends unknown[]>(run: Run<Arguments>) => {
+    return async (...given: Arguments) => setExitCode(await run(...given));
+  };
+  const program = new Command("webproxy")
+    .description("A caching web proxy as two processes that share memory: GETFILE and HTTP in, an HTTP origin behind.")
+    .version(packageJson.version, "--version", "print the version")
+    .helpOption("--help", "print this help")
+    .configureHelp({ showGlobalOptions: false })
+    .showHelpAfterError("See webproxy --help")
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(refusalText(text)) });
+
+  const start = withConfig(withOptions(program.command("start", { isDefault: true }), optionNames()))
+    .description("run cache and proxy under a supervisor (the default command)")
+    .usage("[options]")
+    .argument("[command]")
+    .action(
+      exitWith(async (unknown: string | undefined, flags: RawOptions) => {
+        if (unknown !== undefined) program.error(`error: unknown command '${unknown}'`);
+        const { runSupervisor } = await import("./supervisor.ts");
+        return runSupervisor(await resolve(flags), stop);
+      }),
+    );
+
+  program.addHelpText("after", () => `\nOptions of start, proxy and cache:\n${optionsHelp(start)}`);
+
+  for (const side of ["proxy", "cache"] as const) {
+    withConfig(withOptions(program.command(side), optionNames()))
+      .description(`run the ${side} process alone; its peer is found by --channel, in either order`)
+      .addOption(new Option("--supervised").hideHelp())
+      .action(
+        exitWith(async (flags: RawOptions & { supervised?: true }) => {
+          const { supervised, ...rest } = flags;
+          const { runSide } = await import("./run-side.ts");
+          return runSide(side, await resolve(rest), { stop, isSupervised: supervised === true });
+        }),
+      );
+  }
+
+  withOptions(program.command("get"), GET_OPTIONS)
+    .description("fetch PATH, or getfile://HOST:PORT/PATH, with the GETFILE protocol")
+    .argument("<path>")
+    .option("-o, --output <FILE>", "write to FILE (default: standard output)")
+    .option("--wire <WIRE>", "the same as --getfile-wire")
+    .option("--port <N>", "the same as --getfile-port")
+    .action(
+      exitWith(async (path: string, flags: GetFlags) => {
+        const { output, wire, port, ...rest } = flags;
+        const raw: RawOptions = {
+          ...rest,
+          ...(wire !== undefined && { getfileWire: wire }),
+          ...(port !== undefined && { getfilePort: port }),
+        };
+        const { runGet } = await import("./get.ts");
+        return runGet({ path, output, options: parseOptions({ flags: raw }), stop: stop.asked });
+      }),
+    );
+
+  withOptions(program.command("stats"), CHANNEL_OPTIONS)
+    .description("what the processes of a channel have counted")
+    .option("--json", "print JSON")
+    .action(
+      exitWith(async ({ json, ...flags }: RawOptions & { json?: true }) => {
+        const { runStats } = await import("./stats.ts");
+        return runStats(parseOptions({ flags }).channel, { asJson: json === true });
+      }),
+    );
+
+  program
+    .command("doctor")
+    .description("kernel limits and what dead processes left behind")
+    .option("--fix", "remove what is provably dead")
+    .action(
+      exitWith(async ({ fix }: { fix?: true }) => {
+        const { runDoctor } = await import("./doctor.ts");
+        return runDoctor({ fix: fix === true });
+      }),
+    );
+  return program;
+}
+
+type GetFlags = RawOptions & { output?: string; wire?: string; port?: string };
+
+function withOptions(command: Command, names: readonly OptionName[]): Command {
+  for (const name of names) command.addOption(new Option(FLAGS[name].flags, FLAGS[name].help));
+  return command;
+}
+
+function withConfig(command: Command): Command {
+  return command.option("--config <FILE>", "webproxy.config.ts or .json with the same options; flags win");
+}
+
+async function resolve({ config, ...flags }: RawOptions & { config?: string }): Promise<Options> {
+  if (config === undefined) return parseOptions({ flags });
+  return parseOptions({ flags, file: { path: config, values: await readConfigFile(config) } });
+}
+
+/** The part of a command's help that lists its options. */
+function optionsHelp(command: Command): string {
+  return command.helpInformation().split("Options:\n")[1] ?? "";
+}
+
+/** Commander's messages begin with "error: "; ours with the program's name. */
+function refusalText(text: string): string {
+  return text.replace(/^error: /, "webproxy: ");
+}

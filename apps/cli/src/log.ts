@@ -1,0 +1,95 @@
+import { writeSync } from "node:fs";
+import type { LogRecord } from "@proj/protocol";
+import pino from "pino";
+import { prettyFactory } from "pino-pretty";
+import { combinedLine } from "./log-combined.ts";
+import { escapeControls, withoutControls } from "./log-escapes.ts";
+
+export type LogFormat = "pretty" | "json" | "combined";
+export type Log = (record: LogRecord) => void;
+
+/**
+ * Writes records to standard error: for people (`pretty`), a JSON object a line (`json`), or requests in Apache's combined format
+ * (`combined`, which keeps warnings and errors as plain lines). Written at once, so that nothing is lost when the process dies;
+ * a reader that has gone is no reason to stop. What clients put into a record can neither forge a line nor steer a terminal.
+ *
+ * @param options.source Which process says it: `webproxy`, `proxy` or `cache`.
+ * @param options.write Where the lines go instead, each with its line feed.
+ */
+export function createLog(options: {
+  format: LogFormat;
+  isQuiet: boolean;
+  source: string;
+  isColored?: boolean;
+  write?: (line: string) => void;
+}): Log {
+  const write = options.write ?? writeToStandardError;
+  if (options.format === "combined") return combinedLog(options.isQuiet, options.source, write);
+  const isPretty = options.format === "pretty";
+  const logger = pino(
+    {
+      level: options.isQuiet ? "error" : "info",
+      base: { source: options.source },
+      messageKey: "message",
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    {
+      write: isPretty
+        ? prettyWriter(options.isColored ?? process.stderr.isTTY === true, write)
+        : (line) => write(escapeControls(line)),
+    },
+  );
+  return ({ level, message, ...fields }) => {
+    const plain = withoutErrors(fields);
+    if (isPretty) logger[level](withoutControls(plain) as object, withoutControls(message) as string);
+    else logger[level](plain, message);
+  };
+}
+
+function prettyWriter(isColored: boolean, write: (line: string) => void): (line: string) => void {
+  const format = prettyFactory({
+    colorize: isColored,
+    messageKey: "message",
+    translateTime: "SYS:HH:MM:ss.l",
+    ignore: "source",
+    messageFormat: "{source}: {message}",
+    singleLine: true,
+  });
+  return (line) => write(format(line));
+}
+
+function combinedLog(isQuiet: boolean, source: string, write: (line: string) => void): Log {
+  return (record) => {
+    const request = combinedLine(record);
+    if (request !== undefined) {
+      if (!isQuiet) write(`${request}\n`);
+      return;
+    }
+    const isShown = record.level === "error" || (record.level === "warn" && !isQuiet);
+    if (isShown) write(`${record.level} ${source}: ${String(withoutControls(record.message))}\n`);
+  };
+}
+
+/** An error as its code and message: its stack is for whoever wrote the program. */
+function withoutErrors(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? value.message : value]),
+  );
+}
+
+const TRIES_MAX = 100;
+
+function writeToStandardError(line: string): void {
+  const bytes = Buffer.from(line);
+  let done = 0;
+  for (let tries = 0; done < bytes.length && tries < TRIES_MAX; tries++) {
+    try {
+      done += writeSync(2, bytes, done);
+    } catch (error) {
+      // A terminal or pipe that somebody made non-blocking and that is full: it is read again in a moment, or the line is lost.
+      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) return;
+      Bun.sleepSync(1);
+    }
+  }
+}

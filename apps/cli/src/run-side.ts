@@ -1,0 +1,107 @@
+import { addressText } from "./address-text.ts";
+import type { ChildMessage } from "./child-message.ts";
+import { cannotRun, messageOf } from "./command-error.ts";
+import { createLog, type Log } from "./log.ts";
+import { openOrigin } from "./open-origin.ts";
+import type { Options } from "./options.ts";
+import { aborted, type StopRequest } from "./stop-request.ts";
+
+export type SideName = "proxy" | "cache";
+
+/** A process's work, once it serves. */
+interface Serving {
+  readonly httpPort?: number;
+  readonly getfilePort?: number;
+  /** Settles when it can not go on. */
+  readonly failed: Promise<Error>;
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+/** Open requests may take this long once a stop is asked for: less than the supervisor waits before it kills. */
+const GRACE_MS = 8_000;
+/** And this long when the supervisor is dead: its successor wants the ports and the channel. */
+const ORPHAN_GRACE_MS = 1_000;
+
+/**
+ * Runs the proxy or the cache in this process until a stop is asked for, or its supervisor is gone.
+ *
+ * @returns The exit code.
+ * @throws {CommandError} Exit code 1, when nobody supervises it: it could not run, or not go on.
+ */
+export async function runSide(
+  side: SideName,
+  options: Options,
+  given: { stop: StopRequest; isSupervised: boolean },
+): Promise<number> {
+  const supervisor = given.isSupervised ? new SupervisorLink() : undefined;
+  const stopped = AbortSignal.any([given.stop.asked, ...(supervisor === undefined ? [] : [supervisor.gone])]);
+  const log = createLog({ format: options.logFormat, isQuiet: options.quiet, source: side });
+  try {
+    await serveUntil(stopped, side, options, log, supervisor);
+    return 0;
+  } catch (error) {
+    if (supervisor === undefined) throw cannotRun(messageOf(error), error);
+    supervisor.send({ type: "failed", message: messageOf(error) });
+    return 1;
+  }
+}
+
+async function serveUntil(
+  stopped: AbortSignal,
+  side: SideName,
+  options: Options,
+  log: Log,
+  supervisor: SupervisorLink | undefined,
+): Promise<void> {
+  const origin = await openOrigin(options.origin);
+  try {
+    if (stopped.aborted) return;
+    const serving = await START[side](options, origin.url, log);
+    try {
+      if (stopped.aborted) return;
+      announce(side, options, serving, supervisor);
+      const failure = await Promise.race([aborted(stopped), serving.failed]);
+      if (failure !== undefined) throw failure;
+    } finally {
+      await serving.close({ graceMs: supervisor?.gone.aborted ? ORPHAN_GRACE_MS : GRACE_MS });
+    }
+  } finally {
+    await origin.stop();
+  }
+}
+
+const START: Record<SideName, (options: Options, origin: URL, log: Log) => Promise<Serving>> = {
+  proxy: async (options, origin, log) => (await import("./start-proxy.ts")).startProxySide(options, origin, log),
+  cache: async (options, origin, log) => (await import("./start-cache.ts")).startCacheSide(options, origin, log),
+};
+
+function announce(
+  side: SideName,
+  options: Options,
+  { httpPort, getfilePort }: Serving,
+  supervisor: SupervisorLink | undefined,
+): void {
+  const ports = { ...(httpPort !== undefined && { httpPort }), ...(getfilePort !== undefined && { getfilePort }) };
+  if (supervisor !== undefined) return supervisor.send({ type: "ready", ...ports });
+  const http = httpPort === undefined ? "" : ` http=${addressText(options.host, httpPort)}`;
+  const getfile = getfilePort === undefined ? "" : ` getfile=${addressText(options.host, getfilePort)}`;
+  process.stdout.write(`webproxy ${side} ready channel=${options.channel}${http}${getfile} pid=${process.pid}\n`);
+}
+
+/** The channel to the supervisor, whose end is the supervisor's. */
+class SupervisorLink {
+  readonly #gone = new AbortController();
+
+  constructor() {
+    if (process.connected !== true) this.#gone.abort();
+    process.on("disconnect", () => this.#gone.abort());
+  }
+
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  send(message: ChildMessage): void {
+    if (process.connected === true) process.send?.(message);
+  }
+}

@@ -1,0 +1,15 @@
+import { type Cache, startCache } from "@proj/cache";
+import { cacheDirectory } from "./cache-directory.ts";
+import type { Log } from "./log.ts";
+import type { Options } from "./options.ts";
+
+/**
+ * The cache of this process, with the command line's options.
+ *
+ * @throws {CommandError} Exit code 1: its directory can not be used. And whatever `startCache` refuses.
+ */
+export async function startCacheSide(options: Options, origin: URL, log: Log): Promise<Cache> {
+  const cacheDir = cacheDirectory(options, process.env, log);
+  const { channel, threads, memory, disk } = options;
+  return startCache({ channel, threads, origin, cacheDir, memoryBytes: memory, diskBytes: disk, log });
+}

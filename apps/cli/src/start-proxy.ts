@@ -1,0 +1,26 @@
+import { type Proxy, startProxy } from "@proj/proxy";
+import type { Log } from "./log.ts";
+import type { Options } from "./options.ts";
+import { requireSegmentSpace } from "./segment-space.ts";
+
+/**
+ * The proxy of this process, with the command line's options.
+ *
+ * @throws {CommandError} Exit code 1: /dev/shm has no room for the segments. And whatever `startProxy` refuses.
+ */
+export function startProxySide(options: Options, origin: URL, log: Log): Promise<Proxy> {
+  requireSegmentSpace(options);
+  const { channel, threads, segments, host, httpPort, getfilePort, getfileWire } = options;
+  return startProxy({
+    channel,
+    threads,
+    segments,
+    segmentBytes: options.segmentSize,
+    host,
+    httpPort,
+    getfilePort,
+    getfileWire,
+    origin,
+    log,
+  });
+}

@@ -1,0 +1,35 @@
+/** What asks a process to stop: a terminal's Ctrl-C, `kill`, a terminal that closes. */
+const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** A second signal within this time is the same wish: `bun run` and `npx` pass on the Ctrl-C that the terminal sends to all. */
+const SAME_WISH_MS = 1000;
+
+/** Whether, and how urgently, this process has been asked to stop. */
+export interface StopRequest {
+  /** Aborted once asked. */
+  readonly asked: AbortSignal;
+  /** Aborted when asked again, later than a second after the first time: whoever asks does not want to wait. */
+  readonly insisted: AbortSignal;
+}
+
+/** Handles the stop signals of this process from now on, for as long as it lives: none of them ends it any more. */
+export function listenForStop(now: () => number = () => performance.now()): StopRequest {
+  const asked = new AbortController();
+  const insisted = new AbortController();
+  let askedAt: number | undefined;
+  const onSignal = () => {
+    askedAt ??= now();
+    asked.abort();
+    if (now() - askedAt > SAME_WISH_MS) insisted.abort();
+  };
+  for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
+  return { asked: asked.signal, insisted: insisted.signal };
+}
+
+/** Resolves when the signal is aborted; at once when it is already. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

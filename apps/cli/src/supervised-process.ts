@@ -1,0 +1,121 @@
+import { type ChildMessage, readChildMessage } from "./child-message.ts";
+import { type CommandError, cannotRun } from "./command-error.ts";
+import type { Log } from "./log.ts";
+import { RestartPolicy } from "./restart-policy.ts";
+
+export type Ready = Extract<ChildMessage, { type: "ready" }>;
+
+export interface SupervisedProcessOptions {
+  name: string;
+  /** The command line, asked for anew at each start. */
+  command: () => string[];
+  log: Log;
+  /** What it says each time that it serves. */
+  onReady: (ready: Ready) => void;
+  /** Called once, when it will not be started again although nobody asked it to stop. */
+  onGiveUp: (why: CommandError) => void;
+}
+
+/**
+ * A child process that is kept running until {@link stop}: started anew when it dies, later each time, until that is hopeless.
+ *
+ * It has a session of its own, so that a terminal's Ctrl-C reaches the supervisor alone, which ends its children in the right order.
+ * It sees the supervisor's death as the end of the channel between them.
+ */
+export class SupervisedProcess {
+  readonly #options: SupervisedProcessOptions;
+  readonly #policy = new RestartPolicy();
+  #child: Bun.Subprocess | undefined;
+  #isReady = false;
+  #hasServed = false;
+  #isStopping = false;
+  #starts = 0;
+  #restartTimer: Timer | undefined;
+  #complaint: string | undefined;
+
+  constructor(options: SupervisedProcessOptions) {
+    this.#options = options;
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  get restarts(): number {
+    return Math.max(0, this.#starts - 1);
+  }
+
+  start(): void {
+    this.#starts++;
+    this.#complaint = undefined;
+    const child = Bun.spawn(this.#options.command(), {
+      stdio: ["ignore", "inherit", "inherit"],
+      detached: true,
+      serialization: "json",
+      ipc: (message) => this.#hear(readChildMessage(message)),
+    });
+    this.#child = child;
+    void child.exited.then(() => this.#handleDeath(child));
+  }
+
+  /** Asks it to end with SIGTERM and waits for that; after `graceMs`, or when `hurry` is aborted, it is killed. */
+  async stop(graceMs: number, hurry: AbortSignal): Promise<void> {
+    this.#isStopping = true;
+    clearTimeout(this.#restartTimer);
+    const child = this.#child;
+    if (child === undefined) return;
+    const kill = () => {
+      this.#options.log({
+        level: "warn",
+        message: `killing the ${this.#options.name} process, which does not end`,
+        pid: child.pid,
+      });
+      child.kill("SIGKILL");
+    };
+    const timer = setTimeout(kill, graceMs);
+    hurry.addEventListener("abort", kill, { once: true });
+    if (hurry.aborted) kill();
+    child.kill("SIGTERM");
+    await child.exited;
+    clearTimeout(timer);
+    hurry.removeEventListener("abort", kill);
+  }
+
+  #hear(message: ChildMessage | undefined): void {
+    if (message?.type === "failed") this.#complaint = message.message;
+    if (message?.type !== "ready") return;
+    this.#isReady = true;
+    this.#hasServed = true;
+    this.#policy.served(performance.now());
+    this.#options.onReady(message);
+  }
+
+  #handleDeath(child: Bun.Subprocess): void {
+    this.#isReady = false;
+    this.#child = undefined;
+    if (this.#isStopping) return;
+    const { name, log, onGiveUp } = this.#options;
+    const how =
+      child.signalCode === null ? `ended with exit code ${child.exitCode}` : `was ended by ${child.signalCode}`;
+    // One that says why it can not run, and never could, would say the same again.
+    if (this.#complaint !== undefined && !this.#hasServed) return onGiveUp(cannotRun(this.#complaint));
+    const next = this.#policy.died(performance.now());
+    if (next.kind === "give-up") return onGiveUp(cannotRun(this.#hopeless(how)));
+    log({
+      level: "error",
+      message: `the ${name} process ${how}; starting it again in ${next.afterMs} ms`,
+      pid: child.pid,
+      ...(this.#complaint !== undefined && { reason: this.#complaint }),
+    });
+    this.#restartTimer = setTimeout(() => this.start(), next.afterMs);
+  }
+
+  #hopeless(how: string): string {
+    const reason = this.#complaint ?? "it gave no reason; look at what it wrote before this line";
+    return `Cannot keep the ${this.#options.name} process running: it ${how}, the fifth time within 10 s without having served: ${reason}`;
+  }
+}

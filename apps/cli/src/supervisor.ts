@@ -1,0 +1,136 @@
+import { addressText } from "./address-text.ts";
+import type { AdminServer } from "./admin/server.ts";
+import type { CommandError } from "./command-error.ts";
+import { removeLeftOvers } from "./left-overs.ts";
+import { createLog, type Log } from "./log.ts";
+import { type OpenOrigin, openOrigin } from "./open-origin.ts";
+import { asArguments, type Options } from "./options.ts";
+import { aborted, type StopRequest } from "./stop-request.ts";
+import { type Ready, SupervisedProcess } from "./supervised-process.ts";
+
+/** Open requests may take this long once a stop is asked for; then what still runs is killed. */
+const STOP_MS = 10_000;
+/** Of that, what the cache has for itself after the proxy: it has no requests left by then. */
+const CACHE_STOP_MS = 1_500;
+
+/**
+ * Runs cache and proxy as child processes until a stop is asked for: restarts what dies, answers the admin API, serves the origin
+ * when it is a directory, and leaves nothing in /dev/shm. Prints the ready line once both serve.
+ *
+ * @returns The exit code, 0.
+ * @throws {CommandError} Exit code 1: it could not run, or not go on.
+ */
+export async function runSupervisor(options: Options, stop: StopRequest): Promise<number> {
+  const log = createLog({ format: options.logFormat, isQuiet: options.quiet, source: "webproxy" });
+  const origin = await openOrigin(options.origin);
+  try {
+    const { startAdmin } = await import("./admin/server.ts");
+    const pair = new ProcessPair({ ...options, origin: origin.url.href }, log);
+    const admin = startAdmin({
+      host: options.adminHost,
+      port: options.adminPort,
+      channel: options.channel,
+      processes: pair,
+    });
+    try {
+      await run(pair, { options, origin, admin, stop });
+    } finally {
+      await admin.stop();
+    }
+  } finally {
+    await origin.stop();
+  }
+  return 0;
+}
+
+interface Surroundings {
+  options: Options;
+  origin: OpenOrigin;
+  admin: AdminServer;
+  stop: StopRequest;
+}
+
+async function run(pair: ProcessPair, { options, origin, admin, stop }: Surroundings): Promise<void> {
+  removeLeftOvers(options.channel);
+  try {
+    if (!stop.asked.aborted) pair.start();
+    const gaveUp = await Promise.race([aborted(stop.asked), pair.gaveUp, pair.bothReady]);
+    if (gaveUp !== undefined) throw gaveUp;
+    if (!stop.asked.aborted) {
+      print(pair.readyLine(admin));
+      origin.announce?.(pair.addresses, print);
+      const later = await Promise.race([aborted(stop.asked), pair.gaveUp]);
+      if (later !== undefined) throw later;
+    }
+  } finally {
+    await pair.stop(stop.insisted);
+    removeLeftOvers(options.channel);
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** The two children, started together, ended one after the other: the proxy needs the cache for what it still has to send. */
+export class ProcessPair {
+  readonly cache: SupervisedProcess;
+  readonly proxy: SupervisedProcess;
+  /** Settles when one of them can not be kept running. */
+  readonly gaveUp: Promise<CommandError>;
+  /** Settles when both have served for the first time. */
+  readonly bothReady: Promise<void>;
+  #options: Options;
+
+  constructor(options: Options, log: Log) {
+    this.#options = options;
+    const gaveUp = Promise.withResolvers<CommandError>();
+    const bothReady = Promise.withResolvers<void>();
+    this.gaveUp = gaveUp.promise;
+    this.bothReady = bothReady.promise;
+    const settle = () => {
+      if (this.isReady) bothReady.resolve();
+    };
+    const supervised = (name: "cache" | "proxy", onReady: (ready: Ready) => void) =>
+      new SupervisedProcess({
+        name,
+        command: () => [process.execPath, Bun.main, name, "--supervised", ...asArguments(this.#options)],
+        log,
+        onReady: (ready) => {
+          onReady(ready);
+          settle();
+        },
+        onGiveUp: gaveUp.resolve,
+      });
+    this.cache = supervised("cache", () => {});
+    // A proxy that is started again listens where its clients know it.
+    this.proxy = supervised("proxy", ({ httpPort = 0, getfilePort = 0 }) => {
+      this.#options = { ...this.#options, httpPort, getfilePort };
+    });
+  }
+
+  get isReady(): boolean {
+    return this.cache.isReady && this.proxy.isReady;
+  }
+
+  get addresses(): { http: string; getfile: string } {
+    const { host, httpPort, getfilePort } = this.#options;
+    return { http: addressText(host, httpPort), getfile: addressText(host, getfilePort) };
+  }
+
+  readyLine(admin: { host: string; port: number }): string {
+    const { http, getfile } = this.addresses;
+    return `webproxy ready http=${http} getfile=${getfile} admin=${addressText(admin.host, admin.port)} pid=${process.pid}`;
+  }
+
+  start(): void {
+    this.cache.start();
+    this.proxy.start();
+  }
+
+  async stop(hurry: AbortSignal): Promise<void> {
+    const endBy = performance.now() + STOP_MS;
+    await this.proxy.stop(STOP_MS - CACHE_STOP_MS, hurry);
+    await this.cache.stop(Math.max(CACHE_STOP_MS, endBy - performance.now()), hurry);
+  }
+}
