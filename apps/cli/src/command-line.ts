@@ -51,8 +51,9 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
     .action(
       exitWith(async (unknown: string | undefined, flags: RawOptions) => {
         if (unknown !== undefined) program.error(`error: unknown command '${unknown}'`);
+        const options = await resolve(flags);
         const { runSupervisor } = await import("./supervisor.ts");
-        return runSupervisor(await resolve(flags), stop);
+        return runSupervisor(options, stop);
       }),
     );
 
@@ -65,8 +66,9 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
       .action(
         exitWith(async (flags: RawOptions & { supervised?: true }) => {
           const { supervised, ...rest } = flags;
+          const options = await resolve(rest);
           const { runSide } = await import("./run-side.ts");
-          return runSide(side, await resolve(rest), { stop, isSupervised: supervised === true });
+          return runSide(side, options, { stop, isSupervised: supervised === true });
         }),
       );
   }
@@ -85,8 +87,9 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
           ...(wire !== undefined && { getfileWire: wire }),
           ...(port !== undefined && { getfilePort: port }),
         };
+        const options = parseOptions({ flags: raw });
         const { runGet } = await import("./get.ts");
-        return runGet({ path, output, options: parseOptions({ flags: raw }), stop: stop.asked });
+        return runGet({ path, output, options, stop: stop.asked });
       }),
     );
 
@@ -95,8 +98,9 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
     .option("--json", "print JSON")
     .action(
       exitWith(async ({ json, ...flags }: RawOptions & { json?: true }) => {
+        const { channel } = parseOptions({ flags });
         const { runStats } = await import("./stats.ts");
-        return runStats(parseOptions({ flags }).channel, { asJson: json === true });
+        return runStats(channel, { asJson: json === true });
       }),
     );
 

@@ -95,13 +95,14 @@ export interface Sources {
  * @throws {CommandError} Exit code 2: a value that is no such value, or a name in the file that is no option.
  */
 export function parseOptions({ flags, file }: Sources): Options {
-  const parsed = v.safeParse(OptionsSchema, { ...file?.values, ...flags });
+  const given: RawOptions = { ...file?.values, ...flags };
+  const parsed = v.safeParse(OptionsSchema, given);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
   const name = String(issue.path?.[0]?.key ?? "");
   if (!isOptionName(name)) throw usageError(unknownOption(name, file?.path ?? ""));
   const shown = name in flags ? longFlag(name) : `"${name}" in ${file?.path ?? "the config file"}`;
-  throw usageError(`Cannot use ${JSON.stringify(issue.input)} for ${shown}: ${issue.message}`);
+  throw usageError(`Cannot use ${JSON.stringify(given[name])} for ${shown}: ${issue.message}`);
 }
 
 /** The options as the arguments of a child process, all of them, so that it needs neither the config file nor a default. */

@@ -1,0 +1,106 @@
+import { describe, expect, test } from "bun:test";
+import type { ChannelStats } from "../channel-stats.ts";
+import { adminApp, type ProcessViews } from "./app.ts";
+import { renderMetrics } from "./metrics.ts";
+
+const STATS: ChannelStats = {
+  channel: "default",
+  hits: 5,
+  misses: 2,
+  portions: 9,
+  segmentsInUse: 1,
+  lostWakeups: 0,
+  refusedMessages: 3,
+  proxy: null,
+  cache: null,
+};
+
+function api(processes: { proxy: boolean; cache: boolean }) {
+  const views: ProcessViews = {
+    proxy: { isReady: processes.proxy, pid: 1, restarts: 0 },
+    cache: { isReady: processes.cache, pid: 2, restarts: 4 },
+  };
+  const app = adminApp({
+    host: "127.0.0.1",
+    processes: views,
+    readStats: () => STATS,
+    renderMetrics: () => renderMetrics(STATS, views),
+  });
+  return (path: string, init: RequestInit = {}) =>
+    app.request(path, { ...init, headers: { host: "127.0.0.1:8081", ...(init.headers as Record<string, string>) } });
+}
+
+describe("adminApp()", () => {
+  test("is healthy while it lives, ready while both processes serve", async () => {
+    expect((await api({ proxy: false, cache: false })("/healthz")).status).toBe(200);
+    for (const [proxy, cache, status] of [
+      [true, true, 200],
+      [true, false, 503],
+      [false, true, 503],
+    ] as const) {
+      const response = await api({ proxy, cache })("/readyz");
+      expect([response.status, await response.json()]).toEqual([
+        status,
+        { status: status === 200 ? "ready" : "not-ready", proxy, cache },
+      ]);
+    }
+  });
+
+  test("gives the counters as JSON", async () => {
+    const response = await api({ proxy: true, cache: true })("/api/stats");
+    expect(await response.json()).toEqual({ ...STATS, restarts: { proxy: 0, cache: 4 } });
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect(response.headers.get("access-control-allow-origin")).toBeNull();
+  });
+
+  test("gives the counters in the Prometheus text format", async () => {
+    const response = await api({ proxy: true, cache: false })("/metrics");
+    expect(response.headers.get("content-type")).toStartWith("text/plain; version=0.0.4");
+    const text = await response.text();
+    expect(text).toContain("# TYPE webproxy_hits_total counter\nwebproxy_hits_total 5\n");
+    expect(text).toContain("# TYPE webproxy_segments_in_use gauge\nwebproxy_segments_in_use 1\n");
+    expect(text).toContain('webproxy_process_ready{process="cache"} 0\n');
+    expect(text).toContain('webproxy_process_restarts_total{process="cache"} 4\n');
+  });
+
+  test("answers nobody who calls it by a foreign name", async () => {
+    for (const path of ["/healthz", "/metrics", "/api/stats", "/none"]) {
+      const response = await api({ proxy: true, cache: true })(path, { headers: { host: "evil.example:8081" } });
+      expect([response.status, Object.keys((await response.json()) as object)]).toEqual([421, ["error"]]);
+    }
+  });
+
+  test("answers what it does not have with JSON", async () => {
+    const response = await api({ proxy: true, cache: true })("/api/none");
+    expect([response.status, await response.json()]).toEqual([404, { error: "nothing is at /api/none" }]);
+    expect((await api({ proxy: true, cache: true })("/api/stats", { method: "POST" })).status).toBe(404);
+  });
+});
+
+test("renderMetrics() has every counter of both processes, levels as gauges, and forgets it all afterwards", async () => {
+  const side = { pid: 1, state: "serving", threads: 2, startedAt: 0 } as const;
+  const proxy = {
+    ...side,
+    segments: 4,
+    segmentBytes: 4096,
+    httpPort: 1,
+    getfilePort: 2,
+    counters: { sentBytes: 2 ** 53, connectionsOpen: 3 },
+  };
+  const stats = {
+    ...STATS,
+    proxy,
+    cache: { ...side, counters: { memoryBytes: 6, originBytes: 7 } },
+  } as unknown as ChannelStats;
+  const views = { proxy: { isReady: true, pid: 1, restarts: 0 }, cache: { isReady: true, pid: 2, restarts: 0 } };
+  for (let scrape = 0; scrape < 2; scrape++) {
+    const { text } = await renderMetrics(stats, views);
+    expect(text).toContain(
+      "# TYPE webproxy_proxy_sent_bytes_total counter\nwebproxy_proxy_sent_bytes_total 9007199254740992\n",
+    );
+    expect(text).toContain("# TYPE webproxy_proxy_connections_open gauge\nwebproxy_proxy_connections_open 3\n");
+    expect(text).toContain("# TYPE webproxy_cache_memory_bytes gauge\nwebproxy_cache_memory_bytes 6\n");
+    expect(text).toContain("webproxy_cache_origin_bytes_total 7\n");
+  }
+  expect((await renderMetrics(STATS, views)).text).not.toContain("webproxy_proxy_sent_bytes");
+});

@@ -1,0 +1,131 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import type { CommandError } from "./command-error.ts";
+import { SupervisedProcess } from "./supervised-process.ts";
+
+const NEVER = new AbortController().signal;
+const READY = 'process.send({ type: "ready", httpPort: 7 });';
+const LIVE = "setInterval(() => {}, 1000);";
+const END_ON_DISCONNECT = 'process.on("disconnect", () => process.exit());';
+
+function supervise(script: string) {
+  const ready: number[] = [];
+  const messages: string[] = [];
+  const gaveUp = Promise.withResolvers<CommandError>();
+  let notify = () => {};
+  const child = new SupervisedProcess({
+    name: "test",
+    command: () => [process.execPath, "-e", END_ON_DISCONNECT + script],
+    log: ({ message }) => messages.push(message),
+    onReady: ({ httpPort }) => {
+      ready.push(httpPort ?? 0);
+      notify();
+    },
+    onGiveUp: gaveUp.resolve,
+  });
+  const readyTimes = (count: number) =>
+    new Promise<void>((resolve) => {
+      notify = () => {
+        if (ready.length >= count) resolve();
+      };
+      notify();
+    });
+  return { child, messages, ready, readyTimes, gaveUp: gaveUp.promise };
+}
+
+describe("SupervisedProcess", () => {
+  test("tells when it serves, in a session of its own, and ends it with SIGTERM", async () => {
+    const { child, readyTimes, ready } = supervise(`process.on("SIGTERM", () => process.exit(0)); ${READY} ${LIVE}`);
+    child.start();
+    await readyTimes(1);
+    expect([child.isReady, child.restarts, ready]).toEqual([true, 0, [7]]);
+    const stat = readFileSync(`/proc/${child.pid}/stat`, "latin1");
+    const [, , , session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    expect(Number(session)).toBe(child.pid!);
+    await child.stop(10_000, NEVER);
+    expect([child.isReady, child.pid]).toEqual([false, undefined]);
+  });
+
+  test("starts it again when it is killed", async () => {
+    const { child, readyTimes, messages } = supervise(READY + LIVE);
+    child.start();
+    await readyTimes(1);
+    process.kill(child.pid!, "SIGKILL");
+    await readyTimes(2);
+    expect(child.restarts).toBe(1);
+    expect(messages[0]).toBe("the test process was ended by SIGKILL; starting it again in 50 ms");
+    await child.stop(1, NEVER);
+  });
+
+  test("gives up at once when it says why it can not run", async () => {
+    const { child, gaveUp, ready } = supervise(
+      'process.send({ type: "failed", message: "Cannot do it" }, () => process.exit(1));',
+    );
+    child.start();
+    expect((await gaveUp).message).toBe("Cannot do it");
+    expect([(await gaveUp).exitCode, ready, child.restarts]).toEqual([1, [], 0]);
+  });
+
+  test("gives up after five deaths without having served", async () => {
+    const { child, gaveUp } = supervise("process.exit(3)");
+    child.start();
+    expect((await gaveUp).message).toStartWith(
+      "Cannot keep the test process running: it ended with exit code 3, the fifth time within 10 s",
+    );
+    expect(child.restarts).toBe(4);
+  });
+
+  test("kills what does not end, after the grace or when hurried", async () => {
+    const stubborn = `process.on("SIGTERM", () => {}); ${READY} ${LIVE}`;
+    const slow = supervise(stubborn);
+    slow.child.start();
+    await slow.readyTimes(1);
+    const started = performance.now();
+    await slow.child.stop(200, NEVER);
+    expect(performance.now() - started).toBeGreaterThanOrEqual(199);
+    expect(slow.child.pid).toBeUndefined();
+
+    const hurried = supervise(stubborn);
+    hurried.child.start();
+    await hurried.readyTimes(1);
+    const hurry = new AbortController();
+    const stopped = hurried.child.stop(3_600_000, hurry.signal);
+    hurry.abort();
+    await stopped;
+    expect(hurried.messages.at(-1)).toBe("killing the test process, which does not end");
+  });
+
+  test("does not start it again once it is to stop, whether it runs or waits for its restart", async () => {
+    const { child, readyTimes } = supervise(READY + LIVE);
+    child.start();
+    await readyTimes(1);
+    process.kill(child.pid!, "SIGKILL");
+    while (child.pid !== undefined) await Bun.sleep(1);
+    await child.stop(1, NEVER);
+    await Bun.sleep(150);
+    expect([child.pid, child.restarts]).toEqual([undefined, 0]);
+  });
+
+  test("dies with its supervisor, however that dies", async () => {
+    const module = new URL("./supervised-process.ts", import.meta.url).href;
+    const script = `const { SupervisedProcess } = await import(${JSON.stringify(module)});
+      const child = new SupervisedProcess({ name: "test", log() {}, onGiveUp() {},
+        command: () => [process.execPath, "-e", ${JSON.stringify(END_ON_DISCONNECT + READY + LIVE)}],
+        onReady: () => console.log(child.pid) });
+      child.start(); ${LIVE}`;
+    const supervisor = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
+    const { value } = await supervisor.stdout.getReader().read();
+    const pid = Number(new TextDecoder().decode(value));
+    supervisor.kill("SIGKILL");
+    await supervisor.exited;
+    while (isThere(pid)) await Bun.sleep(5);
+  });
+});
+
+function isThere(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.startsWith("Z") === false;
+  } catch {
+    return false;
+  }
+}
