@@ -1,1 +1,1 @@
-export {};
+export { CacheDirError, type CacheOptions, type RunningCache, startCache } from "./cache.ts";

@@ -1,3 +1,4 @@
+import type { ForwardReason } from "../caching/cache-status.ts";
 import { LAYOUT_VERSION } from "./layout-version.ts";
 
 /**
@@ -22,7 +23,8 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *      120      4  ageSeconds     first portion: current age of a stored response (RFC 9111 section 4.2.3), -1 when it was not stored
  *      124      4  ttlSeconds     first portion: freshness left, may be below zero; TTL_UNKNOWN when it was not stored
  *      128      4  forwardStatus  first portion: status of the origin's answer to this request, 0 when the origin was not asked
- *      132     60  (zero)
+ *      132      4  handling       first portion: 1 stored; 2 collapsed
+ *      136     56  (zero)
  *      192      n  body           the request block, later the portion
  *
  * The stream of a transfer is the head block ("Name: value" CRLF lines and a closing CRLF, nothing of it hop-by-hop) followed by the body. A portion that
@@ -43,6 +45,7 @@ const FIELD = {
   ageSeconds: 120,
   ttlSeconds: 124,
   forwardStatus: 128,
+  handling: 132,
 } as const;
 
 export const SEGMENT_BODY_OFFSET = 192;
@@ -57,6 +60,7 @@ export const SEGMENT_BYTES_MIN = 4096;
 
 const STATE = { asked: 1, answered: 2 } as const;
 const FLAG = { last: 1, open: 2, replayable: 4 } as const;
+const HANDLING = { stored: 1, collapsed: 2 } as const;
 export const TTL_UNKNOWN = -0x80000000;
 
 /**
@@ -80,7 +84,17 @@ const REFUSAL_OF = new Map<number, Refusal>(
 );
 
 /** What the cache did for a request, in the words of RFC 9211: `hit`, or the reason it went forward. */
-export const VERDICTS = ["hit", "uri-miss", "vary-miss", "stale", "request", "bypass", "collapsed", "method"] as const;
+export const VERDICTS = [
+  "hit",
+  "bypass",
+  "method",
+  "uri-miss",
+  "vary-miss",
+  "miss",
+  "request",
+  "stale",
+  "partial",
+] as const satisfies readonly ("hit" | ForwardReason)[];
 export type Verdict = (typeof VERDICTS)[number];
 
 export interface PortionAnswer {
@@ -101,6 +115,8 @@ export interface ResponseAnswer {
   ageSeconds: number | undefined;
   ttlSeconds: number | undefined;
   forwardStatus: number | undefined;
+  stored: boolean;
+  collapsed: boolean;
 }
 export type Answer = PortionAnswer | { kind: "refusal"; refusal: Refusal } | { kind: "malformed"; reason: string };
 
@@ -152,6 +168,7 @@ export function writePortion(words: SegmentWords, portion: PortionAnswer, respon
     words[word(FIELD.ageSeconds)] = response.ageSeconds ?? -1;
     words[word(FIELD.ttlSeconds)] = response.ttlSeconds ?? TTL_UNKNOWN;
     words[word(FIELD.forwardStatus)] = response.forwardStatus ?? 0;
+    words[word(FIELD.handling)] = (response.stored ? HANDLING.stored : 0) | (response.collapsed ? HANDLING.collapsed : 0);
   }
   Atomics.store(words, word(FIELD.state), STATE.answered);
 }
@@ -211,6 +228,7 @@ export function readResponse(words: SegmentWords): ResponseAnswer | undefined {
   const ageSeconds = words[word(FIELD.ageSeconds)]!;
   const ttlSeconds = words[word(FIELD.ttlSeconds)]!;
   const forwardStatus = words[word(FIELD.forwardStatus)]!;
+  const handling = words[word(FIELD.handling)]!;
   return {
     status,
     headBytes,
@@ -218,6 +236,8 @@ export function readResponse(words: SegmentWords): ResponseAnswer | undefined {
     ageSeconds: ageSeconds < 0 ? undefined : ageSeconds,
     ttlSeconds: ttlSeconds === TTL_UNKNOWN ? undefined : ttlSeconds,
     forwardStatus: forwardStatus === 0 ? undefined : forwardStatus,
+    stored: (handling & HANDLING.stored) !== 0,
+    collapsed: (handling & HANDLING.collapsed) !== 0,
   };
 }
 

@@ -1,0 +1,131 @@
+import { accessSync, constants, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Doorbell, MessageQueue, objectName } from "@proj/ipc";
+import { Life, Thread, threadEntry } from "@proj/process";
+import { channelNames, type LogRecord, REQUEST_MESSAGE_BYTES_MAX, THREADS_MAX } from "@proj/protocol";
+import type { ShardThreadOptions } from "./shard-thread-options.ts";
+
+export interface CacheOptions {
+  /** Names the IPC objects: the proxy of the same channel asks. */
+  readonly channel: string;
+  /** Threads, each owning a shard of the keys. 1 to 64. */
+  readonly threads: number;
+  /** `http:` or `https:`. What is asked for is fetched from its host; its path is the proxy's to join. */
+  readonly origin: URL;
+  /** Where the disk tier lives; undefined: memory only. */
+  readonly cacheDir: string | undefined;
+  /** Limits of the tiers for all threads together; 0 turns a tier off. */
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+  readonly log: (record: LogRecord) => void;
+}
+
+/** An ordinary user's `msg_max`: a deeper queue is refused, and depth is not what makes a queue fast. */
+const QUEUE_DEPTH = 10;
+const STOP_MS = 2000;
+
+/** The directory of the disk tier can not be used. */
+export class CacheDirError extends Error {
+  readonly code: string;
+
+  constructor(directory: string, cause: NodeJS.ErrnoException) {
+    super(
+      `Cannot keep responses in "${directory}": ${cause.code ?? cause.message}. ` +
+        'Choose a directory that this user can write with --cache-dir, or "none" to use memory only',
+      { cause },
+    );
+    this.name = "CacheDirError";
+    this.code = cause.code ?? "ERR_CACHE_DIR";
+  }
+}
+
+/** A running cache process. */
+export class RunningCache {
+  readonly channel: string;
+  /** Resolves when the cache can not go on: a thread has died. */
+  readonly failed: Promise<Error>;
+  readonly #life: Life;
+  readonly #threads: readonly Thread<ShardThreadOptions, void>[];
+
+  private constructor(life: Life, threads: readonly Thread<ShardThreadOptions, void>[]) {
+    this.channel = life.channel;
+    this.#life = life;
+    this.#threads = threads;
+    this.failed = Promise.race(threads.map((thread) => thread.died));
+  }
+
+  /** See {@link startCache}. */
+  static async start(options: CacheOptions): Promise<RunningCache> {
+    const useDisk = options.cacheDir !== undefined && options.diskBytes > 0;
+    if (useDisk) prepareDirectory(options.cacheDir);
+    const names = channelNames(options.channel);
+    const life = Life.begin({ side: "cache", ...options, removeLeftovers: () => removeLeftovers(names) });
+    const threads: Thread<ShardThreadOptions, void>[] = [];
+    try {
+      for (let shard = 0; shard < options.threads; shard++) {
+        const size = { maxmsg: QUEUE_DEPTH, msgsize: REQUEST_MESSAGE_BYTES_MAX };
+        MessageQueue.create(objectName(names.requestQueue(shard)), size).close();
+      }
+      for (let shard = 0; shard < options.threads; shard++) threads.push(startShard(options, shard));
+      await Promise.all(threads.map((thread) => thread.started));
+      life.serve();
+      return new RunningCache(life, threads);
+    } catch (error) {
+      await Promise.all(threads.map((thread) => thread.stop(0)));
+      removeLeftovers(names);
+      life[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Ends every transfer, and removes every IPC object of this side. */
+  async close(): Promise<void> {
+    this.#life.stopping();
+    await Promise.all(this.#threads.map((thread) => thread.stop(STOP_MS)));
+    removeLeftovers(channelNames(this.channel));
+    this.#life[Symbol.dispose]();
+  }
+}
+
+/**
+ * Starts a cache in this process: answers the proxy of the same channel, which may come later, from what is stored, or from the origin.
+ *
+ * @throws {ChannelInUseError} Another cache has the channel. {@link CacheDirError} The directory can not be made or written.
+ *   {@link SystemCallError} An IPC object can not be made: `EMFILE` when the user's message queues are used up.
+ *   {@link ThreadError} A thread could not start.
+ * @example
+ * const cache = await startCache({ channel: "default", threads: 2, origin: new URL("http://127.0.0.1:9000"), cacheDir: undefined,
+ *   memoryBytes: 256 * 2 ** 20, diskBytes: 0, log: console.error });
+ */
+export function startCache(options: CacheOptions): Promise<RunningCache> {
+  return RunningCache.start(options);
+}
+
+function startShard(options: CacheOptions, shard: number): Thread<ShardThreadOptions, void> {
+  const { channel, cacheDir, threads } = options;
+  const shardOptions: ShardThreadOptions = {
+    channel,
+    shard,
+    origin: options.origin.href,
+    directory: cacheDir === undefined ? undefined : join(cacheDir, `shard-${shard}`),
+    memoryBytes: Math.floor(options.memoryBytes / threads),
+    diskBytes: Math.floor(options.diskBytes / threads),
+  };
+  return new Thread(`cache ${shard}`, threadEntry(import.meta.url, "shard-thread"), shardOptions, options.log);
+}
+
+function prepareDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new CacheDirError(directory, error as NodeJS.ErrnoException);
+  }
+}
+
+function removeLeftovers(names: ReturnType<typeof channelNames>): void {
+  for (let shard = 0; shard < THREADS_MAX; shard++) {
+    MessageQueue.unlink(objectName(names.requestQueue(shard)));
+    Doorbell.unlink(objectName(names.bell("cache", shard)));
+  }
+}

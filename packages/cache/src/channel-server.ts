@@ -1,0 +1,317 @@
+import { Doorbell, DoorbellRinger, MessageQueue, objectName, type Segment, SegmentPool, SharedMemory } from "@proj/ipc";
+import {
+  type CacheCounter,
+  type ChannelRequest,
+  type Counters,
+  channelNames,
+  isAsked,
+  NOTICE_MESSAGE_BYTES_MAX,
+  NOTICES_PER_MESSAGE,
+  type PortionAnswer,
+  REQUEST_BYTES,
+  REQUEST_MESSAGE_BYTES_MAX,
+  type Refusal,
+  type ResponseAnswer,
+  readControlBlock,
+  readRequest,
+  readRequestBlock,
+  requestsIn,
+  sleepingOffset,
+  takeRoomWanted,
+  type WantedResponse,
+  writeNotices,
+  writePortion,
+  writeRefusal,
+} from "@proj/protocol";
+
+/** One segment that waits for an answer: the proxy's question, and the only way to answer it. */
+export interface Ask {
+  /** Which transfer of which proxy thread: unique among the transfers of one life of the proxy. */
+  readonly transfer: number;
+  readonly thread: number;
+  readonly firstByte: number;
+  readonly bytesMax: number;
+  /** The whole segment: a portion is written straight into it. */
+  readonly bytes: Uint8Array;
+}
+
+/** What the shard does with what is asked; called once for each record, in the order of the queue. */
+export interface AskHandler {
+  open(ask: Ask, wanted: WantedResponse): void;
+  read(ask: Ask): void;
+  close(transfer: number): void;
+  /** The proxy has died or come back in another life: nobody waits for any answer any more. */
+  forgetAll(): void;
+}
+
+interface PendingAsk extends Ask {
+  readonly segment: Segment;
+  readonly ticket: number;
+  readonly life: number;
+}
+
+/** How long one look may go on before the event loop gets its turn, in messages. */
+const MESSAGES_PER_LOOK = 64;
+const PEER_CHECK_MS = 1000;
+const NOTICE_RETRY_MS = 2;
+
+/** One life of the proxy, as this shard sees it: its pool and its doorbells. */
+interface Peer {
+  life: number;
+  pid: number;
+  startTime: number;
+  control: SharedMemory;
+  pool: SegmentPool;
+  ringers: (DoorbellRinger | undefined)[];
+  noticeQueues: (MessageQueue | undefined)[];
+}
+
+/** The cache's end of the channel, for one shard: steps 5 to 8 of the flow, without what happens between them. */
+export class ChannelServer {
+  readonly #names;
+  readonly #shard: number;
+  readonly #control: SharedMemory;
+  readonly #counters: Counters<CacheCounter>;
+  readonly #handler: AskHandler;
+  readonly #isAlive: (pid: number, startTime: number) => boolean;
+  readonly #queue: MessageQueue;
+  readonly #bell: Doorbell;
+  readonly #message = new Uint8Array(new ArrayBuffer(REQUEST_MESSAGE_BYTES_MAX));
+  readonly #view = new DataView(this.#message.buffer);
+  readonly #noticeMessage = new Uint8Array(new ArrayBuffer(NOTICE_MESSAGE_BYTES_MAX));
+  readonly #noticeView = new DataView(this.#noticeMessage.buffer);
+  readonly #notices: number[] = [];
+  readonly #toRing = new Set<number>();
+  readonly #peerCheck: ReturnType<typeof setInterval>;
+  #peer: Peer | undefined;
+  #looking = false;
+
+  /**
+   * Opens the shard's request queue and listens at its doorbell.
+   *
+   * @param control The cache's own control block; it outlives this object.
+   * @throws {SystemCallError} `ENOENT`: the queue has not been made. `EEXIST`: another thread listens at this doorbell.
+   */
+  constructor(options: {
+    channel: string;
+    shard: number;
+    control: SharedMemory;
+    counters: Counters<CacheCounter>;
+    handler: AskHandler;
+    isAlive: (pid: number, startTime: number) => boolean;
+  }) {
+    this.#names = channelNames(options.channel);
+    this.#shard = options.shard;
+    this.#control = options.control;
+    this.#counters = options.counters;
+    this.#handler = options.handler;
+    this.#isAlive = options.isAlive;
+    this.#queue = MessageQueue.open(objectName(this.#names.requestQueue(options.shard)));
+    this.#bell = Doorbell.listen({
+      name: objectName(this.#names.bell("cache", options.shard)),
+      flag: { memory: options.control, offset: sleepingOffset(options.shard) },
+      look: () => this.#look(),
+    });
+    this.#peerCheck = setInterval(() => this.#checkPeer(), PEER_CHECK_MS);
+  }
+
+  /** Step 8 after step 7: the portion's bytes are in the segment; tells the proxy so. The ask is spent. */
+  answer(ask: Ask, portion: PortionAnswer, response?: ResponseAnswer): void {
+    writePortion((ask as PendingAsk).segment.i32, portion, response);
+    this.#counters.add("portions");
+    this.#counters.add("copiedBytes", portion.bytes);
+    this.#post(ask as PendingAsk);
+  }
+
+  /** Step 8 after step 6: says why there is no portion. The ask is spent. */
+  refuse(ask: Ask, refusal: Refusal): void {
+    writeRefusal((ask as PendingAsk).segment.i32, refusal);
+    this.#post(ask as PendingAsk);
+  }
+
+  /** Tells the proxy that a transfer which was answered `pending` now has something to read. */
+  notify(transfer: number): void {
+    if (this.#notices.length === 0) queueMicrotask(() => this.#sendNotices());
+    this.#notices.push(transfer);
+  }
+
+  close(): void {
+    clearInterval(this.#peerCheck);
+    this.#bell.close();
+    this.#queue.close();
+    this.#dropPeer();
+  }
+
+  #post(ask: PendingAsk): void {
+    if (ask.life !== this.#peer?.life) return; // a former life's memory: nobody waits there
+    ask.segment.semaphore.post();
+    if (this.#looking) this.#toRing.add(ask.thread);
+    else this.#ring(ask.thread);
+  }
+
+  #sendNotices(): void {
+    const peer = this.#peer;
+    const byThread = new Map<number, number[]>();
+    for (const transfer of this.#notices.splice(0)) {
+      const thread = Math.floor(transfer / 2 ** 32);
+      const transfers = byThread.get(thread);
+      if (transfers === undefined) byThread.set(thread, [transfer]);
+      else transfers.push(transfer);
+    }
+    if (peer === undefined) return;
+    for (const [thread, transfers] of byThread) {
+      for (let from = 0; from < transfers.length; from += NOTICES_PER_MESSAGE) {
+        const part = transfers.slice(from, from + NOTICES_PER_MESSAGE);
+        if (!this.#sendNotice(peer, thread, part)) this.#notifyLater(part);
+      }
+      this.#ring(thread);
+    }
+  }
+
+  #notifyLater(transfers: readonly number[]): void {
+    setTimeout(() => {
+      for (const transfer of transfers) this.notify(transfer);
+    }, NOTICE_RETRY_MS);
+  }
+
+  /** False when the thread's notice queue is full. */
+  #sendNotice(peer: Peer, thread: number, transfers: readonly number[]): boolean {
+    try {
+      peer.noticeQueues[thread] ??= MessageQueue.open(objectName(this.#names.noticeQueue(thread)));
+    } catch {
+      return true; // no such thread any more: nobody waits for it
+    }
+    const numbers = transfers.map((transfer) => transfer % 2 ** 32);
+    const bytes = writeNotices(this.#noticeView, peer.life, numbers);
+    return peer.noticeQueues[thread].trySend(this.#noticeMessage.subarray(0, bytes));
+  }
+
+  #ring(thread: number): void {
+    const peer = this.#peer;
+    if (peer === undefined) return;
+    try {
+      peer.ringers[thread] ??= DoorbellRinger.open({
+        name: objectName(this.#names.bell("proxy", thread)),
+        flag: { memory: peer.control, offset: sleepingOffset(thread) },
+      });
+    } catch {
+      return; // no such thread any more: its process notices by itself, and so does our peer check
+    }
+    const ringer = peer.ringers[thread];
+    if (ringer.ring()) this.#counters.add("bellsRung");
+    if (ringer.gone) {
+      ringer.close();
+      peer.ringers[thread] = undefined;
+    }
+  }
+
+  /** Step 5: takes what the queue holds. True when there was something. */
+  #look(): boolean {
+    this.#counters.set("lostWakeups", this.#bell?.lostWakeups ?? 0);
+    let messages = 0;
+    this.#looking = true;
+    try {
+      while (messages < MESSAGES_PER_LOOK) {
+        const bytes = this.#queue.tryReceive(this.#message);
+        if (bytes === undefined) break;
+        messages++;
+        this.#takeMessage(bytes);
+      }
+    } finally {
+      this.#looking = false;
+    }
+    if (messages > 0) {
+      this.#counters.add("messagesReceived", messages);
+      for (const thread of takeRoomWanted(this.#control.i32, this.#shard)) this.#toRing.add(thread);
+    }
+    for (const thread of this.#toRing) this.#ring(thread);
+    this.#toRing.clear();
+    return messages > 0;
+  }
+
+  #takeMessage(bytes: number): void {
+    const records = requestsIn(bytes);
+    if (records === undefined) return this.#counters.add("refusedMessages");
+    for (let index = 0; index < records; index++) {
+      const request = readRequest(this.#view, index * REQUEST_BYTES);
+      if (request === undefined || !this.#attach(request.proxyLife) || !this.#take(request))
+        this.#counters.add("refusedMessages");
+    }
+  }
+
+  #take(request: ChannelRequest): boolean {
+    const transfer = request.thread * 2 ** 32 + request.transfer;
+    if (request.operation === "close") {
+      this.#handler.close(transfer);
+      return true;
+    }
+    const segment = this.#segmentOf(request);
+    if (segment === undefined) return false;
+    const ask: PendingAsk = {
+      transfer,
+      thread: request.thread,
+      firstByte: request.firstByte,
+      bytesMax: request.bytesMax,
+      bytes: segment.bytes,
+      segment,
+      ticket: request.ticket,
+      life: request.proxyLife,
+    };
+    if (request.operation === "read") {
+      this.#handler.read(ask);
+      return true;
+    }
+    const wanted = readRequestBlock(segment.bytes, request.bytesMax);
+    if (wanted === undefined) {
+      this.refuse(ask, "refused");
+      return false;
+    }
+    this.#counters.add("requests");
+    this.#handler.open(ask, wanted);
+    return true;
+  }
+
+  /** The segment that a record names, when all that the record says of it is true. */
+  #segmentOf(request: ChannelRequest): Segment | undefined {
+    const pool = this.#peer!.pool;
+    if (request.segmentId >= pool.segments || request.segmentBytes !== pool.segmentBytes) return undefined;
+    const segment = pool.segment(request.segmentId, request.segmentGeneration);
+    return segment !== undefined && isAsked(segment.i32, request.ticket) ? segment : undefined;
+  }
+
+  /** Makes the proxy's life `life` the one that this shard talks to; false when that life is over or not to be understood. */
+  #attach(life: number): boolean {
+    if (this.#peer?.life === life) return true;
+    let control: SharedMemory | undefined;
+    try {
+      control = SharedMemory.open(objectName(this.#names.controlBlock("proxy")));
+      const block = readControlBlock(control.buffer);
+      if (typeof block === "object" && block.life === life) {
+        const pool = SegmentPool.open(objectName(this.#names.pool));
+        this.#dropPeer();
+        this.#peer = { life, pid: block.pid, startTime: block.startTime, control, pool, ringers: [], noticeQueues: [] };
+        return true;
+      }
+    } catch {
+      // The proxy of this record has gone, or is going: its record is dropped.
+    }
+    control?.close();
+    return false;
+  }
+
+  #checkPeer(): void {
+    const peer = this.#peer;
+    if (peer !== undefined && !this.#isAlive(peer.pid, peer.startTime)) this.#dropPeer();
+  }
+
+  #dropPeer(): void {
+    const peer = this.#peer;
+    if (peer === undefined) return;
+    this.#peer = undefined;
+    this.#handler.forgetAll();
+    for (const ringer of peer.ringers) ringer?.close();
+    for (const queue of peer.noticeQueues) queue?.close();
+    peer.pool.close();
+    peer.control.close();
+  }
+}

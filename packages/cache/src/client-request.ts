@@ -1,0 +1,50 @@
+import { Fields, type WantedResponse } from "@proj/protocol";
+
+/** Fields that can change which stored response is used, or how: without them, and without Vary, nobody has to parse the section. */
+const DECIDING_FIELD = /(?:^|\n)(?:cache-control|pragma|if-[a-z-]+|range|authorization):/i;
+/** GETFILE has no codings: what is stored for it, or sent to it, is the file itself. */
+const GETFILE_FIELDS = Fields.from([["Accept-Encoding", "identity"]]);
+
+/** What a client wants, as the cache sees it: the proxy's request block with its fields parsed when somebody has to look. */
+export class ClientRequest {
+  readonly wire: WantedResponse["wire"];
+  readonly method: WantedResponse["method"];
+  readonly target: string;
+  readonly key: string;
+  readonly #section: string;
+  #fields: Fields | undefined;
+
+  constructor(wanted: WantedResponse, key: string) {
+    this.wire = wanted.wire;
+    this.method = wanted.method;
+    this.target = wanted.target;
+    this.key = key;
+    this.#section = wanted.fieldSection;
+  }
+
+  /** Whether its fields say more than which resource is wanted. */
+  get hasDecidingFields(): boolean {
+    return this.#section !== "" && DECIDING_FIELD.test(this.#section);
+  }
+
+  /** The end-to-end request fields, in their order and case. */
+  get fields(): Fields {
+    this.#fields ??= this.wire === "getfile" ? GETFILE_FIELDS : parseSection(this.#section);
+    return this.#fields;
+  }
+}
+
+/** The proxy has parsed these lines already; a peer gone mad gets the lines up to the first that is none. */
+function parseSection(section: string): Fields {
+  const fields = new Fields();
+  for (const line of section.split("\r\n")) {
+    const colon = line.indexOf(":");
+    if (colon <= 0) break;
+    try {
+      fields.add(line.slice(0, colon), line.slice(colon + 1).trim());
+    } catch {
+      break;
+    }
+  }
+  return fields;
+}

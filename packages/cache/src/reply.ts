@@ -1,0 +1,130 @@
+import {
+  evaluatePreconditions,
+  evaluateRange,
+  Fields,
+  getfileStatusOf,
+  notModifiedFields,
+  type Refusal,
+  type ResponseAnswer,
+  renderContentRange,
+  renderUnsatisfiedRange,
+} from "@proj/protocol";
+import type { ClientRequest } from "./client-request.ts";
+import { renderHeadBlock } from "./head-block.ts";
+
+/** Bytes that a transfer reads from: a stored response's body, or one that is still growing. */
+export interface ReadableBody {
+  readonly bytes: number;
+  read(position: number, into: Uint8Array): number;
+  retain(): void;
+  release(): void;
+}
+
+/** What one client gets: a head block, then a part of one body. Decided once, when the response is chosen. */
+export interface Reply {
+  readonly response: Omit<ResponseAnswer, "headBytes">;
+  readonly headBlock: Uint8Array;
+  /** Undefined where the response has no content: HEAD, 204, 304. */
+  readonly body: ReadableBody | undefined;
+  /** First byte of the body that the client gets. */
+  readonly from: number;
+  /** How many it gets; undefined while the length of a growing body is unknown. */
+  length: number | undefined;
+  /** Length to tell the client, which for HEAD is not the length it gets. */
+  contentLength: number | undefined;
+}
+
+/** A response that could be sent: stored, or on its way in. */
+export interface Available {
+  readonly status: number;
+  readonly fields: Fields;
+  readonly headBlock: Uint8Array;
+  readonly body: ReadableBody;
+  readonly bodyBytes: number | undefined;
+  readonly responseTimeMs: number;
+  /** A copy of it may be reused: then it answers conditions and ranges, else the origin has. */
+  readonly reusable: boolean;
+}
+
+/** How the response was come by: what Cache-Status and Age will say. */
+export type Handling = Omit<ResponseAnswer, "headBytes" | "status">;
+
+export type Choice =
+  | { kind: "reply"; reply: Reply }
+  | { kind: "refusal"; refusal: Refusal }
+  /** A GETFILE response has to say its length first. */
+  | { kind: "length-wanted" }
+  /** A condition that only the origin can judge (RFC 9111 section 4.3.2). */
+  | { kind: "ask-origin" };
+
+const EMPTY = new Uint8Array(0);
+
+/** What `request` gets of a response: all of it, a range, a 304, or its wire's refusal. */
+export function chooseReply(request: ClientRequest, available: Available, handling: Handling): Choice {
+  if (request.wire === "getfile") return getfileReply(available, handling);
+  if (available.reusable && request.hasDecidingFields) {
+    const outcome = evaluatePreconditions(request, available, available.responseTimeMs);
+    if (outcome === "ask-origin") return { kind: "ask-origin" };
+    if (outcome === "not-modified") return withoutBody(304, notModifiedFields(available.fields), handling);
+    const partial = partialReply(request, available, handling);
+    if (partial !== undefined) return partial;
+  }
+  const { status, headBlock, body, bodyBytes } = available;
+  const hasContent = request.method !== "HEAD" && status !== 204 && status !== 304;
+  return {
+    kind: "reply",
+    reply: {
+      response: { ...handling, status },
+      headBlock,
+      body: hasContent ? body : undefined,
+      from: 0,
+      length: hasContent ? bodyBytes : 0,
+      contentLength: bodyBytes,
+    },
+  };
+}
+
+function getfileReply({ status, body, bodyBytes }: Available, handling: Handling): Choice {
+  const wanted = getfileStatusOf(status);
+  if (wanted !== "OK") return { kind: "refusal", refusal: wanted === "FILE_NOT_FOUND" ? "not-found" : "origin-error" };
+  if (bodyBytes === undefined) return { kind: "length-wanted" };
+  const response = { ...handling, status };
+  return {
+    kind: "reply",
+    reply: { response, headBlock: EMPTY, body, from: 0, length: bodyBytes, contentLength: bodyBytes },
+  };
+}
+
+/** RFC 9110 section 14.2: a Range applies to what would be a 200 of known length. Several ranges may be answered with the whole. */
+function partialReply(request: ClientRequest, available: Available, handling: Handling): Choice | undefined {
+  const { status, fields, body, bodyBytes, responseTimeMs } = available;
+  if (status !== 200 || bodyBytes === undefined) return undefined;
+  const outcome = evaluateRange(request, fields, bodyBytes, responseTimeMs);
+  if (outcome.kind === "unsatisfiable") {
+    return withoutBody(416, Fields.from([["Content-Range", renderUnsatisfiedRange(bodyBytes)]]), handling);
+  }
+  if (outcome.kind !== "single") return undefined;
+  const { start, end } = outcome.range;
+  const partFields = fields.filter(() => true);
+  partFields.set("Content-Range", renderContentRange(outcome.range, bodyBytes));
+  return {
+    kind: "reply",
+    reply: {
+      response: { ...handling, status: 206 },
+      headBlock: renderHeadBlock(partFields, "ours"),
+      body,
+      from: start,
+      length: end - start,
+      contentLength: end - start,
+    },
+  };
+}
+
+function withoutBody(status: 304 | 416, fields: Fields, handling: Handling): Choice {
+  const contentLength = status === 304 ? undefined : 0;
+  const headBlock = renderHeadBlock(fields, "ours");
+  return {
+    kind: "reply",
+    reply: { response: { ...handling, status }, headBlock, body: undefined, from: 0, length: 0, contentLength },
+  };
+}

@@ -1,0 +1,11 @@
+/** What the main thread tells a thread of the cache. */
+export interface ShardThreadOptions {
+  readonly channel: string;
+  readonly shard: number;
+  readonly origin: string;
+  /** The shard's own directory; undefined: memory only. */
+  readonly directory: string | undefined;
+  /** The shard's part of the limits, in bytes; 0 turns a tier off. */
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+}

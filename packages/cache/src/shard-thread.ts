@@ -1,0 +1,89 @@
+import { objectName, SharedMemory } from "@proj/ipc";
+import { OriginClient } from "@proj/origin";
+import { isAlive, runThread } from "@proj/process";
+import {
+  CACHE_COUNTERS,
+  type CacheCounter,
+  Counters,
+  channelNames,
+  type LogRecord,
+  threadCounters,
+} from "@proj/protocol";
+import { ChannelServer } from "./channel-server.ts";
+import { Shard } from "./shard.ts";
+import type { ShardThreadOptions } from "./shard-thread-options.ts";
+import { DiskStorage } from "./storage/disk-storage.ts";
+import { MemoryStorage } from "./storage/memory-storage.ts";
+import type { Storage } from "./storage/storage.ts";
+import { TieredStorage } from "./storage/tiered-storage.ts";
+
+/** How often the levels of the store are written into the counters. */
+const LEVELS_MS = 100;
+
+/** One thread of the cache: a shard, its store, its origin client, its end of the channel. */
+class ShardThread {
+  readonly #control: SharedMemory;
+  readonly #tiers: { memory: Storage | undefined; disk: Storage | undefined };
+  readonly #storage: TieredStorage;
+  readonly #origin: OriginClient;
+  readonly #channel: ChannelServer;
+  readonly #counters: Counters<CacheCounter>;
+  readonly #levels: ReturnType<typeof setInterval>;
+
+  constructor(options: ShardThreadOptions, log: (record: LogRecord) => void) {
+    const { channel, shard } = options;
+    this.#control = SharedMemory.open(objectName(channelNames(channel).controlBlock("cache")));
+    const counters = new Counters(CACHE_COUNTERS, threadCounters(this.#control.buffer, shard));
+    this.#counters = counters;
+    this.#tiers = openTiers(options, counters, log);
+    this.#storage = new TieredStorage([this.#tiers.memory, this.#tiers.disk].filter((tier) => tier !== undefined));
+    const originUrl = new URL(options.origin);
+    this.#origin = new OriginClient({ origin: originUrl });
+    const handler = new Shard({
+      storage: this.#storage,
+      origin: this.#origin,
+      keyPrefix: originUrl.origin,
+      counters,
+      log,
+      nowMs: () => Date.now(),
+      monotonicMs: () => performance.now(),
+    });
+    this.#channel = new ChannelServer({ channel, shard, control: this.#control, counters, handler, isAlive });
+    handler.connect(this.#channel);
+    this.#levels = setInterval(() => this.#writeLevels(), LEVELS_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#levels);
+    this.#channel.close();
+    this.#origin.close();
+    this.#storage.close();
+    this.#control.close();
+  }
+
+  #writeLevels(): void {
+    const { memory, disk } = this.#tiers;
+    this.#counters.set("memoryBytes", memory?.usedBytes ?? 0);
+    this.#counters.set("diskBytes", disk?.usedBytes ?? 0);
+    this.#counters.set("responsesStored", (memory?.count ?? 0) + (disk?.count ?? 0));
+  }
+}
+
+function openTiers(options: ShardThreadOptions, counters: Counters<CacheCounter>, log: (record: LogRecord) => void) {
+  const { directory, memoryBytes, diskBytes } = options;
+  const onEvict = () => counters.add("evictions");
+  const onFault = (error: Error) => {
+    counters.add("storeErrors");
+    log({ level: "error", message: `The disk tier refused: ${error.message}. What is fetched is not kept there` });
+  };
+  return {
+    memory: memoryBytes > 0 ? new MemoryStorage(memoryBytes, onEvict) : undefined,
+    disk:
+      directory !== undefined && diskBytes > 0 ? new DiskStorage(directory, diskBytes, onEvict, onFault) : undefined,
+  };
+}
+
+runThread<ShardThreadOptions, void>(async (options, log) => {
+  const thread = new ShardThread(options, log);
+  return { result: undefined, stop: () => thread.stop() };
+});

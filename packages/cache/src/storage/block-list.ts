@@ -1,0 +1,97 @@
+import type { BodyStore } from "./body-store.ts";
+
+/** Room in a tier: asked for as bodies grow, given back as they go. */
+export interface Room {
+  /** false: the limit would be passed even after evicting all that may go. */
+  take(bytes: number): boolean;
+  giveBack(bytes: number): void;
+}
+
+/** Large enough that a portion of the default segment crosses one border at most, small enough that the last block wastes little. */
+const BLOCK_BYTES = 256 * 1024;
+const FIRST_BLOCK_BYTES = 4 * 1024;
+
+/** A body in memory: blocks of one size, so that a position is found by a division. */
+export class BlockList implements BodyStore {
+  readonly #room: Room;
+  readonly #blockBytes: number;
+  readonly #blocks: (Uint8Array | undefined)[] = [];
+  #bytes = 0;
+  #firstByte = 0;
+  #takenBytes = 0;
+  #discarded = false;
+
+  /** @param expectedBytes The body's length, when it is known: a small body is one block of just that size. */
+  constructor(room: Room, expectedBytes?: number) {
+    this.#room = room;
+    this.#blockBytes = expectedBytes === undefined ? BLOCK_BYTES : Math.max(1, Math.min(expectedBytes, BLOCK_BYTES));
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get firstByte(): number {
+    return this.#firstByte;
+  }
+
+  append(chunk: Uint8Array): boolean {
+    if (!this.#discarded && !this.#room.take(chunk.length)) return false;
+    if (!this.#discarded) this.#takenBytes += chunk.length;
+    for (let from = 0; from < chunk.length; ) {
+      const index = Math.floor(this.#bytes / this.#blockBytes);
+      const inBlock = this.#bytes - index * this.#blockBytes;
+      const count = Math.min(chunk.length - from, this.#blockBytes - inBlock);
+      const block = this.#blockWithRoom(index, inBlock + count);
+      block.set(from === 0 && count === chunk.length ? chunk : chunk.subarray(from, from + count), inBlock);
+      this.#bytes += count;
+      from += count;
+    }
+    return true;
+  }
+
+  read(position: number, into: Uint8Array): number {
+    if (position < this.#firstByte)
+      throw new RangeError(`Cannot read byte ${position} of a body that begins at ${this.#firstByte}`);
+    const end = Math.min(this.#bytes, position + into.length);
+    let done = 0;
+    while (position + done < end) {
+      const index = Math.floor((position + done) / this.#blockBytes);
+      const inBlock = position + done - index * this.#blockBytes;
+      const count = Math.min(end - position - done, this.#blockBytes - inBlock);
+      into.set(this.#blocks[index]!.subarray(inBlock, inBlock + count), done);
+      done += count;
+    }
+    return done;
+  }
+
+  /** Drops whole blocks before `position`: for a body that passes through and is not kept. */
+  dropBefore(position: number): void {
+    const upTo = Math.floor(Math.min(position, this.#bytes) / this.#blockBytes);
+    for (let index = Math.floor(this.#firstByte / this.#blockBytes); index < upTo; index++)
+      this.#blocks[index] = undefined;
+    this.#firstByte = Math.max(this.#firstByte, upTo * this.#blockBytes);
+  }
+
+  // Memory is counted by the garbage collector: whoever reads holds this object.
+  retain(): void {}
+  release(): void {}
+
+  discard(): void {
+    this.#discarded = true;
+    this.#room.giveBack(this.#takenBytes);
+    this.#takenBytes = 0;
+  }
+
+  /** The block at `index` with at least `bytes` bytes; a first block starts small and doubles, since most bodies are. */
+  #blockWithRoom(index: number, bytes: number): Uint8Array {
+    const block = this.#blocks[index];
+    if (block !== undefined && block.length >= bytes) return block;
+    let size = index > 0 ? this.#blockBytes : Math.min(this.#blockBytes, block?.length ?? FIRST_BLOCK_BYTES);
+    while (size < bytes) size = Math.min(size * 2, this.#blockBytes);
+    const grown = new Uint8Array(size);
+    if (block !== undefined) grown.set(block);
+    this.#blocks[index] = grown;
+    return grown;
+  }
+}

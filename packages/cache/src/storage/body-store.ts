@@ -1,0 +1,23 @@
+/**
+ * Where the bytes of one body live: a list of blocks in memory or a file. It grows at its end while a fill appends, can be read at any
+ * position that is there, and takes its room from the tier's limit as it grows.
+ */
+export interface BodyStore {
+  /** Bytes that are there. */
+  readonly bytes: number;
+  /** The first byte that can still be read: above 0 only for a body that is not kept, once its readers have passed. */
+  readonly firstByte: number;
+  /**
+   * Copies `chunk` to the end.
+   *
+   * @returns false when the tier has no room for it or its medium refused; nothing of the chunk is kept then.
+   */
+  append(chunk: Uint8Array): boolean;
+  /** Copies bytes from `position` into `into`, as many as are there and fit; returns how many. Blocks only for a disk read. */
+  read(position: number, into: Uint8Array): number;
+  /** One more holder beside the maker: until the last one lets go the bytes stay readable, even when the response is evicted. */
+  retain(): void;
+  release(): void;
+  /** Nobody will look this body up any more: its room is given back now, its bytes when the last reader lets go. */
+  discard(): void;
+}

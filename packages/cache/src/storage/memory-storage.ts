@@ -1,0 +1,54 @@
+import type { StoredResponse } from "../stored-response.ts";
+import { BlockList } from "./block-list.ts";
+import { ResponseTable } from "./response-table.ts";
+import type { Storage } from "./storage.ts";
+
+/** No body may take more than this part of the memory tier. */
+const BODY_SHARE = 8;
+
+/** The memory tier of one shard. */
+export class MemoryStorage implements Storage {
+  readonly bodyBytesMax: number;
+  readonly #table: ResponseTable;
+
+  constructor(limitBytes: number, onEvict: () => void) {
+    this.#table = new ResponseTable(limitBytes, onEvict);
+    this.bodyBytesMax = Math.floor(limitBytes / BODY_SHARE);
+  }
+
+  get limitBytes(): number {
+    return this.#table.limitBytes;
+  }
+  get usedBytes(): number {
+    return this.#table.usedBytes;
+  }
+  get count(): number {
+    return this.#table.count;
+  }
+
+  newBody(expectedBytes: number | undefined): BlockList {
+    return new BlockList(this.#table, expectedBytes);
+  }
+
+  lookup(key: string): readonly StoredResponse[] {
+    return this.#table.lookup(key);
+  }
+
+  touch(response: StoredResponse): void {
+    this.#table.touch(response);
+  }
+
+  store(response: StoredResponse): boolean {
+    if (this.#table.insert(response)) return true;
+    response.body.discard();
+    return false;
+  }
+
+  invalidate(key: string, response?: StoredResponse): number {
+    return this.#table.invalidate(key, response);
+  }
+
+  close(): void {
+    this.#table.clear();
+  }
+}

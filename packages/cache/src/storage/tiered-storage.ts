@@ -1,0 +1,59 @@
+import type { StoredResponse } from "../stored-response.ts";
+import type { BodyStore } from "./body-store.ts";
+import type { Storage } from "./storage.ts";
+
+/** All tiers of one shard, fastest first; a response lives in one of them. */
+export class TieredStorage {
+  readonly #tiers: readonly Storage[];
+
+  constructor(tiers: readonly Storage[]) {
+    this.#tiers = tiers;
+  }
+
+  lookup(key: string): readonly StoredResponse[] {
+    let found: readonly StoredResponse[] | undefined;
+    for (const tier of this.#tiers) {
+      const variants = tier.lookup(key);
+      if (variants.length > 0) found = found === undefined ? variants : [...found, ...variants];
+    }
+    return found ?? [];
+  }
+
+  touch(response: StoredResponse): void {
+    for (const tier of this.#tiers) tier.touch(response);
+  }
+
+  /**
+   * The first tier at or after `from` that takes a body of this length; an unknown length is tried where it is cheapest.
+   *
+   * @returns undefined when no tier takes it: the body passes through and is not kept.
+   */
+  placeFor(bodyBytes: number | undefined, from?: Storage): { storage: Storage; body: BodyStore } | undefined {
+    const start = from === undefined ? 0 : this.#tiers.indexOf(from) + 1;
+    for (const storage of this.#tiers.slice(start)) {
+      if ((bodyBytes ?? 0) > storage.bodyBytesMax) continue;
+      const body = storage.newBody(bodyBytes);
+      if (body !== undefined) return { storage, body };
+    }
+    return undefined;
+  }
+
+  /** Keeps `response` in `storage`; the variant that it renews goes from every other tier. */
+  store(storage: Storage, response: StoredResponse): boolean {
+    for (const tier of this.#tiers) {
+      if (tier === storage) continue;
+      for (const other of tier.lookup(response.key)) {
+        if (other.variant.varyKey === response.variant.varyKey) tier.invalidate(response.key, other);
+      }
+    }
+    return storage.store(response);
+  }
+
+  invalidate(key: string, response?: StoredResponse): number {
+    return this.#tiers.reduce((count, tier) => count + tier.invalidate(key, response), 0);
+  }
+
+  close(): void {
+    for (const tier of this.#tiers) tier.close();
+  }
+}

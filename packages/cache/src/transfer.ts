@@ -1,0 +1,155 @@
+import { FIRST_PAYLOAD_OFFSET, NEXT_PAYLOAD_OFFSET, portionCapacity, type Refusal } from "@proj/protocol";
+import type { Ask, ChannelServer } from "./channel-server.ts";
+import type { ClientRequest } from "./client-request.ts";
+import type { Fill } from "./fill.ts";
+import { planPortion, type StreamState } from "./portion-plan.ts";
+import type { Reply } from "./reply.ts";
+
+/** Where the bytes of a reply come from, as long as they still arrive. */
+export interface Source {
+  /** The transfer was answered or went away: a source with a window may go on. */
+  progressed(): void;
+  readonly failed: boolean;
+  /** Any byte of it can be read again. */
+  readonly replayable: boolean;
+}
+
+/**
+ * One response on its way to one client, from the cache's side: the asks that wait, and the reply once it is chosen. Everything it
+ * gives out comes from that one reply: a response replaced in the store between two portions changes nothing here.
+ */
+export class Transfer {
+  readonly id: number;
+  readonly thread: number;
+  readonly request: ClientRequest;
+  /** Asks that could not be answered yet, in the order they came. */
+  readonly asks: Ask[] = [];
+  /** When the first of {@link asks} came, ms on the shard's monotonic clock. */
+  waitingSinceMs = 0;
+  /** The fill that this transfer waits for or reads from. */
+  fill: Fill | undefined;
+  /** The proxy was told `pending` and expects a notice. */
+  noticeOwed = false;
+  /** No byte before this one will be asked for again, unless the reply is replayable. */
+  position = 0;
+  #reply: Reply | undefined;
+  #source: Source | undefined;
+
+  constructor(id: number, thread: number, request: ClientRequest) {
+    this.id = id;
+    this.thread = thread;
+    this.request = request;
+  }
+
+  get reply(): Reply | undefined {
+    return this.#reply;
+  }
+
+  /** Chooses what this transfer gives out, once. */
+  begin(reply: Reply, source: Source | undefined): void {
+    this.#reply = reply;
+    this.#source = source;
+    reply.body?.retain();
+  }
+
+  /** The body has come to its end, and only now its length is known. */
+  lengthKnown(bodyBytes: number): void {
+    const reply = this.#reply;
+    if (reply === undefined || reply.length !== undefined) return;
+    reply.length = bodyBytes - reply.from;
+    reply.contentLength = reply.length;
+  }
+
+  /** Why there will be no reply, for a client that is not asking just now. */
+  refusal: Refusal | undefined;
+
+  /** Whether an ask for what comes next could be answered. */
+  get isReady(): boolean {
+    if (this.refusal !== undefined || this.#source?.failed === true) return true;
+    if (this.#reply === undefined) return false;
+    return planPortion(this.#state(this.#reply), this.position, 1).kind !== "wait";
+  }
+
+  end(): void {
+    this.#reply?.body?.release();
+    this.#reply = undefined;
+    this.#source = undefined;
+  }
+
+  /** Body bytes up to which this transfer has read. */
+  get bodyPosition(): number {
+    return this.#reply === undefined ? 0 : this.#reply.from + Math.max(0, this.position - this.#reply.headBlock.length);
+  }
+
+  /**
+   * Steps 6 to 8 for one ask: a portion, a refusal, or nothing yet.
+   *
+   * @returns "whole" when the proxy will not ask again: one portion held the whole stream, or there will be none.
+   */
+  serve(ask: Ask, channel: ChannelServer): "waits" | "answered" | "whole" {
+    const reply = this.#reply;
+    if (this.refusal !== undefined) {
+      channel.refuse(ask, this.refusal);
+      return "whole";
+    }
+    if (reply === undefined) return "waits";
+    const first = ask.firstByte === 0;
+    const payloadOffset = first ? FIRST_PAYLOAD_OFFSET : NEXT_PAYLOAD_OFFSET;
+    const capacity = portionCapacity(ask.bytes.length, payloadOffset);
+    const state = this.#state(reply);
+    const { headBytes, bodyAvailable } = state;
+    const plan = planPortion(state, ask.firstByte, first ? capacity : Math.min(capacity, ask.bytesMax));
+    if (plan.kind === "wait") return this.#waitOrFail(ask, channel);
+    if (plan.kind === "beyond") {
+      channel.refuse(ask, "refused");
+      return "answered";
+    }
+    const target = ask.bytes.subarray(payloadOffset, payloadOffset + plan.headBytes + plan.bodyBytes);
+    if (plan.headBytes > 0) target.set(reply.headBlock.subarray(plan.headFrom, plan.headFrom + plan.headBytes));
+    try {
+      readFully(reply, plan.bodyFrom, target.subarray(plan.headBytes));
+    } catch {
+      // The medium failed under a body that was there: this transfer can only be cut, and says so.
+      channel.refuse(ask, "cut-short");
+      return "answered";
+    }
+    const whole = first && plan.last;
+    channel.answer(
+      ask,
+      {
+        kind: "portion",
+        bytes: target.length,
+        last: plan.last,
+        open: !whole,
+        replayable: !whole && (this.#source?.replayable ?? true),
+        bodyBytes: reply.contentLength,
+        availableBytes: headBytes + bodyAvailable,
+        payloadOffset,
+      },
+      first ? { ...reply.response, headBytes } : undefined,
+    );
+    this.position = Math.max(this.position, ask.firstByte + target.length);
+    this.#source?.progressed();
+    return whole ? "whole" : "answered";
+  }
+
+  #state(reply: Reply): StreamState {
+    const arrived = reply.body === undefined ? 0 : Math.max(0, reply.body.bytes - reply.from);
+    const bodyAvailable = reply.length === undefined ? arrived : Math.min(arrived, reply.length);
+    return { headBytes: reply.headBlock.length, bodyAvailable, bodyBytes: reply.length };
+  }
+
+  #waitOrFail(ask: Ask, channel: ChannelServer): "waits" | "answered" {
+    if (!this.#source?.failed) return "waits";
+    channel.refuse(ask, "cut-short");
+    return "answered";
+  }
+}
+
+function readFully(reply: Reply, from: number, into: Uint8Array): void {
+  for (let done = 0; done < into.length; ) {
+    const count = reply.body!.read(reply.from + from + done, done === 0 ? into : into.subarray(done));
+    if (count === 0) throw new Error(`The body ends before byte ${reply.from + from + done}`);
+    done += count;
+  }
+}

@@ -1,0 +1,101 @@
+import { ExclusiveLock, objectName, SharedMemory } from "@proj/ipc";
+import {
+  channelNames,
+  controlBlockBytes,
+  type Side,
+  writeControlBlock,
+  writePorts,
+  writeProcessState,
+} from "@proj/protocol";
+import { startTimeOf } from "./liveness.ts";
+
+/** Another process of this side has the channel. */
+export class ChannelInUseError extends Error {
+  readonly code = "ERR_CHANNEL_IN_USE";
+
+  constructor(side: Side, channel: string, pid: number) {
+    super(
+      `Cannot start the ${side} of channel "${channel}": process ${pid} is that already. ` +
+        "Stop it, or choose another channel with --channel",
+    );
+    this.name = "ChannelInUseError";
+  }
+}
+
+/**
+ * One life of the proxy or the cache on a channel: the lock that keeps a second one out, and the control block that tells peers who
+ * lives. Whatever kills the process, the kernel drops the lock, so the next life knows that this one is over.
+ */
+export class Life implements Disposable {
+  readonly channel: string;
+  readonly number: number;
+  readonly control: SharedMemory;
+  readonly #lock: ExclusiveLock;
+
+  private constructor(channel: string, number: number, control: SharedMemory, lock: ExclusiveLock) {
+    this.channel = channel;
+    this.number = number;
+    this.control = control;
+    this.#lock = lock;
+  }
+
+  /**
+   * Begins a life: takes the lock, removes what a former life left, publishes a control block in state `starting`.
+   *
+   * @param removeLeftovers Unlinks every object that a former life of this side may have left, apart from lock and control block. Called with the lock held.
+   * @throws {ChannelInUseError} Another process of this side lives on the channel.
+   * @throws {SystemCallError} `ENOSPC`: /dev/shm is full. `EACCES`: another user has the name.
+   */
+  static begin(options: {
+    side: Side;
+    channel: string;
+    threads: number;
+    segments?: number;
+    segmentBytes?: number;
+    removeLeftovers: () => void;
+  }): Life {
+    const names = channelNames(options.channel);
+    const lock = ExclusiveLock.tryAcquire(objectName(names.lock(options.side)));
+    if (!(lock instanceof ExclusiveLock)) throw new ChannelInUseError(options.side, options.channel, lock.heldByPid);
+    try {
+      const name = objectName(names.controlBlock(options.side));
+      SharedMemory.unlink(name);
+      options.removeLeftovers();
+      const control = SharedMemory.create(name, controlBlockBytes(options.threads));
+      const number = crypto.getRandomValues(new Uint32Array(1))[0]! || 1;
+      writeControlBlock(control.buffer, {
+        life: number,
+        pid: process.pid,
+        startTime: startTimeOf(process.pid),
+        state: "starting",
+        threads: options.threads,
+        segments: options.segments ?? 0,
+        segmentBytes: options.segmentBytes ?? 0,
+        httpPort: 0,
+        getfilePort: 0,
+        startedAt: Date.now(),
+      });
+      return new Life(options.channel, number, control, lock);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /** Peers may talk to us from now on. */
+  serve(ports?: { http: number; getfile: number }): void {
+    if (ports !== undefined) writePorts(this.control.buffer, ports.http, ports.getfile);
+    writeProcessState(this.control.buffer, "serving");
+  }
+
+  stopping(): void {
+    writeProcessState(this.control.buffer, "stopping");
+  }
+
+  /** Ends the life: the control block and the lock go. */
+  [Symbol.dispose](): void {
+    this.control.unlink();
+    this.control.close();
+    this.#lock.release();
+  }
+}

@@ -1,0 +1,393 @@
+import { DoorbellRinger, MessageQueue, objectName, type Segment, SharedMemory } from "@proj/ipc";
+import {
+  type Answer,
+  type ChannelRequest,
+  type Counters,
+  channelNames,
+  NOTICE_MESSAGE_BYTES_MAX,
+  type Operation,
+  type ProxyCounter,
+  REQUEST_BYTES,
+  REQUEST_MESSAGE_BYTES_MAX,
+  REQUESTS_PER_MESSAGE,
+  readAnswer,
+  readControlBlock,
+  readNotices,
+  shardOf,
+  sleepingOffset,
+  type WantedResponse,
+  wantRoom,
+  writeAsked,
+  writeRequest,
+  writeRequestBlock,
+} from "@proj/protocol";
+
+/** What came of a question: the cache's answer, or that it died (`lost`) or did not answer in time (`late`). */
+export type Outcome = Answer | { kind: "lost" } | { kind: "late" };
+
+/** A segment that the cache has been asked to fill. The asker owns the segment again once {@link AskOwner.answered} is called. */
+export interface Ask {
+  readonly segment: Segment;
+  readonly firstByte: number;
+  readonly shard: number;
+}
+
+export interface AskOwner {
+  answered(ask: Ask, outcome: Outcome): void;
+  /** The cache has something to read for a transfer that it answered `pending`. */
+  noticed(): void;
+  /** The cache that knew this transfer has died. */
+  lost(): void;
+}
+
+interface PendingAsk extends Ask {
+  readonly ticket: number;
+  readonly owner: AskOwner;
+  readonly askedMs: number;
+}
+
+/** One life of the cache as this thread sees it. */
+interface Link {
+  life: number;
+  pid: number;
+  startTime: number;
+  control: SharedMemory;
+  shards: ShardLink[];
+}
+
+interface ShardLink {
+  queue: MessageQueue;
+  ringer: DoorbellRinger;
+  /** Records that wait for the end of this turn of the event loop, or for room in the queue. */
+  outbox: ChannelRequest[];
+}
+
+/** How often the cache's life is checked, and, while it is away, looked for. */
+const CHECK_MS = 50;
+/** The cache answers `pending` to what takes long; one that says nothing for so long hangs. */
+const ANSWER_TIMEOUT_MS = 15_000;
+const NO_NOTICES: readonly number[] = [];
+
+/** The proxy thread's end of the channel: the only file of this package that speaks it. */
+export class CacheClient {
+  readonly #names;
+  readonly #thread: number;
+  readonly #life: number;
+  readonly #counters: Counters<ProxyCounter>;
+  readonly #isAlive: (pid: number, startTime: number) => boolean;
+  readonly #now: () => number;
+  readonly #notices: MessageQueue;
+  readonly #noticeBytes = new Uint8Array(new ArrayBuffer(NOTICE_MESSAGE_BYTES_MAX));
+  readonly #noticeView = new DataView(this.#noticeBytes.buffer);
+  readonly #message = new Uint8Array(new ArrayBuffer(REQUEST_MESSAGE_BYTES_MAX));
+  readonly #view = new DataView(this.#message.buffer);
+  readonly #asks: PendingAsk[] = [];
+  readonly #expectingNotice = new Map<number, AskOwner>();
+  readonly #whenAttached = new Set<() => void>();
+  readonly #timer: ReturnType<typeof setInterval>;
+  #link: Link | undefined;
+  #nextTicket = 1;
+  #nextTransfer = 1;
+  #flushing = false;
+
+  /**
+   * Makes the thread's notice queue and looks for the cache, which may come later, or die and come back.
+   *
+   * @throws {SystemCallError} The notice queue can not be made.
+   */
+  constructor(options: {
+    channel: string;
+    thread: number;
+    life: number;
+    counters: Counters<ProxyCounter>;
+    isAlive: (pid: number, startTime: number) => boolean;
+    now: () => number;
+  }) {
+    this.#names = channelNames(options.channel);
+    this.#thread = options.thread;
+    this.#life = options.life;
+    this.#counters = options.counters;
+    this.#isAlive = options.isAlive;
+    this.#now = options.now;
+    this.#notices = MessageQueue.create(objectName(this.#names.noticeQueue(options.thread)), {
+      maxmsg: 10,
+      msgsize: NOTICE_MESSAGE_BYTES_MAX,
+    });
+    this.#attach();
+    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+  }
+
+  get attached(): boolean {
+    return this.#link !== undefined;
+  }
+
+  /** A number for a new transfer. */
+  newTransfer(): number {
+    const transfer = this.#nextTransfer;
+    this.#nextTransfer = transfer === 0xffffffff ? 1 : transfer + 1;
+    return transfer;
+  }
+
+  /** Calls `ready` once when the cache is there; returns how to stop waiting. */
+  whenAttached(ready: () => void): () => void {
+    this.#whenAttached.add(ready);
+    return () => this.#whenAttached.delete(ready);
+  }
+
+  /**
+   * Steps 3 and 4: readies the segment's header, writes what is wanted into its body, and sends the request to the shard that owns the target.
+   *
+   * @returns undefined when the cache is away; the segment is then still the caller's.
+   */
+  open(segment: Segment, transfer: number, wanted: WantedResponse, owner: AskOwner): Ask | undefined {
+    if (this.#link === undefined) return undefined;
+    const shard = shardOf(wanted.target, this.#link.shards.length);
+    const blockBytes = writeRequestBlock(segment.bytes, wanted);
+    return this.#ask(segment, shard, "open", transfer, 0, blockBytes, owner);
+  }
+
+  /** Step 11: asks for the stream from `firstByte` on, at most `bytesMax` bytes. */
+  read(
+    segment: Segment,
+    shard: number,
+    transfer: number,
+    firstByte: number,
+    bytesMax: number,
+    owner: AskOwner,
+  ): Ask | undefined {
+    if (this.#link === undefined) return undefined;
+    return this.#ask(segment, shard, "read", transfer, firstByte, bytesMax, owner);
+  }
+
+  /** Tells the cache that nothing more of this transfer is wanted; what is still asked for comes back as `cancelled`. */
+  close(shard: number, transfer: number): void {
+    this.#expectingNotice.delete(transfer);
+    if (this.#link === undefined) return;
+    this.#post(shard, this.#record("close", transfer, undefined, 0, 0, 0));
+  }
+
+  /** The cache has answered `pending`: the owner will be told when there is something to read. */
+  expectNotice(transfer: number, owner: AskOwner): void {
+    this.#expectingNotice.set(transfer, owner);
+  }
+
+  /** Takes what the cache has answered since the last look. True when there was something. */
+  look(): boolean {
+    // A notice is sent after its transfer's `pending`: taken first and handed out last, it finds its owner waiting.
+    const expecting = this.#expectingNotice.size > 0;
+    const notices = expecting ? this.#takeNotices() : NO_NOTICES;
+    const found = this.#lookAtAsks();
+    this.#handOut(notices);
+    if (!expecting && this.#expectingNotice.size > 0) this.#handOut(this.#takeNotices());
+    if (this.#link?.shards.some((shard) => shard.outbox.length > 0)) this.#flush();
+    return found || notices.length > 0;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#lose();
+    this.#notices.close();
+    this.#notices.unlink();
+  }
+
+  #ask(
+    segment: Segment,
+    shard: number,
+    operation: Operation,
+    transfer: number,
+    firstByte: number,
+    bytesMax: number,
+    owner: AskOwner,
+  ): Ask {
+    const ticket = this.#nextTicket;
+    this.#nextTicket = ticket === 0x7fffffff ? 1 : ticket + 1;
+    segment.semaphore.reset(0);
+    writeAsked(segment.i32, ticket);
+    const ask: PendingAsk = { segment, firstByte, shard, ticket, owner, askedMs: this.#now() };
+    this.#asks.push(ask);
+    this.#post(shard, this.#record(operation, transfer, segment, ticket, firstByte, bytesMax));
+    return ask;
+  }
+
+  #record(
+    operation: Operation,
+    transfer: number,
+    segment: Segment | undefined,
+    ticket: number,
+    firstByte: number,
+    bytesMax: number,
+  ): ChannelRequest {
+    return {
+      operation,
+      thread: this.#thread,
+      proxyLife: this.#life,
+      transfer,
+      segmentId: segment?.id ?? 0,
+      segmentGeneration: segment?.generation ?? 0,
+      segmentBytes: segment?.bytes.length ?? 0,
+      ticket,
+      firstByte,
+      bytesMax,
+    };
+  }
+
+  /** Sends at the end of this turn of the event loop: what the turn's sockets ask of one shard travels in one message. */
+  #post(shard: number, record: ChannelRequest): void {
+    this.#link!.shards[shard]!.outbox.push(record);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    for (const [index, shard] of link.shards.entries()) {
+      if (shard.outbox.length === 0) continue;
+      if (!this.#sendOutbox(shard)) {
+        // Back-pressure: say so, look once more, and else wait to be rung. The shard rings when it has made room.
+        this.#counters.add("queueFull");
+        wantRoom(link.control.i32, index, this.#thread);
+        this.#sendOutbox(shard);
+      }
+      if (shard.ringer.ring()) this.#counters.add("bellsRung");
+    }
+  }
+
+  /** False when the queue is full before the outbox is empty. */
+  #sendOutbox(shard: ShardLink): boolean {
+    let sent = 0;
+    while (sent < shard.outbox.length) {
+      const count = Math.min(REQUESTS_PER_MESSAGE, shard.outbox.length - sent);
+      for (let index = 0; index < count; index++)
+        writeRequest(this.#view, index * REQUEST_BYTES, shard.outbox[sent + index]!);
+      if (!shard.queue.trySend(this.#message.subarray(0, count * REQUEST_BYTES))) break;
+      this.#counters.add("messagesSent");
+      sent += count;
+    }
+    const all = sent === shard.outbox.length;
+    if (all) shard.outbox.length = 0;
+    else shard.outbox.splice(0, sent);
+    return all;
+  }
+
+  /** Step 4, the end of the wait: which semaphores have been posted? */
+  #lookAtAsks(): boolean {
+    let found = false;
+    for (let index = 0; index < this.#asks.length; ) {
+      const ask = this.#asks[index]!;
+      if (!ask.segment.semaphore.tryWait()) {
+        index++;
+        continue;
+      }
+      found = true;
+      this.#remove(index);
+      const answer = readAnswer(ask.segment.i32, ask.segment.bytes.length, ask.ticket);
+      if (answer.kind === "malformed") this.#counters.add("refusedMessages");
+      ask.owner.answered(ask, answer);
+    }
+    return found;
+  }
+
+  #takeNotices(): readonly number[] {
+    let notices = NO_NOTICES;
+    for (;;) {
+      const bytes = this.#notices.tryReceive(this.#noticeBytes);
+      if (bytes === undefined) return notices;
+      const transfers = readNotices(this.#noticeView, bytes, this.#life);
+      if (transfers === undefined) this.#counters.add("refusedMessages");
+      else notices = [...notices, ...transfers];
+    }
+  }
+
+  #handOut(notices: readonly number[]): void {
+    for (const transfer of notices) {
+      const owner = this.#expectingNotice.get(transfer);
+      this.#expectingNotice.delete(transfer);
+      owner?.noticed();
+    }
+  }
+
+  #remove(index: number): void {
+    const last = this.#asks.pop()!;
+    if (index < this.#asks.length) this.#asks[index] = last;
+  }
+
+  #check(): void {
+    const link = this.#link;
+    if (link === undefined) return this.#attach();
+    if (!this.#isAlive(link.pid, link.startTime)) return this.#lose();
+    const deadline = this.#now() - ANSWER_TIMEOUT_MS;
+    for (let index = this.#asks.length - 1; index >= 0; index--) {
+      const ask = this.#asks[index]!;
+      if (ask.askedMs > deadline) continue;
+      this.#remove(index);
+      ask.owner.answered(ask, { kind: "late" });
+    }
+  }
+
+  #attach(): void {
+    const link = this.#openLink();
+    if (link === undefined) return;
+    this.#link = link;
+    const waiting = [...this.#whenAttached];
+    this.#whenAttached.clear();
+    for (const ready of waiting) ready();
+  }
+
+  #openLink(): Link | undefined {
+    let control: SharedMemory | undefined;
+    const shards: ShardLink[] = [];
+    try {
+      control = SharedMemory.open(objectName(this.#names.controlBlock("cache")));
+      const block = readControlBlock(control.buffer);
+      if (typeof block === "object" && block.state === "serving" && this.#isAlive(block.pid, block.startTime)) {
+        for (let shard = 0; shard < block.threads; shard++) shards.push(this.#openShard(shard, control));
+        return { life: block.life, pid: block.pid, startTime: block.startTime, control, shards };
+      }
+    } catch {
+      // Not there yet, or half way out: the next check looks again.
+    }
+    for (const shard of shards) closeShard(shard);
+    control?.close();
+    return undefined;
+  }
+
+  #openShard(shard: number, control: SharedMemory): ShardLink {
+    const queue = MessageQueue.open(objectName(this.#names.requestQueue(shard)));
+    try {
+      const flag = { memory: control, offset: sleepingOffset(shard) };
+      return {
+        queue,
+        ringer: DoorbellRinger.open({ name: objectName(this.#names.bell("cache", shard)), flag }),
+        outbox: [],
+      };
+    } catch (error) {
+      queue.close();
+      throw error;
+    }
+  }
+
+  /** The cache has died: nobody will answer what it was asked, and nobody writes into those segments any more. */
+  #lose(): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    this.#link = undefined;
+    this.#counters.add("cacheLosses");
+    for (const shard of link.shards) closeShard(shard);
+    link.control.close();
+    const asks = this.#asks.splice(0);
+    const owners = [...this.#expectingNotice.values()];
+    this.#expectingNotice.clear();
+    for (const ask of asks) ask.owner.answered(ask, { kind: "lost" });
+    for (const owner of owners) owner.lost();
+  }
+}
+
+function closeShard(shard: ShardLink): void {
+  shard.queue.close();
+  shard.ringer.close();
+}

@@ -1,0 +1,403 @@
+import type { PoolMember, Segment } from "@proj/ipc";
+import {
+  type Counters,
+  NEXT_PAYLOAD_OFFSET,
+  type PortionAnswer,
+  type ProxyCounter,
+  portionCapacity,
+  readResponse,
+  requestBlockBytes,
+  SEGMENT_BODY_OFFSET,
+  type WantedResponse,
+} from "@proj/protocol";
+import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
+import type { RefusalReason, ResponseSink } from "./response-sink.ts";
+import { NEW_TRANSFER, nextAsk, type Sending, step, type Transfer, type TransferEvent } from "./transfer.ts";
+
+/** Segments that one transfer may use at a time: one is being sent while the cache fills the other. */
+const PORTIONS_IN_FLIGHT = 2;
+/** How long a request waits for a segment before it is refused. */
+const SEGMENT_TIMEOUT_MS = 10_000;
+/** How long a request waits for a cache that is away: its restart takes a fraction of that. */
+const CACHE_TIMEOUT_MS = 5_000;
+/** A client that takes nothing for so long gives its segments back when others wait for them. */
+export const STALL_MS = 100;
+
+/** What all deliveries of one thread share. */
+export interface DeliveryContext {
+  readonly cache: CacheClient;
+  readonly pool: PoolMember;
+  readonly counters: Counters<ProxyCounter>;
+  /** Deliveries whose client does not keep up. */
+  readonly stalled: Set<Delivery>;
+  readonly now: () => number;
+}
+
+interface Portion {
+  readonly ask: Ask;
+  /** What it must be long; undefined: as long as the cache likes. */
+  readonly expectedBytes: number | undefined;
+  answer: PortionAnswer | undefined;
+  /** What still goes out: offsets into `bytes`; undefined until it is framed. */
+  range: { start: number; end: number } | undefined;
+  bytes: Uint8Array;
+  /** False once the bytes were copied out and the segment went back. */
+  holdsSegment: boolean;
+}
+
+function newPortion(ask: Ask, expectedBytes: number | undefined): Portion {
+  return { ask, expectedBytes, answer: undefined, range: undefined, bytes: ask.segment.bytes, holdsSegment: true };
+}
+
+/** Drives one {@link Transfer}: takes segments, asks the cache, and writes what it answers to the sink. */
+export class Delivery implements AskOwner {
+  readonly #context: DeliveryContext;
+  readonly #sink: ResponseSink;
+  readonly #wanted: WantedResponse;
+  readonly #transferId: number;
+  /** Asked for and not yet sent, in the order of the stream. */
+  readonly #portions: Portion[] = [];
+  #transfer: Transfer = NEW_TRANSFER;
+  #shard = 0;
+  #waiting: AbortController | undefined;
+  #stopWaitingForCache: (() => void) | undefined;
+  /** The cache may remember this transfer: it has to be told when we are done. */
+  #opened = false;
+  /** Something went out: there is no way back to an error in the wire's words. */
+  #begun = false;
+  #awaitingNotice = false;
+  #noticed = false;
+  #stalledSinceMs: number | undefined;
+
+  constructor(context: DeliveryContext, sink: ResponseSink, wanted: WantedResponse) {
+    this.#context = context;
+    this.#sink = sink;
+    this.#wanted = wanted;
+    this.#transferId = context.cache.newTransfer();
+  }
+
+  get stalled(): boolean {
+    return this.#stalledSinceMs !== undefined;
+  }
+
+  get done(): boolean {
+    return this.#transfer.phase === "done";
+  }
+
+  /** Step 2: takes an id from the free queue, at once or in turn. */
+  start(): void {
+    if (!this.#context.cache.attached) return this.#waitForCache();
+    const segment = this.#context.pool.tryTake();
+    if (segment !== undefined) this.#useSegment(segment);
+    else this.#waitForSegment();
+  }
+
+  /** The kernel has room again. */
+  drained(): void {
+    this.#stalledSinceMs = undefined;
+    this.#context.stalled.delete(this);
+    if (this.#transfer.phase === "sending") this.#pump();
+  }
+
+  /** The connection is gone: everything goes home. */
+  clientLeft(): void {
+    if (this.done) return;
+    this.#step({ type: "client-left" });
+    this.#context.counters.add("responsesAborted");
+    this.#cleanUp();
+  }
+
+  /** Called again and again while the client does not keep up: its segments go to those who wait. */
+  giveWay(nowMs: number): void {
+    if (this.#transfer.phase !== "sending" || this.#stalledSinceMs === undefined) return;
+    if (nowMs - this.#stalledSinceMs < STALL_MS || !this.#context.pool.contended) return;
+    const [first] = this.#portions;
+    if (first?.range === undefined || !first.holdsSegment) return;
+    const sentOfFirst = first.range.start - first.answer!.payloadOffset; // below 0: the head is not all out
+    if (this.#transfer.replayable && !this.#sink.framesBody && sentOfFirst >= 0) this.#park(sentOfFirst);
+    else this.#copyOut();
+  }
+
+  answered(ask: Ask, outcome: Outcome): void {
+    const { pool, counters } = this.#context;
+    const portion = this.#portions.find((one) => one.ask === ask); // none: parked, or over
+    if (outcome.kind === "late" || outcome.kind === "malformed") {
+      counters.add("segmentsReplaced");
+      pool.replace(ask.segment); // whoever is late, or wrote nonsense, may write again
+      if (portion !== undefined)
+        this.#failWithout(portion, outcome.kind === "late" ? "origin-timeout" : "origin-error");
+    } else if (outcome.kind === "portion" && portion !== undefined) {
+      portion.answer = outcome;
+      this.#takeInOrder();
+    } else {
+      pool.giveBack(ask.segment);
+      if (portion !== undefined) this.#unanswered(portion, outcome);
+    }
+  }
+
+  noticed(): void {
+    this.#awaitingNotice = false;
+    if (this.#transfer.phase === "sending") return this.#pump();
+    this.#noticed = true;
+    this.start();
+  }
+
+  lost(): void {
+    this.#cacheLost();
+  }
+
+  #unanswered(portion: Portion, outcome: Outcome): void {
+    if (outcome.kind === "lost") this.#cacheLost();
+    else if (outcome.kind === "refusal" && outcome.refusal === "pending") this.#pending(portion);
+    else if (outcome.kind === "refusal") this.#failWithout(portion, outcome.refusal);
+  }
+
+  #failWithout(portion: Portion, reason: RefusalReason): void {
+    this.#portions.splice(this.#portions.indexOf(portion), 1);
+    this.#fail(reason);
+  }
+
+  #step(event: TransferEvent): void {
+    this.#transfer = step(this.#transfer, event);
+  }
+
+  #waitForCache(): void {
+    const timer = setTimeout(() => {
+      stop();
+      this.#fail("overloaded");
+    }, CACHE_TIMEOUT_MS);
+    const stop = this.#context.cache.whenAttached(() => {
+      clearTimeout(timer);
+      this.#stopWaitingForCache = undefined;
+      this.start();
+    });
+    this.#stopWaitingForCache = () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }
+
+  #waitForSegment(): void {
+    if (this.#waiting !== undefined) return;
+    this.#waiting = new AbortController();
+    this.#context.counters.add("segmentWaits");
+    const { pool } = this.#context;
+    pool.take({ timeoutMs: SEGMENT_TIMEOUT_MS, signal: this.#waiting.signal }).then(
+      (segment) => {
+        this.#waiting = undefined;
+        if (segment !== undefined && this.done) pool.giveBack(segment);
+        else if (segment !== undefined) this.#useSegment(segment);
+        else this.#segmentTimeout();
+      },
+      () => {
+        this.#waiting = undefined; // aborted: the client has left
+      },
+    );
+  }
+
+  #segmentTimeout(): void {
+    if (this.done) return;
+    this.#context.counters.add("segmentTimeouts");
+    this.#fail("overloaded");
+  }
+
+  /** Steps 3 and 4 with a segment in hand. */
+  #useSegment(segment: Segment): void {
+    const { cache, pool } = this.#context;
+    if (this.#transfer.phase === "sending") return this.#askWith(segment);
+    if (!cache.attached) {
+      pool.giveBack(segment);
+      return this.#waitForCache();
+    }
+    if (SEGMENT_BODY_OFFSET + requestBlockBytes(this.#wanted) > segment.bytes.length) {
+      pool.giveBack(segment);
+      return this.#fail("request-too-large");
+    }
+    const reading = this.#noticed;
+    this.#noticed = false;
+    this.#step({ type: "segment-taken" });
+    const capacity = portionCapacity(segment.bytes.length, NEXT_PAYLOAD_OFFSET);
+    const ask = reading
+      ? cache.read(segment, this.#shard, this.#transferId, 0, capacity, this)
+      : cache.open(segment, this.#transferId, this.#wanted, this);
+    this.#shard = ask!.shard;
+    this.#opened = true;
+    this.#portions.push(newPortion(ask!, undefined));
+  }
+
+  /** Takes the portions that have arrived, in the order of the stream; the cache's answers may be seen in another. */
+  #takeInOrder(): void {
+    for (const portion of this.#portions) {
+      if (portion.answer === undefined) break;
+      if (portion.range === undefined && !this.#take(portion, portion.answer)) return;
+    }
+    this.#pump();
+  }
+
+  /** False when the delivery is over with it. */
+  #take(portion: Portion, answer: PortionAnswer): boolean {
+    const exact = portion.expectedBytes === undefined || answer.bytes === portion.expectedBytes;
+    if (!exact) return this.#failMalformed();
+    let endBytes: number | undefined;
+    if (this.#transfer.phase === "waiting-for-cache") {
+      const response = readResponse(portion.ask.segment.i32);
+      if (response === undefined) return this.#failMalformed();
+      this.#opened = answer.open;
+      if (!this.#sink.begin(response, answer)) {
+        this.#step({ type: "refused", refusal: "refused" });
+        this.#cleanUp();
+        return false;
+      }
+      const hasBody = this.#wanted.method === "GET" && answer.bodyBytes !== undefined;
+      endBytes = hasBody ? response.headBytes + answer.bodyBytes! : undefined;
+    }
+    this.#step({ type: "portion", ...answer, endBytes });
+    if (this.done) return this.#failMalformed();
+    portion.range = this.#sink.frame(portion.bytes, answer);
+    this.#context.counters.add("portions");
+    return true;
+  }
+
+  /** Steps 9 to 11: asks for what comes next, then sends what is there. */
+  #pump(): void {
+    while (this.#transfer.phase === "sending") {
+      this.#askAhead();
+      const [portion] = this.#portions;
+      if (portion?.range === undefined || this.#stalledSinceMs !== undefined) return;
+      if (!this.#send(portion, portion.range)) return;
+      this.#portions.shift();
+      this.#step({ type: "sent", bytes: portion.answer!.bytes, last: portion.answer!.last });
+      if (portion.holdsSegment) this.#reuse(portion.ask.segment);
+    }
+    if (this.#transfer.phase === "done" && this.#transfer.outcome === "sent") this.#finish();
+  }
+
+  /** True when the whole portion has gone out. */
+  #send(portion: Portion, range: { start: number; end: number }): boolean {
+    while (range.start < range.end) {
+      const taken = this.#sink.write(portion.bytes.subarray(range.start, range.end));
+      if (taken < 0) {
+        this.clientLeft();
+        return false;
+      }
+      if (taken > 0) this.#begun = true;
+      range.start += taken;
+      this.#context.counters.add("sentBytes", taken);
+      if (range.start < range.end) {
+        this.#stalledSinceMs = this.#context.now();
+        this.#context.stalled.add(this);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Step 11, with a second segment if one is free: the cache fills while the first is being sent. */
+  #askAhead(): void {
+    while (this.#transfer.phase === "sending" && this.#portions.length < PORTIONS_IN_FLIGHT) {
+      if (this.#awaitingNotice || nextAsk(this.#transfer, 1) === undefined) return;
+      const segment = this.#context.pool.tryTake();
+      if (segment === undefined) {
+        if (this.#portions.length === 0) this.#waitForSegment();
+        return;
+      }
+      this.#askWith(segment);
+    }
+  }
+
+  /** A portion has left: its segment carries the next one, unless somebody waits for it or nothing is left to ask for. */
+  #reuse(segment: Segment): void {
+    const { pool } = this.#context;
+    const more = this.#transfer.phase === "sending" && !this.#awaitingNotice && !pool.contended;
+    if (more && this.#portions.length < PORTIONS_IN_FLIGHT) this.#askWith(segment);
+    else pool.giveBack(segment);
+  }
+
+  #askWith(segment: Segment): void {
+    const { cache, pool } = this.#context;
+    const capacity = portionCapacity(segment.bytes.length, NEXT_PAYLOAD_OFFSET);
+    const next = this.#awaitingNotice ? undefined : nextAsk(this.#transfer as Sending, capacity);
+    const ask =
+      next && cache.read(segment, this.#shard, this.#transferId, next.firstByte, next.bytes ?? capacity, this);
+    if (next === undefined || ask === undefined) return pool.giveBack(segment);
+    this.#step({ type: "asked", bytes: next.bytes });
+    this.#portions.push(newPortion(ask, next.bytes));
+  }
+
+  /** The origin is slow: nothing is held until the cache gives notice. */
+  #pending(portion: Portion): void {
+    this.#portions.splice(this.#portions.indexOf(portion), 1);
+    this.#step({ type: "pending" });
+    this.#awaitingNotice = true;
+    this.#context.cache.expectNotice(this.#transferId, this);
+  }
+
+  #cacheLost(): void {
+    if (this.done) return;
+    this.#opened = false;
+    if (this.#transfer.phase === "sending") return this.#fail("cut-short");
+    this.#step({ type: "cache-lost" });
+    this.#portions.length = 0;
+    this.#awaitingNotice = false;
+    this.#noticed = false;
+    this.start();
+  }
+
+  /** The segments go back, and what was in them is asked for again once the client goes on. */
+  #park(sentOfFirst: number): void {
+    this.#step({ type: "sent", bytes: sentOfFirst, last: false });
+    this.#step({ type: "parked" });
+    for (const portion of this.#portions.splice(0)) {
+      if (portion.answer !== undefined && portion.holdsSegment) this.#context.pool.giveBack(portion.ask.segment);
+    }
+    this.#context.counters.add("transfersParked");
+  }
+
+  /** As parking, for bytes that can not be asked for again: they move out of the segment. */
+  #copyOut(): void {
+    for (const portion of this.#portions) {
+      if (portion.range === undefined || !portion.holdsSegment) continue;
+      const { start, end } = portion.range;
+      portion.bytes = portion.bytes.slice(start, end);
+      portion.range = { start: 0, end: end - start };
+      portion.holdsSegment = false;
+      this.#context.pool.giveBack(portion.ask.segment);
+      this.#context.counters.add("transfersParked");
+    }
+  }
+
+  #failMalformed(): false {
+    this.#context.counters.add("refusedMessages");
+    this.#fail("origin-error");
+    return false;
+  }
+
+  /** There will be no more: an answer in the wire's words when nothing went out, else an abort. */
+  #fail(reason: RefusalReason): void {
+    const begun = this.#begun;
+    if (!this.done) this.#step({ type: "refused", refusal: "origin-error" });
+    this.#cleanUp();
+    this.#context.counters.add(begun ? "responsesAborted" : "responsesRefused");
+    if (begun) this.#sink.abort();
+    else this.#sink.refuse(reason);
+  }
+
+  #finish(): void {
+    this.#cleanUp();
+    this.#context.counters.add("responsesSent");
+    this.#sink.finish();
+  }
+
+  /** Everything that is held goes home; what is still with the cache comes home by itself. */
+  #cleanUp(): void {
+    this.#context.stalled.delete(this);
+    this.#waiting?.abort();
+    this.#stopWaitingForCache?.();
+    this.#stopWaitingForCache = undefined;
+    for (const portion of this.#portions.splice(0)) {
+      if (portion.answer !== undefined && portion.holdsSegment) this.#context.pool.giveBack(portion.ask.segment);
+    }
+    if (this.#opened) this.#context.cache.close(this.#shard, this.#transferId);
+    this.#opened = false;
+  }
+}

@@ -1,0 +1,159 @@
+import {
+  formatResponseHead,
+  GETFILE_HEADER_TIMEOUT_MS,
+  type GetfileOutcome,
+  GetfileRequestParser,
+  type GetfileWire,
+  getfileTarget,
+  type PortionAnswer,
+  type ResponseAnswer,
+} from "@proj/protocol";
+import { Delivery, type DeliveryContext } from "../delivery.ts";
+import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
+import type { RefusalReason, ResponseSink } from "../response-sink.ts";
+import type { ClientSocket, Connection } from "./connection.ts";
+
+/** What all GETFILE connections of one thread share. */
+export interface GetfileSettings {
+  readonly wire: GetfileWire;
+  /** Path of the origin's URL. */
+  readonly prefix: string;
+}
+
+/** One GETFILE connection: a request, a response, and the client closes. */
+export class GetfileConnection implements Connection, ResponseSink {
+  readonly framesBody = false;
+  readonly #socket: ClientSocket;
+  readonly #context: DeliveryContext;
+  readonly #settings: GetfileSettings;
+  readonly #parser = new GetfileRequestParser();
+  readonly #openedMs: number;
+  #state: "reading" | "answering" | "lingering" | "closed" = "reading";
+  #delivery: Delivery | undefined;
+  /** Rendered, not yet framed: it leaves with the first portion. */
+  #head = "";
+  /** A head without a portion that the kernel did not take whole. */
+  #unsent: Uint8Array | undefined;
+
+  constructor(socket: ClientSocket, context: DeliveryContext, settings: GetfileSettings) {
+    this.#socket = socket;
+    this.#context = context;
+    this.#settings = settings;
+    this.#openedMs = context.now();
+    socket.timeout(GETFILE_HEADER_TIMEOUT_MS / 1000);
+  }
+
+  received(chunk: Uint8Array): void {
+    if (this.#state !== "reading") return; // bytes after the header are ignored
+    const request = this.#parser.push(chunk);
+    if (request.kind === "incomplete") {
+      // A byte now and then does not buy more time.
+      if (this.#context.now() - this.#openedMs > GETFILE_HEADER_TIMEOUT_MS)
+        this.#answerWithoutBody({ status: "INVALID" });
+      return;
+    }
+    if (request.kind === "malformed") {
+      this.#context.counters.add("malformedRequests");
+      return this.#answerWithoutBody({ status: "INVALID" });
+    }
+    this.#request(request.path);
+  }
+
+  drained(): void {
+    if (this.#unsent !== undefined) return this.#sendHead(this.#unsent);
+    if (this.#state !== "answering") return;
+    this.#socket.timeout(SEND_TIMEOUT_S);
+    this.#delivery?.drained();
+  }
+
+  halfClosed(): void {
+    if (this.#state === "reading" || this.#state === "lingering") this.#socket.end();
+  }
+
+  closed(): void {
+    this.#state = "closed";
+    this.#delivery?.clientLeft();
+  }
+
+  timedOut(): void {
+    if (this.#state === "reading") this.#answerWithoutBody({ status: "INVALID" });
+    else this.#socket.terminate();
+  }
+
+  stopping(): void {
+    if (this.#state === "reading" || this.#state === "lingering") this.#socket.end();
+  }
+
+  begin(response: ResponseAnswer, portion: PortionAnswer): boolean {
+    // The cache answers a GETFILE request with a 200 of known length or with a refusal: anything else is its fault.
+    if (response.status !== 200 || portion.bodyBytes === undefined || response.headBytes !== 0) {
+      this.refuse("origin-error");
+      return false;
+    }
+    this.#head = formatResponseHead(this.#settings.wire, { status: "OK", length: portion.bodyBytes });
+    return true;
+  }
+
+  frame(segment: Uint8Array, portion: PortionAnswer): { start: number; end: number } {
+    const { payloadOffset, bytes } = portion;
+    const start = payloadOffset - this.#head.length;
+    if (this.#head !== "") Buffer.from(segment.buffer, segment.byteOffset).write(this.#head, start, "latin1");
+    this.#head = "";
+    return { start, end: payloadOffset + bytes };
+  }
+
+  write(bytes: Uint8Array): number {
+    const taken = this.#socket.write(bytes);
+    if (taken < bytes.length) this.#socket.timeout(SEND_TIMEOUT_S);
+    return taken;
+  }
+
+  refuse(reason: RefusalReason): void {
+    this.#answerWithoutBody({ status: reason === "not-found" ? "FILE_NOT_FOUND" : "ERROR" });
+  }
+
+  finish(): void {
+    this.#context.counters.add("getfileRequests");
+    this.#linger();
+  }
+
+  abort(): void {
+    this.#context.counters.add("getfileRequests");
+    this.#socket.terminate();
+  }
+
+  #request(path: string): void {
+    this.#state = "answering";
+    const target = getfileTarget(this.#settings.prefix, path);
+    if (target.kind === "refused") return this.#answerWithoutBody({ status: target.status });
+    this.#socket.timeout(0);
+    this.#delivery = new Delivery(this.#context, this, {
+      wire: "getfile",
+      method: "GET",
+      target: target.target,
+      fieldSection: "",
+    });
+    this.#delivery.start();
+  }
+
+  #answerWithoutBody(outcome: Exclude<GetfileOutcome, { status: "OK" }>): void {
+    this.#context.counters.add("getfileRequests");
+    this.#state = "answering";
+    this.#sendHead(Buffer.from(formatResponseHead(this.#settings.wire, outcome), "latin1"));
+  }
+
+  #sendHead(head: Uint8Array): void {
+    const taken = this.#socket.write(head);
+    if (taken < 0) return;
+    this.#unsent = taken < head.length ? head.subarray(taken) : undefined;
+    if (this.#unsent === undefined) this.#linger();
+    else this.#socket.timeout(SEND_TIMEOUT_S);
+  }
+
+  /** The client closes first; until then what it still sends is read and dropped, so that no reset eats the tail. */
+  #linger(): void {
+    this.#state = "lingering";
+    this.#socket.shutdown();
+    this.#socket.timeout(LINGER_TIMEOUT_S);
+  }
+}

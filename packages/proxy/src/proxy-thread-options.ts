@@ -1,0 +1,20 @@
+import type { GetfileWire } from "@proj/protocol";
+
+/** What the main thread tells a thread of the proxy. */
+export interface ProxyThreadOptions {
+  readonly channel: string;
+  readonly thread: number;
+  /** The number of this life of the proxy: the cache drops what another life asked. */
+  readonly life: number;
+  readonly host: string;
+  readonly httpPort: number;
+  readonly getfilePort: number;
+  readonly getfileWire: GetfileWire;
+  /** Path of the origin's URL without a closing slash: every target is joined to it. */
+  readonly prefix: string;
+}
+
+export interface ListeningPorts {
+  readonly http: number;
+  readonly getfile: number;
+}

@@ -1,0 +1,147 @@
+import { Doorbell, MessageQueue, objectName, SegmentPool } from "@proj/ipc";
+import { Life, Thread, threadEntry } from "@proj/process";
+import { channelNames, type GetfileWire, type LogRecord, THREADS_MAX } from "@proj/protocol";
+import { claimPort } from "./listeners/port-claim.ts";
+import type { ListeningPorts, ProxyThreadOptions } from "./proxy-thread-options.ts";
+
+export interface ProxyOptions {
+  /** Names the IPC objects: the cache of the same channel is asked. */
+  readonly channel: string;
+  /** Threads, each with its own event loop, all accepting on the same ports. 1 to 64. */
+  readonly threads: number;
+  /** Segments in the pool, and the size of each in bytes. */
+  readonly segments: number;
+  readonly segmentBytes: number;
+  /** Address of the two listeners. */
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly httpPort: number;
+  readonly getfilePort: number;
+  readonly getfileWire: GetfileWire;
+  /** Only its path is used here: what clients ask for is joined to it. */
+  readonly origin: URL;
+  readonly log: (record: LogRecord) => void;
+}
+
+/** How long open responses may go on when the proxy is closed. */
+const GRACE_MS = 10_000;
+
+/** A running proxy process. */
+export class RunningProxy {
+  readonly host: string;
+  readonly httpPort: number;
+  readonly getfilePort: number;
+  /** Resolves when the proxy can not go on: a thread has died. */
+  readonly failed: Promise<Error>;
+  readonly #life: Life;
+  readonly #pool: SegmentPool;
+  readonly #threads: readonly Thread<ProxyThreadOptions, ListeningPorts>[];
+
+  private constructor(
+    host: string,
+    ports: ListeningPorts,
+    life: Life,
+    pool: SegmentPool,
+    threads: readonly Thread<ProxyThreadOptions, ListeningPorts>[],
+  ) {
+    this.host = host;
+    this.httpPort = ports.http;
+    this.getfilePort = ports.getfile;
+    this.#life = life;
+    this.#pool = pool;
+    this.#threads = threads;
+    this.failed = Promise.race(threads.map((thread) => thread.died));
+  }
+
+  /** See {@link startProxy}. */
+  static async start(options: ProxyOptions): Promise<RunningProxy> {
+    claimPort(options.host, options.httpPort, "--http-port");
+    claimPort(options.host, options.getfilePort, "--getfile-port");
+    const names = channelNames(options.channel);
+    const life = Life.begin({ side: "proxy", ...options, removeLeftovers: () => removeLeftovers(names) });
+    let pool: SegmentPool | undefined;
+    const threads: Thread<ProxyThreadOptions, ListeningPorts>[] = [];
+    try {
+      // Step 1: the segments, and their ids in the free queue.
+      pool = SegmentPool.create(objectName(names.pool), {
+        segments: options.segments,
+        segmentBytes: options.segmentBytes,
+      });
+      const ports = await startThreads(options, life, threads);
+      life.serve(ports);
+      return new RunningProxy(options.host, ports, life, pool, threads);
+    } catch (error) {
+      await Promise.all(threads.map((thread) => thread.stop(0)));
+      pool?.unlink();
+      pool?.close();
+      removeLeftovers(names);
+      life[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Accepts no more, finishes what is open (at most 10 s), and removes every IPC object of this side. */
+  async close(options: { graceMs: number } = { graceMs: GRACE_MS }): Promise<void> {
+    this.#life.stopping();
+    await Promise.all(this.#threads.map((thread) => thread.stop(options.graceMs)));
+    this.#pool.unlink();
+    this.#pool.close();
+    removeLeftovers(channelNames(this.#life.channel)); // of threads that had to be ended
+    this.#life[Symbol.dispose]();
+  }
+}
+
+/**
+ * Starts a proxy in this process: listens for GETFILE and HTTP, and answers from the cache of the same channel, which may come later.
+ *
+ * @throws {ChannelInUseError} Another proxy has the channel. {@link PortInUseError} `EADDRINUSE`. {@link SystemCallError} An IPC object
+ *   can not be made: `ENOSPC` when /dev/shm is too small for the pool. {@link ThreadError} A thread could not start.
+ * @example
+ * const proxy = await startProxy({ channel: "default", threads: 2, segments: 64, segmentBytes: 262_144, host: "127.0.0.1",
+ *   httpPort: 8080, getfilePort: 19121, getfileWire: "crlf", origin: new URL("http://127.0.0.1:9000"), log: console.error });
+ */
+export function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+  return RunningProxy.start(options);
+}
+
+/** The first thread takes the ports; the others join it there. */
+async function startThreads(
+  options: ProxyOptions,
+  life: Life,
+  threads: Thread<ProxyThreadOptions, ListeningPorts>[],
+): Promise<ListeningPorts> {
+  const start = (thread: number, ports: ListeningPorts) => {
+    const { channel, host, getfileWire } = options;
+    const prefix = options.origin.pathname.replace(/\/$/, "");
+    const threadOptions = {
+      channel,
+      thread,
+      life: life.number,
+      host,
+      getfileWire,
+      prefix,
+      httpPort: ports.http,
+      getfilePort: ports.getfile,
+    };
+    const entry = threadEntry(import.meta.url, "proxy-thread");
+    const started = new Thread<ProxyThreadOptions, ListeningPorts>(
+      `proxy ${thread}`,
+      entry,
+      threadOptions,
+      options.log,
+    );
+    threads.push(started);
+    return started.started;
+  };
+  const ports = await start(0, { http: options.httpPort, getfile: options.getfilePort });
+  await Promise.all(Array.from({ length: options.threads - 1 }, (_, index) => start(index + 1, ports)));
+  return ports;
+}
+
+function removeLeftovers(names: ReturnType<typeof channelNames>): void {
+  SegmentPool.unlinkAll(objectName(names.pool));
+  for (let thread = 0; thread < THREADS_MAX; thread++) {
+    MessageQueue.unlink(objectName(names.noticeQueue(thread)));
+    Doorbell.unlink(objectName(names.bell("proxy", thread)));
+  }
+}
