@@ -58,6 +58,7 @@ test.each([
   "max-age= 3600",
   "max-age=3600;x",
   'max-age="3600',
+  'max-age="',
   'max-age="3600"0',
   "max-age=3600 no-transform",
   "max-age=3600 60",
@@ -81,6 +82,7 @@ test("parseCacheControl() finds no directive inside a quoted-string", () => {
 
 test("parseCacheControl() still restricts where the syntax is broken, and permits nothing there", () => {
   expect(parse('extension="a, no-store').noStore).toBe(true);
+  expect(parse('extension="no-store').noStore).toBe(true);
   expect(parse('extension="a, no-store, b="c"').noStore).toBe(true);
   expect(parse('extension="a', 'no-store, b="c"').noStore).toBe(true);
   expect(parse('extension="a, max-age=3600').maxAgeSeconds).toBe(0);

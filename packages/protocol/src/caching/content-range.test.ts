@@ -16,6 +16,7 @@ test.each([
     "",
     "bytes 0-4",
     "bytes 4-0/10",
+    "bytes 4-3/10",
     "bytes 0-10/10",
     "bytes */10",
     "bytes=0-4/10",

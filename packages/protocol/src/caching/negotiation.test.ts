@@ -52,6 +52,14 @@ test("normalizeAcceptLanguage() ignores order, case and spacing of equally wante
   expect(normalizeAcceptLanguage("de;q=0.8, en;q=0.9")).not.toBe(normalizeAcceptLanguage("de;q=0.9, en;q=0.8"));
 });
 
+test("normalizing gives the same for a value that comes again, also after a flood of others", () => {
+  const first = normalizeAcceptLanguage("de, en");
+  for (let i = 0; i < 1000; i++) expect(normalizeAcceptLanguage(`x${i}`)).toBe(`x${i};1000`);
+  expect(normalizeAcceptLanguage("de, en")).toBe(first);
+  const long = Array.from({ length: 100 }, (_, i) => `a${i}`).join(",");
+  expect(normalizeAcceptLanguage(long)).toBe(normalizeAcceptLanguage(long));
+});
+
 test.each([
   [undefined, "gzip", true],
   ["gzip, br", "gzip", true],

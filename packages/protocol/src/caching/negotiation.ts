@@ -1,6 +1,24 @@
 import type { Fields } from "../http1/fields.ts";
 import { listMembers, trimOws } from "./list-members.ts";
 
+/** Values as long as browsers send, and no more of them than there are browsers. */
+const REMEMBERED_CHARS_MAX = 256;
+const REMEMBERED_MAX = 256;
+
+/** The same function, that does not compute again what it was lately asked: clients send few different values, often. */
+function remembered<T>(compute: (value: string) => T): (value: string) => T {
+  const known = new Map<string, T>();
+  return (value) => {
+    if (value.length > REMEMBERED_CHARS_MAX) return compute(value);
+    const found = known.get(value);
+    if (found !== undefined) return found;
+    const computed = compute(value);
+    if (known.size >= REMEMBERED_MAX) known.clear();
+    known.set(value, computed);
+    return computed;
+  };
+}
+
 /** A member of an Accept-like field: what is acceptable, in lower case, and its weight in thousandths (0..1000). */
 export interface Preference {
   readonly value: string;
@@ -14,7 +32,7 @@ const WEIGHT = /^[qQ][ \t]*=[ \t]*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)$/;
  * The members of Accept-Encoding or Accept-Language, most wanted first, equally wanted ones by name; one that is named
  * twice counts as its lowest weight. Undefined when a member can not be read: then the field means only itself.
  */
-export function parsePreferences(value: string): Preference[] | undefined {
+export const parsePreferences = remembered((value): readonly Preference[] | undefined => {
   const weights = new Map<string, number>();
   for (const member of listMembers(value)) {
     const [name = "", weightText, ...others] = member.split(";").map(trimOws);
@@ -26,7 +44,7 @@ export function parsePreferences(value: string): Preference[] | undefined {
   }
   const preferences = Array.from(weights, ([name, weight]) => ({ value: name, weight }));
   return preferences.sort((a, b) => b.weight - a.weight || (a.value < b.value ? -1 : 1));
-}
+});
 
 function parseWeight(parameter: string): number | undefined {
   const match = WEIGHT.exec(parameter);
@@ -41,20 +59,20 @@ function canonicalCoding(name: string): string {
 }
 
 /** Accept-Encoding reduced to what it means: order, case, spacing and what is refused anyway make no difference. */
-export function normalizeAcceptEncoding(value: string): string | undefined {
+export const normalizeAcceptEncoding = remembered((value): string | undefined => {
   const preferences = parsePreferences(value)?.map((p) => ({ ...p, value: canonicalCoding(p.value) }));
   if (preferences === undefined) return undefined;
   const refusalCounts = preferences.some(({ value: name }) => name === "*");
   const meant = preferences.filter((p) => p.weight > 0 || refusalCounts || p.value === "identity");
   // Empty and "identity" both say: as it is (RFC 9110 section 12.5.3).
   return meant.length === 0 ? "identity;1000" : renderPreferences(meant);
-}
+});
 
 /** Accept-Language reduced to what it means: equally wanted languages in any order. */
-export function normalizeAcceptLanguage(value: string): string | undefined {
+export const normalizeAcceptLanguage = remembered((value): string | undefined => {
   const preferences = parsePreferences(value);
   return preferences === undefined ? undefined : renderPreferences(preferences);
-}
+});
 
 function renderPreferences(preferences: readonly Preference[]): string {
   const rendered = preferences.map(({ value, weight }) => `${value};${weight}`);

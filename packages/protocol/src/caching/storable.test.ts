@@ -44,6 +44,12 @@ test.each([
   [206, ["Cache-Control: max-age=9"], "content-range"],
   [206, ["Cache-Control: max-age=9", "Content-Type: multipart/byteranges; boundary=x"], "content-range"],
   [200, ["Cache-Control: max-age=9", "Content-Range: nonsense"], "storable"],
+  // poisoning: what a client's odd request provoked
+  [416, ["Cache-Control: max-age=9"], "about-the-request"],
+  [412, ["Cache-Control: max-age=9, public"], "about-the-request"],
+  [401, ["CDN-Cache-Control: max-age=9"], "about-the-request"],
+  [400, ["Cache-Control: max-age=9"], "storable"],
+  [400, [LAST_MODIFIED], "no-freshness"],
   // section 4.1
   [200, ["Cache-Control: max-age=9", "Vary: a, *"], "vary-star"],
   // privacy and thrift

@@ -12,6 +12,7 @@ export type NotStorableReason =
   | "not-final"
   | "not-modified"
   | "content-range"
+  | "about-the-request"
   | "must-understand"
   | "request-no-store"
   | "no-store"
@@ -69,9 +70,16 @@ function refusedByMethod(
   return response.status === 200 && isExplicit && isTarget ? undefined : "post";
 }
 
+/**
+ * Answers to something in one request that is no part of the key: its credentials, conditions, Range, length, rate. The
+ * RFC lets an origin make them storable; whoever can provoke one would then answer for everybody else.
+ */
+const ABOUT_THE_REQUEST = new Set([401, 407, 408, 411, 412, 413, 415, 416, 417, 421, 426, 428, 429, 431]);
+
 function refusedByStatus({ status, fields }: ResponseMessage, control: CacheControl): NotStorableReason | undefined {
   if (status < 200) return "not-final";
   if (status === 304) return "not-modified";
+  if (ABOUT_THE_REQUEST.has(status)) return "about-the-request";
   if (control.mustUnderstand && !UNDERSTOOD.has(status)) return "must-understand";
   // Section 3.3: a part has to say which; several parts in one body are not taken apart.
   return status === 206 && parseContentRange(fields) === undefined ? "content-range" : undefined;
