@@ -1,10 +1,12 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { testName, watchdog } from "../test/names.ts";
 import { Doorbell, DoorbellRinger } from "./doorbell.ts";
 import { pathOf } from "./object-name.ts";
 import { Semaphore } from "./semaphore.ts";
 import { SharedMemory } from "./shared-memory.ts";
+
+setDefaultTimeout(60_000); // the watchdogs are faster, and say what hangs
 
 const SOURCE = JSON.stringify(new URL("./index.ts", import.meta.url).pathname);
 
@@ -57,7 +59,7 @@ test("Doorbell wakes an event loop in another process, and that process ends onc
     memory.unlink();
     Doorbell.unlink(there);
   }
-}, 60_000);
+});
 
 test("Doorbell over an eventfd handed down by descriptor", async () => {
   using memory = SharedMemory.anonymous(64);

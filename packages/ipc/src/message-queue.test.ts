@@ -1,7 +1,9 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { testName, watchdog } from "../test/names.ts";
 import { MessageQueue } from "./message-queue.ts";
 import type { ObjectName } from "./object-name.ts";
+
+setDefaultTimeout(60_000); // the watchdogs are faster, and say what hangs
 
 function withQueue<T>(run: (queue: MessageQueue, name: ObjectName) => T): T {
   const name = testName();

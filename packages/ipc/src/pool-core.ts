@@ -17,7 +17,7 @@ import {
   type PoolTable,
   QUEUED,
 } from "./pool-table.ts";
-import { MappedSegment, segmentName } from "./segment.ts";
+import { MappedSegment, segmentName, UNREGISTERED } from "./segment.ts";
 import { SegmentPoolError } from "./segment-pool-error.ts";
 import { SharedMemory } from "./shared-memory.ts";
 import { isDead, type ThreadIdentity, thisThread } from "./thread-identity.ts";
@@ -45,6 +45,7 @@ export class PoolCore {
   readonly bells = new Map<number, Doorbell>();
   readonly #queue: FreeQueue;
   readonly #mapped: Array<MappedSegment | undefined> = [];
+  #replacedSeen = 0;
   readonly #ringers = new Map<number, { life: number; ringer: DoorbellRinger }>();
 
   constructor(prefix: ObjectName, table: PoolTable, queue: FreeQueue) {
@@ -130,15 +131,16 @@ export class PoolCore {
    */
   replaceAndQueue(id: number, from: number): void {
     const generation = this.table.generationOf(id);
-    SharedMemory.unlink(segmentName(this.prefix, id, generation));
+    SharedMemory.unlink(segmentName(this.prefix, id, generation), UNREGISTERED);
+    this.#forget(id); // its memory has to be free before the new one's is asked for
     const fresh = this.#createOrUndefined(id, generation + 1);
     if (fresh === undefined) {
       if (this.table.moveState(id, from, MISSING)) this.table.missing += 1;
       return;
     }
-    this.#remember(fresh);
     this.table.setGeneration(id, generation + 1);
     this.table.countReplaced();
+    this.#remember(fresh);
     this.enqueue([id], from);
   }
 
@@ -183,12 +185,13 @@ export class PoolCore {
   }
 
   /** Members whose threads have died, or whose eviction was interrupted. */
-  deadSlots(): number[] {
-    const dead: number[] = [];
+  deadMembers(): Array<{ slot: number; life: number }> {
+    const dead: Array<{ slot: number; life: number }> = [];
     for (let slot = 0; slot < MEMBERS_MAX; slot++) {
+      const life = this.table.life(slot); // before its thread: a slot taken meanwhile has another life, and is left alone
       const state = this.table.slotState(slot);
       if (state === FREE_SLOT) continue;
-      if (state === EVICTED || isDead(this.table.threadOf(slot), this.thread)) dead.push(slot);
+      if (state === EVICTED || isDead(this.table.threadOf(slot), this.thread)) dead.push({ slot, life });
     }
     return dead;
   }
@@ -251,8 +254,8 @@ export class PoolCore {
       const generation = this.table.generationOf(id) + 1;
       const fresh = this.#createOrUndefined(id, generation);
       if (fresh === undefined) return;
-      this.#remember(fresh);
       this.table.setGeneration(id, generation);
+      this.#remember(fresh);
       this.table.missing -= 1;
       this.enqueue([id], MISSING);
     }
@@ -342,12 +345,29 @@ export class PoolCore {
   }
 
   #remember(mapped: MappedSegment): MappedSegment {
-    this.#mapped[mapped.id]?.close();
+    this.#forget(mapped.id);
     this.#mapped[mapped.id] = mapped;
+    this.#forgetReplaced();
     return mapped;
   }
 
+  /** Unmaps what others have replaced: as long as one thread maps it, its memory is not free. */
+  #forgetReplaced(): void {
+    const replaced = this.table.replaced;
+    if (replaced === this.#replacedSeen) return;
+    this.#replacedSeen = replaced;
+    for (const mapped of this.#mapped) {
+      if (mapped !== undefined && mapped.generation !== this.table.generationOf(mapped.id)) this.#forget(mapped.id);
+    }
+  }
+
+  #forget(id: number): void {
+    this.#mapped[id]?.close();
+    this.#mapped[id] = undefined;
+  }
+
   #createOrUndefined(id: number, generation: number): MappedSegment | undefined {
+    if (this.table.isUnlinked) return undefined;
     try {
       return MappedSegment.create(this.prefix, id, generation, this.table.segmentBytes);
     } catch (error) {
@@ -358,5 +378,5 @@ export class PoolCore {
 }
 
 function unlinkBell(prefix: ObjectName, slot: number): void {
-  SharedMemory.unlink(bellName(prefix, slot)); // a FIFO's name is removed as any name in /dev/shm
+  SharedMemory.unlink(bellName(prefix, slot), UNREGISTERED); // a FIFO's name is removed as any name in /dev/shm
 }

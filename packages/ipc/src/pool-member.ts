@@ -160,8 +160,7 @@ export class PoolMember implements Disposable {
     clearTimeout(this.#retry);
     clearInterval(this.#reclaimer);
     this.#refuseWaiters(new Error(`Cannot take a segment of ${this.#core.prefix}: this member has been closed`));
-    this.#core.bells.delete(this.slot);
-    this.#bell?.close();
+    this.#closeBell();
     this.#core.exclusivelyOrThrow(() => {
       if (!this.#isMember()) return;
       this.#core.leaveLine(this.slot);
@@ -286,11 +285,21 @@ export class PoolMember implements Disposable {
 
   #openBell(): void {
     if (this.#bell !== undefined) return;
+    if (this.#core.table.isUnlinked) {
+      const message = `Cannot wait for a segment of ${this.#core.prefix}: the pool has been unlinked`;
+      throw new SegmentPoolError("ERR_IPC_POOL_UNLINKED", message);
+    }
     const flag = { memory: this.#core.table.memory, offset: this.#core.table.bellFlagOffset(this.slot) };
     const name = bellName(this.#core.prefix, this.slot);
     Doorbell.unlink(name); // the slot is ours: a bell there was a dead member's
-    this.#bell = Doorbell.listen({ name, flag, look: () => this.#settle() });
+    this.#bell = Doorbell.listen({ name, flag, look: () => this.#settle(), registered: false });
     this.#core.bells.set(this.slot, this.#bell);
+  }
+
+  #closeBell(): void {
+    if (this.#core.bells.get(this.slot) === this.#bell) this.#core.bells.delete(this.slot);
+    this.#bell?.close();
+    this.#bell = undefined;
   }
 
   /**
@@ -311,7 +320,10 @@ export class PoolMember implements Disposable {
       this.#serve(served);
     });
     if (!entered) this.#retrySoon();
-    if (this.#evicted) this.#refuseWaiters(this.#eviction());
+    if (this.#evicted) {
+      this.#refuseWaiters(this.#eviction());
+      this.#closeBell(); // its flag is the next member's
+    }
     if (this.#waiters.length === 0) this.#stopReclaiming();
     for (const { waiter, id } of served) this.#hand(waiter, id);
     this.#core.wake(this.slot);
@@ -359,7 +371,7 @@ export class PoolMember implements Disposable {
   }
 
   #reclaim(): void {
-    for (const slot of this.#core.deadSlots()) this.#core.evict(slot, this.#core.table.life(slot), 0);
+    for (const { slot, life } of this.#core.deadMembers()) this.#core.evict(slot, life, 0);
     this.#core.exclusively(() => this.#core.restoreMissing());
     this.#settle();
   }

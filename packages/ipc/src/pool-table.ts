@@ -1,5 +1,6 @@
 import { type LockOutcome, Mutex } from "./mutex.ts";
 import type { ObjectName } from "./object-name.ts";
+import { UNREGISTERED } from "./segment.ts";
 import { SegmentPoolError } from "./segment-pool-error.ts";
 import { SharedMemory } from "./shared-memory.ts";
 import type { ThreadIdentity } from "./thread-identity.ts";
@@ -19,7 +20,7 @@ export const MEMBERS_MAX = 256;
  *        4      4  layoutVersion   1
  *        8      4  segments        1..2048
  *       12      4  segmentBytes
- *       16      4  ready           1 once the creator has finished
+ *       16      4  ready        M  1 once the creator has finished, 2 once the names have been removed
  *       20      4  waiting      M  members that have a ticket
  *       24      4  lastTicket   M
  *       28      4  queued       M  ids in the free queue
@@ -56,6 +57,8 @@ const FIELD = {
   missing: 8,
   replaced: 9,
 } as const;
+const READY = 1;
+const UNLINKED = 2;
 const MUTEX_OFFSET = 64;
 const LEFT_COUNTERS_OFFSET = 128;
 const RECORDS_OFFSET = 192;
@@ -130,7 +133,7 @@ export class PoolTable {
   }
 
   static create(name: ObjectName, segments: number, segmentBytes: number): PoolTable {
-    const memory = SharedMemory.create(name, STATES_OFFSET + segments * 8);
+    const memory = SharedMemory.create(name, STATES_OFFSET + segments * 8, UNREGISTERED);
     try {
       memory.i32[FIELD.magic] = MAGIC;
       memory.i32[FIELD.layoutVersion] = LAYOUT_VERSION;
@@ -177,7 +180,16 @@ export class PoolTable {
   }
 
   setReady(): void {
-    Atomics.store(this.#words, FIELD.ready, 1);
+    Atomics.store(this.#words, FIELD.ready, READY);
+  }
+
+  /** From now on no object of the pool may be made: nobody would remove its name. Under the mutex. */
+  setUnlinked(): void {
+    Atomics.store(this.#words, FIELD.ready, UNLINKED);
+  }
+
+  get isUnlinked(): boolean {
+    return Atomics.load(this.#words, FIELD.ready) === UNLINKED;
   }
 
   get waiting(): number {
@@ -337,7 +349,7 @@ function assertLayout(memory: SharedMemory, name: ObjectName): void {
     throw new SegmentPoolError("ERR_IPC_POOL_LAYOUT", `Cannot open segment pool table ${name}: ${why}`);
   };
   if (memory.length < STATES_OFFSET) fault(`it has ${memory.length} bytes, a table at least ${STATES_OFFSET}`);
-  if (Atomics.load(words, FIELD.ready) !== 1) {
+  if (Atomics.load(words, FIELD.ready) === 0) {
     throw new SegmentPoolError(
       "ERR_IPC_POOL_NOT_READY",
       `Cannot open segment pool table ${name}: its creator is still making it`,

@@ -1,11 +1,13 @@
 import { readdirSync } from "node:fs";
+import { SystemCallError } from "./errno.ts";
 import { FREE_QUEUE_IDS_MAX, FreeQueue } from "./free-queue.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { type ObjectName, objectName } from "./object-name.ts";
 import { PoolCore } from "./pool-core.ts";
 import { PoolMember } from "./pool-member.ts";
 import { COUNTER, FREE_SLOT, MEMBERS_MAX, PoolTable } from "./pool-table.ts";
-import { MappedSegment, SEGMENT_PREFIX_BYTES, type Segment, segmentName } from "./segment.ts";
+import { recorded, recordRemoval } from "./registry.ts";
+import { MappedSegment, SEGMENT_PREFIX_BYTES, type Segment, segmentName, UNREGISTERED } from "./segment.ts";
 import { SegmentPoolError } from "./segment-pool-error.ts";
 import { SharedMemory } from "./shared-memory.ts";
 
@@ -75,6 +77,10 @@ export class SegmentPool implements Disposable {
     assertSize("segments", segments, 1, FREE_QUEUE_IDS_MAX);
     assertSize("segmentBytes", segmentBytes, SEGMENT_PREFIX_BYTES, 2 ** 31 - 1);
     segmentName(prefix, segments, GENERATION_MAX); // refuses a prefix that is too long before anything is made
+    return recorded("pool", prefix, () => SegmentPool.#create(prefix, segments, segmentBytes));
+  }
+
+  static #create(prefix: ObjectName, segments: number, segmentBytes: number): SegmentPool {
     const undo: Array<() => void> = [];
     try {
       const table = PoolTable.create(tableName(prefix), segments, segmentBytes);
@@ -85,11 +91,11 @@ export class SegmentPool implements Disposable {
       const queue = FreeQueue.create(queueName(prefix));
       undo.push(
         () => queue.close(),
-        () => MessageQueue.unlink(queueName(prefix)),
+        () => MessageQueue.unlink(queueName(prefix), UNREGISTERED),
       );
       for (let id = 0; id < segments; id++) {
         MappedSegment.create(prefix, id, FIRST_GENERATION, segmentBytes).close();
-        undo.push(() => SharedMemory.unlink(segmentName(prefix, id, FIRST_GENERATION)));
+        undo.push(() => SharedMemory.unlink(segmentName(prefix, id, FIRST_GENERATION), UNREGISTERED));
         table.setGeneration(id, FIRST_GENERATION);
       }
       const core = new PoolCore(prefix, table, queue);
@@ -122,13 +128,21 @@ export class SegmentPool implements Disposable {
     }
   }
 
-  /** Removes the names of every object of a pool, of all its generations: after a crash, when nobody uses it any more. */
+  /**
+   * Removes the names of every object of a pool, of all its generations. After a crash; those who still have it open are
+   * kept from making new ones.
+   */
   static unlinkAll(prefix: ObjectName): void {
-    MessageQueue.unlink(queueName(prefix));
-    const begin = `${prefix.slice(1)}.`;
-    for (const file of readdirSync("/dev/shm")) {
-      if (!file.startsWith(begin) || !/^(pool|seg\.\d+\.\d+|bell\.\d+)$/.test(file.slice(begin.length))) continue;
-      SharedMemory.unlink(objectName(`/${file}`));
+    let pool: SegmentPool | undefined;
+    try {
+      pool = SegmentPool.open(prefix);
+      pool.unlink();
+    } catch (error) {
+      // No table, a half-made one, no queue: whatever there is has names.
+      if (!(error instanceof SystemCallError || error instanceof SegmentPoolError)) throw error;
+      unlinkNames(prefix);
+    } finally {
+      pool?.close();
     }
   }
 
@@ -140,7 +154,8 @@ export class SegmentPool implements Disposable {
    */
   join(): PoolMember {
     this.#assertOpen();
-    const member = this.#joinFreeSlot() ?? (this.reclaim(), this.#joinFreeSlot());
+    let member = this.#joinFreeSlot();
+    if (member === undefined && this.reclaim() >= 0) member = this.#joinFreeSlot();
     if (member !== undefined) return member;
     throw new SegmentPoolError(
       "ERR_IPC_POOL_FULL",
@@ -171,7 +186,7 @@ export class SegmentPool implements Disposable {
   reclaim(): number {
     this.#assertOpen();
     let reclaimed = 0;
-    for (const slot of this.#core.deadSlots()) reclaimed += this.#evict(slot);
+    for (const { slot, life } of this.#core.deadMembers()) reclaimed += this.#evict(slot, life);
     this.#core.exclusivelyOrThrow(() => this.#core.restoreMissing(), LOCK_TIMEOUT_MS);
     this.#core.wake();
     return reclaimed;
@@ -186,7 +201,7 @@ export class SegmentPool implements Disposable {
   reclaimMember(slot: number): number {
     this.#assertOpen();
     if (this.#core.table.slotState(slot) === FREE_SLOT) return 0;
-    return this.#evict(slot);
+    return this.#evict(slot, this.#core.table.life(slot));
   }
 
   /** What the pool has done and holds at some moment during the call; 10 µs for 1,024 segments. */
@@ -204,9 +219,18 @@ export class SegmentPool implements Disposable {
     };
   }
 
-  /** Removes the names of all its objects. Those who have it open go on, but segments can not be opened any more. */
+  /**
+   * Removes the names of all its objects. Those who have it open can go on with the segments they have mapped; no new
+   * ones are made. Twice is no error.
+   */
   unlink(): void {
-    SegmentPool.unlinkAll(this.prefix);
+    this.#assertOpen();
+    const unlinkAndSay = (): void => {
+      this.#core.table.setUnlinked();
+      unlinkNames(this.prefix);
+    };
+    // Whoever is stopped in the pool's mutex can not keep its names alive.
+    if (!this.#core.exclusively(unlinkAndSay, LOCK_TIMEOUT_MS)) unlinkAndSay();
   }
 
   /** Closes the members joined through it, unmaps everything, closes the queue. Nothing is unlinked. */
@@ -237,8 +261,8 @@ export class SegmentPool implements Disposable {
     return member;
   }
 
-  #evict(slot: number): number {
-    const reclaimed = this.#core.evict(slot, this.#core.table.life(slot), LOCK_TIMEOUT_MS);
+  #evict(slot: number, life: number): number {
+    const reclaimed = this.#core.evict(slot, life, LOCK_TIMEOUT_MS);
     if (reclaimed !== undefined) return reclaimed;
     throw new SegmentPoolError(
       "ERR_IPC_POOL_BUSY",
@@ -249,6 +273,16 @@ export class SegmentPool implements Disposable {
   #assertOpen(): void {
     if (this.#closed) throw new Error(`Cannot use segment pool ${this.prefix}: it has been closed`);
   }
+}
+
+function unlinkNames(prefix: ObjectName): void {
+  MessageQueue.unlink(queueName(prefix), UNREGISTERED);
+  const begin = `${prefix.slice(1)}.`;
+  for (const file of readdirSync("/dev/shm")) {
+    if (!file.startsWith(begin) || !/^(pool|seg\.\d+\.\d+|bell\.\d+)$/.test(file.slice(begin.length))) continue;
+    SharedMemory.unlink(objectName(`/${file}`), UNREGISTERED);
+  }
+  recordRemoval("pool", prefix);
 }
 
 function tableName(prefix: ObjectName): ObjectName {

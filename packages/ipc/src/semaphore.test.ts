@@ -1,8 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { testName, watchdog } from "../test/names.ts";
 import { objectName } from "./object-name.ts";
 import { Semaphore } from "./semaphore.ts";
 import { SharedMemory } from "./shared-memory.ts";
+
+setDefaultTimeout(60_000); // the watchdogs are faster, and say what hangs
 
 test("Semaphore, named: counts, is found by name, and stays for those who have it", () => {
   const name = testName();

@@ -1,0 +1,413 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { testName, watchdog } from "../test/names.ts";
+import type { PoolUserTask } from "../test/pool-user.worker.ts";
+import { MessageQueue } from "./message-queue.ts";
+import { type ObjectName, objectName } from "./object-name.ts";
+import type { PoolMember } from "./pool-member.ts";
+import { SEGMENT_PREFIX_BYTES, type Segment } from "./segment.ts";
+import { SegmentPool } from "./segment-pool.ts";
+import { SharedMemory } from "./shared-memory.ts";
+
+setDefaultTimeout(120_000); // the watchdogs are faster, and say what hangs
+
+const SOURCE = JSON.stringify(new URL("./index.ts", import.meta.url).pathname);
+
+function filesOf(prefix: ObjectName): string[] {
+  return readdirSync("/dev/shm").filter((file) => file.startsWith(prefix.slice(1)));
+}
+
+async function withPool(
+  options: { segments: number; segmentBytes?: number },
+  run: (pool: SegmentPool, prefix: ObjectName) => Promise<void> | void,
+): Promise<void> {
+  const prefix = testName();
+  const pool = SegmentPool.create(prefix, { segmentBytes: 4096, ...options });
+  try {
+    await run(pool, prefix);
+  } finally {
+    pool.close();
+    SegmentPool.unlinkAll(prefix);
+  }
+  expect(filesOf(prefix)).toEqual([]);
+  expect(MessageQueue.unlink(objectName(`${prefix}.free`))).toBe(false);
+}
+
+/** The whole truth: every id is free or held, and what is free can be taken exactly once. */
+function expectWhole(pool: SegmentPool, held = 0): void {
+  const { free, missing } = pool.counters();
+  expect({ free, missing }).toEqual({ free: pool.segments - held, missing: 0 });
+  const member = pool.join();
+  const segments = takeAll(member);
+  expect(new Set(segments.map((segment) => segment.id)).size).toBe(segments.length);
+  expect(segments.length).toBe(pool.segments - held);
+  for (const segment of segments) member.giveBack(segment);
+  member.close();
+}
+
+function takeAll(member: PoolMember): Segment[] {
+  const segments: Segment[] = [];
+  for (let segment = member.tryTake(); segment !== undefined; segment = member.tryTake()) segments.push(segment);
+  return segments;
+}
+
+function take(member: PoolMember): Segment {
+  const segment = member.tryTake();
+  if (segment === undefined) throw new Error("nothing to take");
+  return segment;
+}
+
+test("SegmentPool hands out each segment once, mapped and marked, at every size", async () => {
+  for (const segments of [1, 2, 15, 16, 64, 300, 1024, 2048]) {
+    await withPool({ segments, segmentBytes: 4096 }, (pool) => {
+      const member = pool.join();
+      const all = takeAll(member);
+      expect(all.map((segment) => segment.id).sort((a, b) => a - b)).toEqual(
+        Array.from({ length: segments }, (_, i) => i),
+      );
+      for (const segment of all) {
+        expect(segment.memory.length).toBe(4096);
+        expect(segment.generation).toBe(1);
+        expect([...segment.i32.subarray(8, 11)]).toEqual([0x4d474553, segment.id, 1]);
+        expect(segment.semaphore.value).toBe(0);
+        segment.bytes.fill(0xff, SEGMENT_PREFIX_BYTES);
+      }
+      expect(pool.counters()).toMatchObject({ free: 0, held: segments, takes: segments, giveBacks: 0 });
+      for (const segment of all) member.giveBack(segment);
+      expect(pool.counters()).toMatchObject({ free: segments, held: 0, takes: segments, giveBacks: segments });
+      expectWhole(pool);
+    });
+  }
+});
+
+test("SegmentPool.create() refuses a taken prefix and bad sizes, and undoes what it began", async () => {
+  await withPool({ segments: 4 }, (_, prefix) => {
+    const files = filesOf(prefix);
+    expect(() => SegmentPool.create(prefix, { segments: 4, segmentBytes: 4096 })).toThrow(
+      expect.objectContaining({ code: "EEXIST" }),
+    );
+    expect(filesOf(prefix)).toEqual(files);
+  });
+  const prefix = testName();
+  using blocker = MessageQueue.create(objectName(`${prefix}.free`), { maxmsg: 1, msgsize: 8 });
+  try {
+    expect(() => SegmentPool.create(prefix, { segments: 4, segmentBytes: 4096 })).toThrow(
+      expect.objectContaining({ code: "EEXIST" }),
+    );
+  } finally {
+    blocker.unlink();
+  }
+  for (const [segments, segmentBytes] of [
+    [0, 4096],
+    [2049, 4096],
+    [1.5, 4096],
+    [4, 63],
+    [4, 2 ** 31],
+  ] as const) {
+    expect(() => SegmentPool.create(prefix, { segments, segmentBytes })).toThrow(RangeError);
+  }
+  expect(() => SegmentPool.create(objectName(`/${"x".repeat(240)}`), { segments: 1, segmentBytes: 64 })).toThrow(
+    "bytes",
+  );
+  expect(filesOf(prefix)).toEqual([]);
+  expect(() => SegmentPool.open(prefix)).toThrow(expect.objectContaining({ code: "ENOENT" }));
+});
+
+test("SegmentPool.open() refuses what is half made, foreign, or of another version", () => {
+  const prefix = testName();
+  using table = SharedMemory.create(objectName(`${prefix}.pool`), 65536);
+  try {
+    const code = (): unknown => {
+      try {
+        SegmentPool.open(prefix).close();
+      } catch (error) {
+        return (error as { code?: string }).code;
+      }
+    };
+    expect(code()).toBe("ERR_IPC_POOL_NOT_READY");
+    table.i32[4] = 1;
+    expect(code()).toBe("ERR_IPC_POOL_LAYOUT");
+    table.i32[0] = 0x4c4f4f50;
+    table.i32[1] = 99;
+    expect(code()).toBe("ERR_IPC_POOL_LAYOUT");
+  } finally {
+    SegmentPool.unlinkAll(prefix);
+  }
+  expect(filesOf(prefix)).toEqual([]);
+});
+
+test("PoolMember.giveBack() refuses a second time, also when the same id has been taken again since", async () => {
+  await withPool({ segments: 1 }, (pool, prefix) => {
+    const member = pool.join();
+    const first = take(member);
+    member.giveBack(first);
+    const refused = expect.objectContaining({ code: "ERR_IPC_NOT_HELD" });
+    expect(() => member.giveBack(first)).toThrow(refused);
+    const second = take(member);
+    expect(second.id).toBe(first.id);
+    expect(() => member.giveBack(first)).toThrow(refused);
+    expect(() => member.replace(first)).toThrow(refused);
+    using otherPool = SegmentPool.open(prefix);
+    const other = otherPool.join();
+    expect(() => other.giveBack(second)).toThrow(refused);
+    member.giveBack(second);
+    expect(pool.counters()).toMatchObject({ free: 1, giveBacks: 2, refusedGiveBacks: 4 });
+    other.close();
+    expectWhole(pool);
+  });
+});
+
+test("PoolMember.take() serves in order, times out, obeys its signal, and is refused by close()", async () => {
+  await withPool({ segments: 1 }, async (pool) => {
+    const member = pool.join();
+    const only = take(member);
+    const order: number[] = [];
+    const first = member.take().then((segment) => {
+      order.push(1);
+      return segment;
+    });
+    const second = member.take().then((segment) => {
+      order.push(2);
+      return segment;
+    });
+    const start = performance.now();
+    expect(await watchdog(member.take({ timeoutMs: 20 }), "a take with a time-out")).toBeUndefined();
+    expect(performance.now() - start).toBeGreaterThanOrEqual(19);
+    const reason = new Error("enough");
+    expect(
+      await watchdog(
+        member.take({ signal: AbortSignal.abort(reason) }).catch((e) => e),
+        "aborted",
+      ),
+    ).toBe(reason);
+    const controller = new AbortController();
+    const aborted = member.take({ signal: controller.signal }).catch((error) => error);
+    controller.abort(reason);
+    expect(await watchdog(aborted, "an abort")).toBe(reason);
+    expect(member.contended).toBe(true);
+    expect(pool.counters().waiting).toBe(1);
+    expect(member.tryTake()).toBeUndefined();
+    member.giveBack(only);
+    member.giveBack((await watchdog(first, "the first take"))!);
+    const last = (await watchdog(second, "the second take"))!;
+    expect(order).toEqual([1, 2]);
+    expect(pool.counters().waiting).toBe(0);
+    const pending = member.take().catch((error) => error);
+    member.close();
+    expect(await watchdog(pending, "a take at close")).toMatchObject({ message: expect.stringContaining("closed") });
+    expect(() => member.giveBack(last)).toThrow("closed");
+    expect(() => member.tryTake()).toThrow("closed");
+    expect(pool.counters()).toMatchObject({ free: 1, replaced: 1, waiting: 0 });
+    expectWhole(pool);
+  });
+});
+
+test("PoolMember.take() takes turns with other members, and nobody overtakes", async () => {
+  await withPool({ segments: 2 }, async (pool, prefix) => {
+    using otherPool = SegmentPool.open(prefix);
+    const [one, two] = [pool.join(), otherPool.join()];
+    const held = [take(one), take(one)];
+    const order: string[] = [];
+    const waitBy = (member: PoolMember, who: string): Promise<Segment> =>
+      member.take().then((segment) => {
+        order.push(who);
+        return segment!;
+      });
+    const waits = [waitBy(two, "two"), waitBy(one, "one"), waitBy(two, "two again"), waitBy(two, "two at last")];
+    one.giveBack(held[0]!);
+    const first = await watchdog(waits[0]!, "the first wait");
+    expect(two.tryTake()).toBeUndefined();
+    one.giveBack(held[1]!); // one's own turn: it stands before two's second
+    const second = await watchdog(waits[1]!, "the second wait");
+    two.giveBack(first);
+    one.giveBack(second);
+    const rest = await watchdog(Promise.all(waits.slice(2)), "the rest");
+    expect(order).toEqual(["two", "one", "two again", "two at last"]);
+    for (const segment of rest) two.giveBack(segment);
+    two.close();
+    expectWhole(pool);
+  });
+});
+
+test("PoolMember: an idle member's stock does not keep others waiting", async () => {
+  await withPool({ segments: 64 }, async (pool, prefix) => {
+    using otherPool = SegmentPool.open(prefix);
+    const [idle, busy] = [pool.join(), otherPool.join()];
+    idle.giveBack(take(idle)); // keeps it, and some more
+    const all = takeAll(busy);
+    expect(all).toHaveLength(64);
+    for (const segment of all) busy.giveBack(segment);
+    const some = takeAll(idle);
+    expect(some).toHaveLength(64);
+    const waiting = Promise.all([busy.take(), busy.take()]);
+    idle.giveBack(some.pop()!);
+    idle.giveBack(some.pop()!);
+    expect(new Set((await watchdog(waiting, "both")).map((segment) => segment?.id)).size).toBe(2);
+  });
+});
+
+test("PoolMember.replace() fences: the late writer keeps memory that nobody else sees", async () => {
+  await withPool({ segments: 1 }, (pool, prefix) => {
+    using cacheSide = SegmentPool.open(prefix);
+    const member = pool.join();
+    const segment = take(member);
+    const { id, generation } = segment;
+    const late = cacheSide.segment(id, generation);
+    expect(late?.bytes.length).toBe(4096);
+    expect(cacheSide.segment(id, generation)).toBe(late!);
+    const lateBytes = late!.bytes;
+    member.replace(segment);
+    lateBytes.fill(7, SEGMENT_PREFIX_BYTES); // still mapped: the cache has not asked for the segment since
+    const fresh = take(member);
+    expect([fresh.id, fresh.generation]).toEqual([id, generation + 1]);
+    expect(fresh.bytes.subarray(SEGMENT_PREFIX_BYTES).every((byte) => byte === 0)).toBe(true);
+    expect(cacheSide.segment(id, generation)).toBeUndefined();
+    const again = cacheSide.segment(id, generation + 1)!;
+    expect(lateBytes.length).toBe(0); // the old generation has been unmapped
+    again.bytes[100] = 9;
+    expect(fresh.bytes[100]).toBe(9);
+    for (const [badId, badGeneration] of [
+      [1, 1],
+      [-1, 1],
+      [0.5, 1],
+      [0, 99],
+      [0, 0],
+    ] as const) {
+      expect(cacheSide.segment(badId, badGeneration)).toBeUndefined();
+    }
+    expect(filesOf(prefix).filter((file) => file.includes(".seg."))).toEqual([
+      `${prefix.slice(1)}.seg.${id}.${generation + 1}`,
+    ]);
+    member.giveBack(fresh);
+  });
+});
+
+test("SegmentPool makes a segment anew whose file somebody has removed", async () => {
+  await withPool({ segments: 1 }, async (pool, prefix) => {
+    SharedMemory.unlink(objectName(`${prefix}.seg.0.1`));
+    const member = pool.join();
+    expect(() => member.tryTake()).toThrow(expect.objectContaining({ code: "ENOENT" }));
+    const segment = await watchdog(member.take(), "the next take");
+    expect(segment?.generation).toBe(2);
+    member.giveBack(segment!);
+    expectWhole(pool);
+  });
+});
+
+test("SegmentPool.unlink(): no object is made afterwards, whatever members still do", async () => {
+  await withPool({ segments: 4 }, async (pool, prefix) => {
+    using otherPool = SegmentPool.open(prefix);
+    const member = otherPool.join();
+    const [one, two] = [take(member), take(member)];
+    pool.unlink();
+    pool.unlink();
+    member.replace(one);
+    expect(pool.counters()).toMatchObject({ missing: 1, held: 1, free: 2 });
+    expect(await member.take({ timeoutMs: 1000, signal: AbortSignal.timeout(1000) }).catch((e) => e.code)).toBe(
+      "ENOENT",
+    );
+    expect(two.bytes.length).toBe(4096);
+    otherPool.close();
+    expect(filesOf(prefix)).toEqual([]);
+    expect(() => SegmentPool.open(prefix)).toThrow(expect.objectContaining({ code: "ENOENT" }));
+  });
+});
+
+test("SegmentPool repairs a queue that somebody has emptied or put nonsense into", async () => {
+  await withPool({ segments: 8 }, (pool, prefix) => {
+    using queue = MessageQueue.open(objectName(`${prefix}.free`));
+    const into = new Uint8Array(queue.msgsize);
+    while (queue.tryReceive(into) !== undefined);
+    expectWhole(pool);
+    while (queue.trySend(new Uint8Array(new Uint16Array([3, 3, 3, 500, 65535, 0]).buffer)));
+    expectWhole(pool);
+  });
+});
+
+test("SegmentPool.reclaimMember() fences a member that is taken for dead; its late give-back is refused", async () => {
+  await withPool({ segments: 3 }, async (pool, prefix) => {
+    using otherPool = SegmentPool.open(prefix);
+    const zombie = otherPool.join();
+    const [one, two] = [take(zombie), take(zombie)];
+    zombie.giveBack(two);
+    const lateBytes = one.bytes;
+    expect(pool.reclaimMember(zombie.slot)).toBeGreaterThanOrEqual(1);
+    expect(pool.reclaimMember(zombie.slot)).toBe(0);
+    expect(pool.reclaimMember(99)).toBe(0);
+    expect(() => zombie.giveBack(one)).toThrow(expect.objectContaining({ code: "ERR_IPC_NOT_HELD" }));
+    expect(await zombie.take({ timeoutMs: 1000 }).catch((error) => error.code)).toBe("ERR_IPC_EVICTED");
+    expectWhole(pool);
+    const member = pool.join();
+    expect(member.slot).toBe(zombie.slot); // the next life of the slot
+    const all = takeAll(member);
+    lateBytes.fill(1, SEGMENT_PREFIX_BYTES);
+    for (const segment of all)
+      expect(segment.bytes.subarray(SEGMENT_PREFIX_BYTES).every((byte) => byte === 0)).toBe(true);
+    zombie.close();
+    expect(pool.counters()).toMatchObject({ held: 3, free: 0 });
+    for (const segment of all) member.giveBack(segment);
+    expect(pool.counters()).toMatchObject({ held: 0, free: 3, missing: 0 });
+  });
+});
+
+test("SegmentPool.reclaim() gets segments back from a killed process; who waits reclaims by itself", async () => {
+  await withPool({ segments: 5 }, async (pool, prefix) => {
+    const script = `
+      import { SegmentPool, objectName } from ${SOURCE};
+      const member = SegmentPool.open(objectName(${JSON.stringify(prefix)})).join();
+      for (let i = 0; i < 5; i++) member.tryTake();
+      member.take().then(() => console.log("impossible"));
+      console.log("holding");
+    `;
+    for (const byWaiting of [false, true]) {
+      const child = Bun.spawn([process.execPath, "-e", script], { stderr: "inherit" });
+      const { value } = await watchdog(child.stdout.getReader().read(), "the child");
+      expect(new TextDecoder().decode(value)).toBe("holding\n");
+      expect(pool.counters()).toMatchObject({ held: 5, waiting: 1 });
+      expect(pool.reclaim()).toBe(0);
+      const member = pool.join();
+      const waiting = byWaiting ? member.take() : undefined;
+      child.kill("SIGKILL");
+      await child.exited;
+      if (waiting === undefined) expect(pool.reclaim()).toBe(5);
+      else member.giveBack((await watchdog(waiting, "the take"))!);
+      member.close();
+      expect(pool.counters()).toMatchObject({ held: 0, free: 5, waiting: 0 });
+      expectWhole(pool);
+    }
+    expect(filesOf(prefix).filter((file) => file.includes(".bell."))).toEqual([]);
+  });
+});
+
+test("SegmentPool among Workers: no segment has two holders, nobody starves, and an ended Worker's are reclaimed", async () => {
+  for (const segments of [3, 40]) {
+    await withPool({ segments }, async (pool, prefix) => {
+      const workers = Array.from({ length: 5 }, (_, index) => {
+        const worker = new Worker(new URL("../test/pool-user.worker.ts", import.meta.url));
+        const task: PoolUserTask = { prefix, mark: index + 1, rounds: 4_000, leave: index > 0 };
+        const done = new Promise((resolve, reject) => {
+          worker.addEventListener("message", () => resolve(undefined));
+          worker.addEventListener("error", (event) => reject(new Error(event.message)));
+        });
+        const closed = new Promise((resolve) => worker.addEventListener("close", resolve));
+        worker.postMessage(task);
+        return { worker, done, closed };
+      });
+      await watchdog(Promise.all(workers.map(({ done }) => done)), "the Workers", 60_000);
+      expect(pool.counters()).toMatchObject({
+        held: 2,
+        waiting: 0,
+        takes: 20_002,
+        giveBacks: 20_000,
+        refusedGiveBacks: 0,
+      });
+      for (const { worker } of workers) worker.terminate();
+      await watchdog(Promise.all(workers.map(({ closed }) => closed)), "their ends");
+      const ended = async (): Promise<void> => {
+        while (pool.reclaim() === 0 && pool.counters().held > 0) await Bun.sleep(5); // its thread goes a moment later
+      };
+      await watchdog(ended(), "the ended Worker's thread");
+      expectWhole(pool);
+    });
+  }
+});
