@@ -257,7 +257,8 @@ export class Fill implements Source, OriginHandler {
       isOver ? undefined : this,
     );
     if (outcome === "length-wanted") this.#lengthWanted.add(transfer);
-    else if (outcome === "attached" && !isOver) {
+    else if (outcome === "attached" && isOver) this.#host.serve(transfer);
+    else if (outcome === "attached") {
       this.#readers.add(transfer);
       this.#serveReadersSoon();
     }
