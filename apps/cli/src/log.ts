@@ -1,12 +1,18 @@
 import { writeSync } from "node:fs";
 import type { LogRecord } from "@proj/protocol";
-import pino from "pino";
-import { prettyFactory } from "pino-pretty";
 import { combinedLine } from "./log-combined.ts";
 import { escapeControls, withoutControls } from "./log-escapes.ts";
 
 export type LogFormat = "pretty" | "json" | "combined";
 export type Log = (record: LogRecord) => void;
+
+export interface LogOptions {
+  format: LogFormat;
+  isQuiet: boolean;
+  source: string;
+  isColored?: boolean;
+  write?: (line: string) => void;
+}
 
 /**
  * Writes records to standard error: for people (`pretty`), a JSON object a line (`json`), or requests in Apache's combined format
@@ -14,31 +20,33 @@ export type Log = (record: LogRecord) => void;
  * a reader that has gone is no reason to stop. What clients put into a record can neither forge a line nor steer a terminal.
  *
  * @param options.source Which process says it: `webproxy`, `proxy` or `cache`.
+ * @param options.isColored By default when standard error is a terminal.
  * @param options.write Where the lines go instead, each with its line feed.
  */
-export function createLog(options: {
-  format: LogFormat;
-  isQuiet: boolean;
-  source: string;
-  isColored?: boolean;
-  write?: (line: string) => void;
-}): Log {
+export function createLog(options: LogOptions): Log {
   const write = options.write ?? writeToStandardError;
   if (options.format === "combined") return combinedLog(options.isQuiet, options.source, write);
-  const isPretty = options.format === "pretty";
+  // The logging library is loaded with the first record: 40 ms that most processes do not need before they serve.
+  let log: Log | undefined;
+  return (record) => {
+    log ??= pinoLog(options, write);
+    log(record);
+  };
+}
+
+function pinoLog({ format, isQuiet, source, isColored }: LogOptions, write: (line: string) => void): Log {
+  const pino: typeof import("pino") = require("pino");
+  const isPretty = format === "pretty";
+  const writeJson = (line: string) => write(escapeControls(line));
   const logger = pino(
     {
-      level: options.isQuiet ? "error" : "info",
-      base: { source: options.source },
+      level: isQuiet ? "error" : "info",
+      base: { source },
       messageKey: "message",
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    {
-      write: isPretty
-        ? prettyWriter(options.isColored ?? process.stderr.isTTY === true, write)
-        : (line) => write(escapeControls(line)),
-    },
+    { write: isPretty ? prettyWriter(isColored ?? process.stderr.isTTY === true, write) : writeJson },
   );
   return ({ level, message, ...fields }) => {
     const plain = withoutErrors(fields);
@@ -48,6 +56,7 @@ export function createLog(options: {
 }
 
 function prettyWriter(isColored: boolean, write: (line: string) => void): (line: string) => void {
+  const { prettyFactory }: typeof import("pino-pretty") = require("pino-pretty");
   const format = prettyFactory({
     colorize: isColored,
     messageKey: "message",

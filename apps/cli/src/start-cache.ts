@@ -1,4 +1,4 @@
-import { type Cache, startCache } from "@proj/cache";
+import { type RunningCache, startCache } from "@proj/cache";
 import { cacheDirectory } from "./cache-directory.ts";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
@@ -8,7 +8,7 @@ import type { Options } from "./options.ts";
  *
  * @throws {CommandError} Exit code 1: its directory can not be used. And whatever `startCache` refuses.
  */
-export async function startCacheSide(options: Options, origin: URL, log: Log): Promise<Cache> {
+export async function startCacheSide(options: Options, origin: URL, log: Log): Promise<RunningCache> {
   const cacheDir = cacheDirectory(options, process.env, log);
   const { channel, threads, memory, disk } = options;
   return startCache({ channel, threads, origin, cacheDir, memoryBytes: memory, diskBytes: disk, log });

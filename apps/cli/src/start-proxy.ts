@@ -1,4 +1,4 @@
-import { type Proxy, startProxy } from "@proj/proxy";
+import { type RunningProxy, startProxy } from "@proj/proxy";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
 import { requireSegmentSpace } from "./segment-space.ts";
@@ -8,7 +8,7 @@ import { requireSegmentSpace } from "./segment-space.ts";
  *
  * @throws {CommandError} Exit code 1: /dev/shm has no room for the segments. And whatever `startProxy` refuses.
  */
-export function startProxySide(options: Options, origin: URL, log: Log): Promise<Proxy> {
+export function startProxySide(options: Options, origin: URL, log: Log): Promise<RunningProxy> {
   requireSegmentSpace(options);
   const { channel, threads, segments, host, httpPort, getfilePort, getfileWire } = options;
   return startProxy({
