@@ -48,16 +48,25 @@ export function parseMaker(text: string): Maker | undefined {
 export function makerState(maker: Maker): MakerState {
   if (maker.bootId !== ownBootId()) return "dead";
   if (maker.pidNamespace !== ownPidNamespace()) return "unknown";
-  return startTimeOf(maker.pid) === maker.startTime ? "alive" : "dead";
+  try {
+    return startTimeOf(maker.pid) === maker.startTime ? "alive" : "dead";
+  } catch {
+    return "unknown"; // no descriptor left to look with, for instance
+  }
 }
 
-/** When a living process started, in clock ticks since boot; `undefined` when no such process lives. */
+/**
+ * When a living process (or thread, by its thread id) started, in clock ticks since boot; `undefined` when there is none.
+ *
+ * @throws {Error} It can not be told: no descriptor left (EMFILE), no right to look.
+ */
 export function startTimeOf(pid: number): number | undefined {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isNoSuchProcess(error)) return undefined;
+    throw error;
   }
   // The command, in parentheses, may itself hold spaces and parentheses: fields are counted from the last one.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -83,9 +92,15 @@ function ownBootId(): string {
 function hasOtherThreads(pid: number): boolean {
   try {
     return readdirSync(`/proc/${pid}/task`).length > 1;
-  } catch {
-    return false;
+  } catch (error) {
+    if (isNoSuchProcess(error)) return false;
+    throw error;
   }
+}
+
+function isNoSuchProcess(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "ENOENT" || code === "ESRCH";
 }
 
 function readlinkOr(path: string, otherwise: string): string {

@@ -5,6 +5,7 @@ import { RingError } from "./ring-error.ts";
 import { END, RING, STATE } from "./ring-layout.ts";
 import { Semaphore } from "./semaphore.ts";
 import type { SharedMemory } from "./shared-memory.ts";
+import { thisThread } from "./thread-identity.ts";
 
 /** How long a wait may last. */
 export interface RingWait {
@@ -24,7 +25,7 @@ interface Waiter {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Most time between two looks at whether the other side's process lives, in milliseconds: a look costs about 10 µs. */
+/** Most time between two looks at whether the other side's thread lives, in milliseconds: a look costs about 10 µs. */
 const DEATH_CHECK_MS = 100;
 
 /**
@@ -134,16 +135,16 @@ export class RingEnd {
   }
 
   #claim(): void {
-    const startTime = startTimeOf(process.pid) ?? 0;
-    if (!this.#exchange(this.#own + END.pid, 0, process.pid)) {
-      const pid = this.#load(this.#own + END.pid);
+    const { tid, startTime, pidNamespace } = thisThread();
+    if (!this.#exchange(this.#own + END.tid, 0, tid)) {
+      const holder = this.#load(this.#own + END.tid);
       throw new RingError(
         "ERR_IPC_RING_TAKEN",
-        `Cannot take the ${this.#description}: process ${pid} has taken it; make another ring`,
+        `Cannot take the ${this.#description}: thread ${holder} has taken it; make another ring`,
       );
     }
     this.#store(this.#own + END.startTime, startTime);
-    this.#store(this.#own + END.pidNamespace, ownPidNamespace());
+    this.#store(this.#own + END.pidNamespace, pidNamespace);
     this.#store(this.#own + END.state, STATE.open);
   }
 
@@ -156,11 +157,11 @@ export class RingEnd {
     return ready;
   }
 
-  /** Throws when the other side's process is gone for good; true when it has left something that is ready. */
+  /** Throws when the other side's thread is gone for good; true when it has left something that is ready. */
   #peerDied(isReady: () => boolean): boolean {
     if (!hasDied(this.memory, this.#peer)) return false;
     if (isReady()) return true;
-    throw this.error("ERR_IPC_RING_PEER_DIED", `process ${this.#load(this.#peer + END.pid)} of the other end has died`);
+    throw this.error("ERR_IPC_RING_PEER_DIED", `thread ${this.#load(this.#peer + END.tid)} of the other end has died`);
   }
 
   #awaitBell(isReady: () => boolean, timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<boolean> {
@@ -244,16 +245,20 @@ export class RingEnd {
   }
 }
 
-/** Whether the process that holds an end is gone for good. While nobody holds it, somebody may still come. */
+/** Whether the thread that holds an end is gone for good. While nobody holds it, somebody may still come. */
 export function hasDied(memory: SharedMemory, end: number): boolean {
-  const [pid, startTime, namespace] = [END.pid, END.startTime, END.pidNamespace].map((field) =>
+  const [tid, startTime, namespace] = [END.tid, END.startTime, END.pidNamespace].map((field) =>
     Atomics.load(memory.i32, (end + field) >> 2),
   ) as [number, number, number];
-  if (pid <= 0) return false;
-  if (namespace !== 0 && namespace !== (ownPidNamespace() | 0)) return false; // its pid means nothing here
-  const found = startTimeOf(pid);
-  // 0: it has claimed the end and not said yet when it started.
-  return found === undefined || (startTime !== 0 && (found | 0) !== startTime);
+  if (tid <= 0) return false;
+  if (namespace !== 0 && namespace !== (ownPidNamespace() | 0)) return false; // its tid means nothing here
+  try {
+    const found = startTimeOf(tid);
+    // 0: it has claimed the end and not said yet when it started.
+    return found === undefined || (startTime !== 0 && (found | 0) !== startTime);
+  } catch {
+    return false; // it can not be told now
+  }
 }
 
 /** The name of the FIFO that wakes the event loop of a ring's end. */

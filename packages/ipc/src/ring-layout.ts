@@ -16,8 +16,8 @@
  *   An end (offsets from its start):
  *        0      4  position      modulo 2^32: never reset, so that full (difference = capacity) differs from empty (0)
  *        4      4  state         0 nobody yet, 1 open, 2 closed: for the writer the end of the stream, for the reader: write no more
- *        8      4  pid           of the process that holds this end, in its pid namespace; claimed from 0 by compare-and-exchange
- *       12      4  startTime     low 32 bits of field 22 of /proc/PID/stat
+ *        8      4  tid           of the thread that holds this end (gettid), in its pid namespace; claimed from 0 by compare-and-exchange
+ *       12      4  startTime     low 32 bits of field 22 of /proc/TID/stat, when the thread started; 0 not written yet
  *       16      4  pidNamespace  low 32 bits of the inode of /proc/self/ns/pid
  *       20      4  waits         1 while this end waits on its semaphore
  *       24      4  asleep        1 while this end's event loop sleeps by its doorbell, the FIFO NAME.writer or NAME.reader
@@ -39,7 +39,7 @@ export const RING = {
 } as const;
 
 /** Offsets within an end. */
-export const END = { position: 0, state: 4, pid: 8, startTime: 12, pidNamespace: 16, waits: 20, asleep: 24 } as const;
+export const END = { position: 0, state: 4, tid: 8, startTime: 12, pidNamespace: 16, waits: 20, asleep: 24 } as const;
 
 export const STATE = { nobody: 0, open: 1, closed: 2 } as const;
 

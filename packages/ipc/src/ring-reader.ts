@@ -45,7 +45,7 @@ export class RingReader implements Disposable, AsyncIterable<Uint8Array> {
    * Reads, and blocks this thread while there is nothing: for Workers, never for an event loop.
    *
    * @returns As {@link RingReader.tryRead}; `undefined` only when the time is over.
-   * @throws {RingError} As {@link RingReader.tryRead}; `ERR_IPC_RING_PEER_DIED`: the writer's process has ended without
+   * @throws {RingError} As {@link RingReader.tryRead}; `ERR_IPC_RING_PEER_DIED`: the writer's thread has ended without
    *   closing, and all that it wrote has been read.
    */
   read(into: Uint8Array, options: RingWait = {}): number | undefined {

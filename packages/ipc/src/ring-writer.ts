@@ -40,7 +40,7 @@ export class RingWriter implements Disposable {
    * Writes all the bytes and blocks this thread while the ring is full: for Workers, never for an event loop.
    *
    * @returns How many were written: fewer than all only when the time was over.
-   * @throws {RingError} As {@link RingWriter.tryWrite}; `ERR_IPC_RING_PEER_DIED`: the reader's process has ended.
+   * @throws {RingError} As {@link RingWriter.tryWrite}; `ERR_IPC_RING_PEER_DIED`: the reader's thread has ended.
    */
   write(bytes: Uint8Array, options: RingWait = {}): number {
     let done = this.tryWrite(bytes);

@@ -331,6 +331,23 @@ test("a reader that is killed is noticed by a writer that waits, blocking or not
   expect(() => writer.write(new Uint8Array(1))).toThrow(died);
 }, 20_000);
 
+test("a Worker that is terminated with its end of a ring is noticed", async () => {
+  const name = freshName();
+  const ring = makeRing(64, name);
+  const source = `import { Ring } from ${JSON.stringify(INDEX)}; Ring.open(${JSON.stringify(name)}).writer().tryWrite(new Uint8Array(5)); postMessage("written");`;
+  const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "application/javascript" })));
+  const reader = ring.reader();
+  await new Promise((resolve, reject) => {
+    worker.onmessage = resolve;
+    worker.onerror = reject;
+  });
+  const into = new Uint8Array(64);
+  expect(await reader.readAsync(into)).toBe(5);
+  const reading = reader.readAsync(into);
+  worker.terminate();
+  await expect(reading).rejects.toMatchObject({ code: "ERR_IPC_RING_PEER_DIED" });
+}, 20_000);
+
 test("closing everything lets the process end and leaves nothing", async () => {
   const name = freshName();
   const child = spawn(
