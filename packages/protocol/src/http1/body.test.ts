@@ -62,6 +62,16 @@ describe("BodyDecoder", () => {
     expect(decode({ kind: "chunked" }, ["0\r\n\r\n"]).decoder.trailers).toBeUndefined();
   });
 
+  test.each([
+    ["0\r\nA: b\rc", "bare-cr"],
+    ["0\r\nA: b\n", "bare-lf"],
+    ["3;a\n", "bare-lf"],
+    ["3\rx", "bare-cr"],
+    ["0\r\n\rx", "bare-cr"],
+  ])("%j is refused before more comes", (body, reason) => {
+    expect(decode({ kind: "chunked" }, [body]).refused).toBe(reason);
+  });
+
   test("a refusal stays, whatever follows", () => {
     const { decoder, refused } = decode({ kind: "chunked" }, ["3\r\nabcX"]);
     expect(refused).toBe("chunk-end");

@@ -124,7 +124,6 @@ export class BodyDecoder {
   private takeChunkOctet(octet: number): Malformed | undefined {
     switch (this.phase) {
       case "size-first":
-        this.remainingBytes = 0;
         this.sizeDigits = 0;
         return HEX_VALUE[octet] === 0xff ? malformed("chunk-size") : this.takeSizeDigit(octet);
       case "size":

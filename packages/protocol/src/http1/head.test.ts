@@ -49,6 +49,17 @@ describe("parseRequestHead()", () => {
     expect(requestOf("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n")).toMatchObject({ reason: "empty-line" });
   });
 
+  test.each([
+    ["GET / HTTP/1.1\rA: b\r\n\r\n", "bare-cr"],
+    ["GET / HTTP/1.1\r\nA: b\rC: d\r\n\r\n", "bare-cr"],
+    ["GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n", "bare-lf"],
+    ["GET / HTTP/1.1\r\nA\rB: d\r\n\r\n", "bare-cr"],
+    ["GET / HTTP/1.1\nA: d\r\n\r\n", "http-version"],
+    ["GET / HTTP/1.1\r\nA: \0\r\n\r\n", "nul"],
+  ])("%j is refused without a scanner too", (text, reason) => {
+    expect(requestOf(text)).toMatchObject({ kind: "malformed", reason });
+  });
+
   test("its own limits hold without a scanner", () => {
     const limits = { ...DEFAULT_HEAD_LIMITS, headBytes: 64, fields: 1, targetBytes: 4, methodBytes: 4 };
     const parse = (text: string) => parseRequestHead(octets(text), 0, text.length, limits);
@@ -104,6 +115,10 @@ describe("parseResponseHead()", () => {
   test("all parts", () => {
     const head = responseOf("HTTP/1.0 404 Not \xe9\r\nA: b\r\n\r\n");
     expect(head).toMatchObject({ kind: "response", status: 404, reason: "Not \xe9", minorVersion: 0, headBytes: 28 });
+  });
+
+  test("a CR in the place of CR LF after the reason is refused", () => {
+    expect(responseOf("HTTP/1.1 200 OK\r?A: b\r\n\r\n")).toMatchObject({ kind: "malformed", reason: "bare-cr" });
   });
 
   test("every refusal is a bad gateway", () => {

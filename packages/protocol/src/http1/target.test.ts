@@ -46,6 +46,9 @@ describe("parseTarget()", () => {
     ["GET", "http:///a"],
     ["GET", ""],
     ["GET", "/a b"],
+    ["GET", "/a\\b"],
+    ["GET", "/a#b"],
+    ["GET", "/\0"],
     ["GET", "/\u0100"],
   ])("%s %j is refused", (method, target) => {
     expect(parseTarget(method, target)).toMatchObject({ kind: "malformed", status: 400 });
