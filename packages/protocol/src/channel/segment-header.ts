@@ -168,7 +168,8 @@ export function writePortion(words: SegmentWords, portion: PortionAnswer, respon
     words[word(FIELD.ageSeconds)] = response.ageSeconds ?? -1;
     words[word(FIELD.ttlSeconds)] = response.ttlSeconds ?? TTL_UNKNOWN;
     words[word(FIELD.forwardStatus)] = response.forwardStatus ?? 0;
-    words[word(FIELD.handling)] = (response.stored ? HANDLING.stored : 0) | (response.collapsed ? HANDLING.collapsed : 0);
+    words[word(FIELD.handling)] =
+      (response.stored ? HANDLING.stored : 0) | (response.collapsed ? HANDLING.collapsed : 0);
   }
   Atomics.store(words, word(FIELD.state), STATE.answered);
 }
