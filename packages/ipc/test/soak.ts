@@ -1,0 +1,170 @@
+import { readdirSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { Doorbell, MessageQueue, Mutex, objectName, SegmentPool, Semaphore, SharedMemory } from "../src/index.ts";
+import { MARK_WORD, randomOf, SOAK } from "./soak-layout.ts";
+
+// How it works: processes of soak-child.ts use one pool and one mutex as wildly as they can, and are killed with SIGKILL
+// at random moments; a new one replaces each. Meanwhile this process uses the pool too. Now and then all are killed: then
+// after reclaim() every segment must be free and takeable exactly once. Run: bun test/soak.ts --kills 10000 [--seed N]
+const { values } = parseArgs({
+  options: {
+    kills: { type: "string", default: "300" },
+    seed: { type: "string" },
+    processes: { type: "string", default: "4" },
+  },
+});
+const kills = Number(values.kills);
+const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+const random = randomOf(seed);
+const prefix = objectName(`/soak-${process.pid}`);
+const SEGMENTS = 24;
+
+/** Nothing may take longer, on however slow a machine; what hangs is killed by this and says where. */
+const STEP_TIMEOUT_MS = 30_000;
+
+function fail(what: string): never {
+  console.error(`FAILED (--seed ${seed}): ${what}`);
+  cleanUp();
+  process.exit(1);
+}
+
+type Child = { process: Bun.Subprocess<"ignore", "pipe", "inherit">; ready: Promise<void> };
+const children: Child[] = [];
+const memory = SharedMemory.create(prefix, SOAK.bytes);
+const mutex = Mutex.create(memory, SOAK.mutex);
+const pool = SegmentPool.create(objectName(`${prefix}.p`), { segments: SEGMENTS, segmentBytes: 4096 });
+let member = pool.join();
+let killed = 0;
+let reclaimed = 0;
+let slowestTakeMs = 0;
+let expectedEnd = false;
+
+function spawn(): Child {
+  const child = Bun.spawn([process.execPath, `${import.meta.dir}/soak-child.ts`, prefix, `${random(2 ** 30)}`], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+    onExit: ({ pid, exitCode, signalCode }) => {
+      if (signalCode !== "SIGKILL" && !expectedEnd) fail(`process ${pid} ended by itself: ${signalCode ?? exitCode}`);
+    },
+  });
+  const ready = child.stdout
+    .getReader()
+    .read()
+    .then(() => undefined);
+  return { process: child, ready };
+}
+
+async function within<T>(promise: Promise<T>, what: string): Promise<T> {
+  const timer = setTimeout(() => fail(`${what} took more than ${STEP_TIMEOUT_MS} ms`), STEP_TIMEOUT_MS);
+  const result = await promise;
+  clearTimeout(timer);
+  return result;
+}
+
+async function kill(child: Child): Promise<void> {
+  if (random(10) > 0) await within(child.ready, "a start"); // one in ten is killed on its way
+  await Bun.sleep(random(12));
+  child.process.kill("SIGKILL");
+  await within(child.process.exited, "an end");
+  removeLeftOvers(child.process.pid);
+  killed += 1;
+}
+
+async function useThePool(): Promise<void> {
+  const start = performance.now();
+  const segment = await within(member.take({ timeoutMs: 10_000 }), "a take");
+  if (segment === undefined) fail(`no segment in 10 s: ${JSON.stringify(pool.counters())}`);
+  slowestTakeMs = Math.max(slowestTakeMs, performance.now() - start);
+  const before = Atomics.exchange(segment.i32, MARK_WORD, process.pid);
+  if (before !== 0) fail(`segment ${segment.id} is process ${before}'s as well`);
+  Atomics.store(segment.i32, MARK_WORD, 0);
+  member.giveBack(segment);
+}
+
+function checkThatAllIsWhole(): void {
+  reclaimed += pool.reclaim();
+  const counters = pool.counters();
+  if (counters.free !== SEGMENTS || counters.held !== 0 || counters.waiting !== 0 || counters.missing !== 0) {
+    fail(`the pool is not whole: ${JSON.stringify(counters)}`);
+  }
+  const segments = Array.from({ length: SEGMENTS }, () => member.tryTake() ?? fail("an id is lost"));
+  if (member.tryTake() !== undefined || new Set(segments.map(({ id }) => id)).size !== SEGMENTS)
+    fail("an id is queued twice");
+  for (const segment of segments) {
+    if (segment.i32[MARK_WORD] !== 0) fail(`segment ${segment.id} still is process ${segment.i32[MARK_WORD]}'s`);
+    member.giveBack(segment);
+  }
+  const outcome = mutex.lock({ timeoutMs: 10_000 });
+  if (outcome === undefined) fail("the mutex can not be had although nobody lives");
+  if (outcome === "owner-died") {
+    memory.i32[SOAK.right] = memory.i32[SOAK.left]!;
+    memory.i32[SOAK.ownerDeaths]! += 1;
+    mutex.consistent();
+  }
+  if (memory.i32[SOAK.left] !== memory.i32[SOAK.right]) fail("the mutex let two in");
+  mutex.unlock();
+  const files = filesOf().filter((file) => file.includes(".p.seg.") || file.includes(".p.bell."));
+  const bells = files.filter((file) => file.includes(".bell.") && !file.endsWith(`.bell.${member.slot}`));
+  if (files.filter((file) => file.includes(".seg.")).length !== SEGMENTS || bells.length > 0) {
+    fail(`the pool left objects behind: ${files.join(" ")}`);
+  }
+}
+
+function filesOf(): string[] {
+  return readdirSync("/dev/shm").filter(
+    (file) => file.startsWith(prefix.slice(1)) || file.startsWith(`sem.${prefix.slice(1)}`),
+  );
+}
+
+function cleanUp(): void {
+  expectedEnd = true;
+  for (const child of children) {
+    child.process.kill("SIGKILL");
+    removeLeftOvers(child.process.pid);
+  }
+  SegmentPool.unlinkAll(objectName(`${prefix}.p`));
+  memory.unlink();
+}
+
+/** What a killed child had made for itself. */
+function removeLeftOvers(pid: number): void {
+  MessageQueue.unlink(objectName(`${prefix}.q.${pid}`));
+  Semaphore.unlink(objectName(`${prefix}.s.${pid}`));
+  SharedMemory.unlink(objectName(`${prefix}.m.${pid}`));
+  Doorbell.unlink(objectName(`${prefix}.b.${pid}`));
+}
+
+console.log(`soak: ${kills} kills, seed ${seed}`);
+const began = performance.now();
+for (let i = 0; i < Number(values.processes); i++) children.push(spawn());
+while (killed < kills) {
+  const victim = random(children.length);
+  await Promise.all([kill(children[victim]!), useThePool()]);
+  children[victim] = spawn();
+  if (killed % 25 !== 0) continue;
+  await Promise.all(children.map((child) => kill(child)));
+  checkThatAllIsWhole();
+  member.close();
+  member = pool.join();
+  for (let i = 0; i < children.length; i++) children[i] = spawn();
+  if (killed % 500 < 30) console.log(`${killed} kills, ${Math.round((performance.now() - began) / 1000)} s`);
+}
+await Promise.all(children.map((child) => kill(child)));
+checkThatAllIsWhole();
+const { replaced, takes } = pool.counters();
+console.log(
+  JSON.stringify({
+    kills: killed,
+    seconds: Math.round((performance.now() - began) / 1000),
+    takes,
+    reclaimed,
+    replaced,
+    diedInsideTheMutex: memory.i32[SOAK.ownerDeaths],
+    slowestTakeMs: Math.round(slowestTakeMs),
+  }),
+);
+pool.close();
+cleanUp();
+const left = filesOf();
+if (left.length > 0) fail(`left in /dev/shm: ${left.join(" ")}`);
