@@ -120,7 +120,7 @@ function runStream({
     }
     const [ask] = asked;
     const ready = ask !== undefined && (ask.firstByte < available || available === streamBytes);
-    if (ready && choose(2) === 0) {
+    if (ready && (arrived.length === 0 || choose(2) === 0)) {
       asked.shift();
       const portion = answer(ask.firstByte, ask.bytes ?? capacity);
       if (ask.bytes !== undefined) expect(portion.bytes).toBe(ask.bytes);
