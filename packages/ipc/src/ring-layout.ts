@@ -7,8 +7,8 @@
  *        0      4  magic         0x474e4952 ("RING" when little-endian), written last by the creator
  *        4      4  version       1
  *        8      4  capacity      bytes of data, a power of two, 64 to 2^30
- *       64     32  the writer    its end, as below; position counts the bytes written
- *      128     32  the reader    its end, as below; position counts the bytes read
+ *       64     64  the writer    its end, as below; position counts the bytes written
+ *      128     64  the reader    its end, as below; position counts the bytes read
  *      192     32  room          sem_t (pshared): posted by the reader for a writer that waits
  *      224     32  data          sem_t (pshared): posted by the writer for a reader that waits
  *      256      n  data          n = capacity; byte number i of the stream is at 256 + i modulo capacity
