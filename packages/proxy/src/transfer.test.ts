@@ -109,7 +109,8 @@ function runStream({
   const asked: { firstByte: number; bytes: number | undefined }[] = [];
   for (let round = 0; round < 5000 && transfer.phase === "sending"; round++) {
     available = Math.min(streamBytes, available + choose(50) + (round > 4000 ? 50 : 0));
-    if (round < 200 && choose(12) === 0 && arrived.length > 0) {
+    // Only a portion with bytes still to go can stall a client.
+    if (round < 200 && choose(12) === 0 && arrived.length > 0 && arrived[0]!.bytes > 0) {
       arrived.length = asked.length = 0;
       transfer = step(transfer, { type: "parked" });
     }
