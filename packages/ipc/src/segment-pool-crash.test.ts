@@ -13,6 +13,12 @@ setDefaultTimeout(600_000);
 const { IPC_CRASH_STRIDE, SEED } = process.env;
 const seed = Number(SEED ?? Math.floor(Math.random() * 2 ** 31));
 
+/** A life takes a step or two more or fewer when a timer falls otherwise: then the last numbers may outlive it. */
+function expectKilled(step: number, { signal, output }: { signal: string | null; output: string }): void {
+  if (signal === null) expect(Number(output)).toBeLessThan(step);
+  else expect({ step, signal, output }).toEqual({ step, signal: "SIGKILL", output: "" });
+}
+
 async function live(...args: string[]): Promise<{ signal: string | null; output: string }> {
   const child = Bun.spawn([process.execPath, `${import.meta.dir}/../test/pool-crash-child.ts`, ...args], {
     stderr: "inherit",
@@ -57,11 +63,7 @@ test("SegmentPool is whole again wherever a member is killed", async () => {
     console.log(`seed ${seed}: ${tried.length} of ${steps} steps of a life`);
     for (const step of tried) {
       const slot = dead();
-      expect({ step, ...(await live(prefix, "use", `${step}`, slot)) }).toEqual({
-        step,
-        signal: "SIGKILL",
-        output: "",
-      });
+      expectKilled(step, await live(prefix, "use", `${step}`, slot));
       pool.reclaim();
       pool.reclaimMember(Number(slot));
       const { free, held, waiting, missing } = pool.counters();
@@ -91,7 +93,7 @@ test("SegmentPool.unlinkAll() removes what a creator that was killed anywhere ha
     const tried = stepsToTry(steps);
     console.log(`seed ${seed}: ${tried.length} of ${steps} steps of a creation`);
     for (const step of tried) {
-      expect({ step, ...(await live(prefix, "create", `${step}`)) }).toEqual({ step, signal: "SIGKILL", output: "" });
+      expectKilled(step, await live(prefix, "create", `${step}`));
       SegmentPool.unlinkAll(prefix);
       expect({ step, files: filesOf(prefix) }).toEqual({ step, files: [] });
       expect(MessageQueue.unlink(objectName(`${prefix}.free`))).toBe(false);
