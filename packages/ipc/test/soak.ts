@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Doorbell, MessageQueue, Mutex, objectName, SegmentPool, Semaphore, SharedMemory } from "../src/index.ts";
+import { clean, list, MessageQueue, Mutex, objectName, SegmentPool, SharedMemory } from "../src/index.ts";
 import { MARK_WORD, randomOf, SOAK } from "./soak-layout.ts";
 
 // How it works: processes of soak-child.ts use one pool and one mutex as wildly as they can, and are killed with SIGKILL
@@ -28,8 +28,13 @@ function fail(what: string): never {
   process.exit(1);
 }
 
-type Child = { process: Bun.Subprocess<"ignore", "pipe", "inherit">; ready: Promise<void> };
+interface Child {
+  readonly process: Bun.Subprocess<"ignore", "pipe", "inherit">;
+  readonly ready: Promise<void>;
+  isReady: boolean;
+}
 const children: Child[] = [];
+const dead: number[] = [];
 const memory = SharedMemory.create(prefix, SOAK.bytes);
 const mutex = Mutex.create(memory, SOAK.mutex);
 const pool = SegmentPool.create(objectName(`${prefix}.p`), { segments: SEGMENTS, segmentBytes: 4096 });
@@ -38,6 +43,7 @@ let killed = 0;
 let reclaimed = 0;
 let slowestTakeMs = 0;
 let expectedEnd = false;
+let nextCheck = 25;
 
 function spawn(): Child {
   const child = Bun.spawn([process.execPath, `${import.meta.dir}/soak-child.ts`, prefix, `${random(2 ** 30)}`], {
@@ -48,11 +54,17 @@ function spawn(): Child {
       if (signalCode !== "SIGKILL" && !expectedEnd) fail(`process ${pid} ended by itself: ${signalCode ?? exitCode}`);
     },
   });
-  const ready = child.stdout
-    .getReader()
-    .read()
-    .then(() => undefined);
-  return { process: child, ready };
+  const started: Child = {
+    process: child,
+    isReady: false,
+    ready: child.stdout
+      .getReader()
+      .read()
+      .then(() => {
+        started.isReady = true;
+      }),
+  };
+  return started;
 }
 
 async function within<T>(promise: Promise<T>, what: string): Promise<T> {
@@ -67,7 +79,7 @@ async function kill(child: Child): Promise<void> {
   await Bun.sleep(random(12));
   child.process.kill("SIGKILL");
   await within(child.process.exited, "an end");
-  removeLeftOvers(child.process.pid);
+  dead.push(child.process.pid);
   killed += 1;
 }
 
@@ -119,32 +131,54 @@ function filesOf(): string[] {
 
 function cleanUp(): void {
   expectedEnd = true;
-  for (const child of children) {
-    child.process.kill("SIGKILL");
-    removeLeftOvers(child.process.pid);
-  }
+  for (const child of children) child.process.kill("SIGKILL");
+  clean({ prefix });
   SegmentPool.unlinkAll(objectName(`${prefix}.p`));
   memory.unlink();
 }
 
-/** What a killed child had made for itself. */
-function removeLeftOvers(pid: number): void {
-  MessageQueue.unlink(objectName(`${prefix}.q.${pid}`));
-  Semaphore.unlink(objectName(`${prefix}.s.${pid}`));
-  SharedMemory.unlink(objectName(`${prefix}.m.${pid}`));
-  Doorbell.unlink(objectName(`${prefix}.b.${pid}`));
+/** The objects that a child makes for itself, as far as they exist. */
+function objectsOf(pid: number): string[] {
+  const own = filesOf().filter((file) => file.endsWith(`.${pid}`));
+  try {
+    MessageQueue.open(objectName(`${prefix}.q.${pid}`)).close();
+    own.push("queue");
+  } catch {
+    // none
+  }
+  return own;
 }
 
+/** clean() has to remove what the dead have made, and nothing of the living. */
+function checkThatCleanTellsTheDeadFromTheLiving(): void {
+  clean({ prefix });
+  for (const { process, isReady } of children) {
+    const own = objectsOf(process.pid);
+    if (isReady && process.signalCode === null && own.length !== 4) {
+      fail(`clean() took something from the living process ${process.pid}: only ${own.join(" ")} is left`);
+    }
+  }
+  for (const pid of dead.splice(0)) {
+    const own = objectsOf(pid);
+    if (own.length > 0)
+      fail(`clean() left ${own.join(" ")} of the dead process ${pid}: ${JSON.stringify(list({ prefix }))}`);
+  }
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => fail(`ended by ${signal}`));
 console.log(`soak: ${kills} kills, seed ${seed}`);
 const began = performance.now();
 for (let i = 0; i < Number(values.processes); i++) children.push(spawn());
 while (killed < kills) {
   const victim = random(children.length);
   await Promise.all([kill(children[victim]!), useThePool()]);
+  if (random(10) === 0) checkThatCleanTellsTheDeadFromTheLiving();
   children[victim] = spawn();
-  if (killed % 25 !== 0) continue;
+  if (killed < nextCheck) continue;
+  nextCheck = killed + 25;
   await Promise.all(children.map((child) => kill(child)));
   checkThatAllIsWhole();
+  checkThatCleanTellsTheDeadFromTheLiving();
   member.close();
   member = pool.join();
   for (let i = 0; i < children.length; i++) children[i] = spawn();
