@@ -34,7 +34,11 @@ test.skipIf(NGINX === null)(
      }`,
     );
     const nginx = Bun.spawn([NGINX!, "-e", "stderr", "-c", join(directory, "nginx.conf")], { stderr: "ignore" });
-    const client = new OriginClient({ origin: new URL(`http://127.0.0.1:${port}`), limits: { connections: 4 } });
+    const client = new OriginClient({
+      origin: new URL(`http://127.0.0.1:${port}`),
+      limits: { connections: 4 },
+      timeouts: { keepAliveMs: 300 },
+    });
     try {
       let small = await outcomeOf(client, { target: "/small.txt" });
       while (small.error?.code === "ERR_ORIGIN_CONNECT") {
