@@ -95,7 +95,7 @@ class DirectiveReader {
     return next === undefined || next === "," || next === ";";
   }
 
-  /** At least one character, so that the reader always moves on. */
+  /** Up to what ends a name or a token; a `=` in the first place does not, so that the reader always moves on. */
   #run(): string {
     const start = this.#at;
     for (; this.#at < this.#value.length; this.#at++) {
@@ -103,7 +103,6 @@ class DirectiveReader {
       if (char === "," || char === ";" || char === " " || char === "\t") break;
       if (char === "=" && this.#at > start) break;
     }
-    if (this.#at === start && this.#value[start] === ";") this.#at++;
     return this.#value.slice(start, this.#at);
   }
 

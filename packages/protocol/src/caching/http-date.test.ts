@@ -49,6 +49,10 @@ test.each([
   "Thu, 00 Aug 2050 02:00:00 GMT",
   "Thu, 18 Aug 2050 02:01:18 GMT, Thu, 18 Aug 2050 02:01:18 GMT",
   " Thu, 18 Aug 2050 02:01:18 GMT",
+  "Thu, 18 Foo 2050 02:01:18 GMT",
+  "Thu Foo 18 02:01:18 2050",
+  "Sunday, 31-Feb-94 08:49:37 GMT",
+  "Sunday, 06-Nov-94 08:49:61 GMT",
   "2050-08-18T02:01:18Z",
 ])("parseHttpDate() does not read %p", (value) => {
   expect(parseHttpDate(value, NOW)).toBeUndefined();

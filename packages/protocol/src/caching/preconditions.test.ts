@@ -48,6 +48,7 @@ test.each(CASES)("evaluatePreconditions() of %p: %p (RFC 9110 section 13.2.2)", 
 });
 
 test("evaluatePreconditions() ignores conditions where the answer would be no 2xx (RFC 9110 section 13.2.1)", () => {
+  for (const status of [200, 206, 299]) expect(evaluate(["If-None-Match: *"], STORED, status)).toBe("not-modified");
   for (const status of [301, 404, 410, 503]) expect(evaluate(["If-None-Match: *"], STORED, status)).toBe("proceed");
 });
 

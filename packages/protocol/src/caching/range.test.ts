@@ -90,6 +90,7 @@ test("evaluateRange() answers more ranges than anyone needs with the whole", () 
 test("evaluateRange() of an empty body: a suffix is the whole, a position is not there", () => {
   expect(evaluate("bytes=-5", 0)).toEqual({ kind: "whole" });
   expect(evaluate("bytes=0-", 0)).toEqual({ kind: "unsatisfiable" });
+  expect(evaluate("bytes=-0", 0)).toEqual({ kind: "unsatisfiable" });
 });
 
 test("evaluateRange() looks at Range for GET only (RFC 9110 section 14.2)", () => {

@@ -16,6 +16,7 @@ test("effectiveCacheControl() reads every kind of member of a Dictionary", () =>
     'CDN-Cache-Control: no-cache="a, b";x=1, private, max-age=99999999999, foo=(1 2), none',
   );
   expect(control).toMatchObject({ noCache: false, private: true, maxAgeSeconds: 2 ** 31, withheldFields: ["a", "b"] });
+  expect(effective("CDN-Cache-Control: max-age=0", "Cache-Control: max-age=9").control.maxAgeSeconds).toBe(0);
   expect(effective("CDN-Cache-Control: no-store=?0, max-age=5").control.noStore).toBe(false);
   expect(effective("CDN-Cache-Control: max-age=1, max-age=5").control.maxAgeSeconds).toBe(5); // RFC 9651: the last one
 });

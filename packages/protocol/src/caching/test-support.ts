@@ -21,13 +21,16 @@ export function requestOf(method: string, ...lines: string[]): { method: string;
   return { method, fields: fieldsOf(...lines) };
 }
 
-const { FUZZ_SEED } = process.env;
+const { FUZZ_SEED, FUZZ_FACTOR = "1" } = process.env;
 const seed = Number(FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`properties of caching/: FUZZ_SEED=${seed}`);
 
-/** Asserts a property on random values; the seed is printed first, and FUZZ_SEED repeats a run. For tests. */
+/**
+ * Asserts a property on random values. The seed is printed first, and FUZZ_SEED repeats a run; FUZZ_FACTOR=100 makes it a
+ * hundred times as long (give `--timeout`, too). For tests.
+ */
 export function check<T>(property: fc.IProperty<T>, numRuns = 500): void {
-  fc.assert(property, { seed, numRuns });
+  fc.assert(property, { seed, numRuns: numRuns * Number(FUZZ_FACTOR) });
 }
 
 /** What a field value may hold once a head has been parsed: no line breaks, no NUL; one char for one octet. */

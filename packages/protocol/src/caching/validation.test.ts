@@ -101,7 +101,10 @@ test("updateStored() counts the age anew: no stored Age, no stored Date survives
 
 test("withDate() adds the time of receipt where there is no Date, and touches no other (RFC 9110 section 6.6.1)", () => {
   const bare = fieldsOf("A: 1");
-  expect(withDate(bare, NOW).get("date")).toBe("Sun, 22 Nov 2026 00:00:00 GMT");
+  expect([...withDate(bare, NOW)]).toEqual([
+    ["A", "1"],
+    ["Date", "Sun, 22 Nov 2026 00:00:00 GMT"],
+  ]);
   expect(bare.has("date")).toBe(false);
   expect(withDate(fieldsOf(`Date: ${MONDAY}`), NOW).get("date")).toBe(MONDAY);
 });
@@ -123,6 +126,8 @@ test("strongLastModified() wants a second between Last-Modified and Date (RFC 91
   expect(strongLastModified(fields(MONDAY), NOW)).toBeUndefined();
   expect(strongLastModified(fields("nonsense"), NOW)).toBeUndefined();
   expect(strongLastModified(fieldsOf(`Last-Modified: ${MONDAY}`), NOW)).toBeUndefined();
+  expect(strongLastModified(fieldsOf(`Date: ${MONDAY}`), NOW)).toBeUndefined();
+  expect(strongLastModified(fieldsOf("Last-Modified: nonsense", `Date: ${MONDAY}`), NOW)).toBeUndefined();
 });
 
 test("sameStrongValidator() joins only what is octet for octet the same (RFC 9111 section 3.4)", () => {

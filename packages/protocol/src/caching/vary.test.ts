@@ -72,6 +72,8 @@ test("selectVariant() finds the language a request prefers, if nothing matches e
   expect(matches("Accept-Language, Foo", ["Accept-Language: en, de"], [wants, "Foo: 1"], german)).toBe(false);
   expect(matches("Foo", ["Foo: 1"], ["Foo: 2", wants], german)).toBe(false);
   expect(matches("Accept-Language", ["Accept-Language: en"], [wants], "Content-Language: de, en")).toBe(false);
+  expect(matches("", [], [wants], german)).toBe(true);
+  expect(variantOf(fieldsOf(), fieldsOf("Vary: Foo", german))?.byLanguage).toBeUndefined();
 });
 
 test("selectVariant() prefers an exact match, and of several the most recent", () => {
