@@ -1,9 +1,10 @@
 import { createSecureContext } from "node:tls";
-import { Fields, renderRequestHead } from "@proj/protocol";
+import { Fields, renderRequestHead, requestFraming } from "@proj/protocol";
 import { ConnectionPool, type PoolStats } from "./connection-pool.ts";
 import { Exchange, type OriginExchange, type OriginHandler, type OriginRequest } from "./exchange.ts";
 import { DEFAULT_LIMITS, type OriginLimits } from "./limits.ts";
 import type { OriginAddress } from "./origin-socket.ts";
+import { RequestContent } from "./request-content.ts";
 import { DEFAULT_TIMEOUTS, type OriginTimeouts } from "./timeouts.ts";
 
 export interface OriginClientOptions {
@@ -49,13 +50,16 @@ export class OriginClient {
   }
 
   /**
-   * Sends one request and reports its response to `handler`. The request has no content; see {@link OriginHandler} for the order of calls.
+   * Sends one request and reports its response to `handler`; see {@link OriginHandler} for the order of calls.
    *
    * @throws {TypeError} A request that this client can not send without changing what it means: a target in another form than
-   *   origin-form, CONNECT, `Upgrade`, or fields that announce content.
+   *   origin-form, CONNECT, `Upgrade`, or fields that frame content in a way that can not be sent, or that do not agree with `hasContent`.
    */
   send(request: OriginRequest, handler: OriginHandler): OriginExchange {
-    const exchange = new Exchange(request, this.#renderHead(request), this.#origin.origin, handler);
+    const content = checkedContent(request);
+    const { method } = request;
+    const subject = `${method} ${this.#origin.origin}${request.target}`;
+    const exchange = new Exchange({ method, head: this.#renderHead(request), content, subject }, handler);
     this.#pool.send(exchange);
     return exchange;
   }
@@ -70,24 +74,26 @@ export class OriginClient {
   }
 
   #renderHead({ method, target, fields }: OriginRequest): string {
-    checkRequest(method, target, fields);
     if (fields.has("host")) return renderRequestHead(method, target, fields);
     // RFC 9110 section 7.2: first, so that the origin sees it first.
     return renderRequestHead(method, target, Fields.from([["Host", this.#origin.host], ...fields]));
   }
 }
 
-function checkRequest(method: string, target: string, fields: Fields): void {
-  const problem = problemWith(method, target, fields);
-  if (problem !== undefined) throw new TypeError(`Cannot send ${method} ${JSON.stringify(target)}: ${problem}`);
-}
-
-function problemWith(method: string, target: string, fields: Fields): string | undefined {
-  if (!target.startsWith("/") && !(method === "OPTIONS" && target === "*")) return "the target is not in origin-form";
-  if (method === "CONNECT" || fields.has("upgrade")) return "tunnels are not this client's";
-  const length = fields.get("content-length");
-  if (fields.has("transfer-encoding") || (length !== undefined && length !== "0")) return "its fields announce content";
-  return undefined;
+/** How the content of `request` goes out; `undefined` when it has none. */
+function checkedContent(request: OriginRequest): RequestContent | undefined {
+  const { method, target, fields, hasContent = false } = request;
+  const problem = (text: string) => new TypeError(`Cannot send ${method} ${JSON.stringify(target)}: ${text}`);
+  if (!target.startsWith("/") && !(method === "OPTIONS" && target === "*"))
+    throw problem("the target is not in origin-form");
+  if (method === "CONNECT" || fields.has("upgrade")) throw problem("tunnels are not this client's");
+  if (!hasContent && !fields.has("content-length") && !fields.has("transfer-encoding")) return undefined;
+  const framing = requestFraming({ kind: "request", method, target, minorVersion: 1, fields, headBytes: 0 });
+  if (framing.kind === "malformed") throw problem(`its framing is malformed (${framing.reason})`);
+  const isFramed = framing.kind === "length" || framing.kind === "chunked";
+  if (isFramed && !hasContent) throw problem("its fields announce content, and it has none");
+  if (!isFramed && hasContent) throw problem("its fields do not say how its content ends");
+  return isFramed ? new RequestContent(framing) : undefined;
 }
 
 function addressOf({ origin, tls }: OriginClientOptions): OriginAddress {

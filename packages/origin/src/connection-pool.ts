@@ -137,6 +137,11 @@ export class ConnectionPool implements SocketOwner, Carrier {
 
   resume(): void {}
 
+  write(exchange: Exchange, bytes: Uint8Array): boolean {
+    exchange.keepEarly(bytes);
+    return false;
+  }
+
   drop(exchange: Exchange): void {
     this.#waiting.delete(exchange);
     this.#retrying.delete(exchange);

@@ -1,5 +1,7 @@
 import type { Fields, Framing, ResponseHead } from "@proj/protocol";
+import { ByteQueue } from "./byte-queue.ts";
 import { OriginError, type OriginErrorCode } from "./errors.ts";
+import type { RequestContent } from "./request-content.ts";
 
 /** What to ask the origin. Hop-by-hop fields are the caller's to leave out; `Host` is added when absent. */
 export interface OriginRequest {
@@ -7,6 +9,11 @@ export interface OriginRequest {
   /** In origin-form (`/path?query`), or `*` with OPTIONS; sent byte for byte. */
   target: string;
   fields: Fields;
+  /**
+   * The request has content: it follows by {@link OriginExchange.write} and ends with {@link OriginExchange.endContent}, and `fields`
+   * say how it is framed: by a `Content-Length` above 0, or by `Transfer-Encoding: chunked`. Without it `fields` must not say so.
+   */
+  hasContent?: boolean;
 }
 
 /**
@@ -15,6 +22,8 @@ export interface OriginRequest {
  * call; after an abort there is none. What a handler throws is not caught: it ends the thread.
  */
 export interface OriginHandler {
+  /** More of the request's content may be written, after a `write` that said to wait. */
+  onDrain?(): void;
   /** A 1xx response other than 101. */
   onInformational?(head: ResponseHead): void;
   /** The final response. `framing` is how its content ends: `none` for any answer to HEAD, 204 and 304. */
@@ -35,6 +44,19 @@ export interface OriginExchange {
    */
   pause(): void;
   resume(): void;
+  /**
+   * Hands over the next octets of the request's content. All of them are taken; what the kernel can not take yet is copied.
+   *
+   * @returns Whether more may follow at once. If not, wait for `onDrain`: what is written before it costs memory.
+   * @throws {RangeError} More octets than `Content-Length` announced, or the content was ended.
+   */
+  write(chunk: Uint8Array): boolean;
+  /**
+   * Ends the request's content. The response may have come before: then its connection carries no other request.
+   *
+   * @throws {RangeError} Fewer octets than `Content-Length` announced, or trailers with it.
+   */
+  endContent(trailers?: Fields): void;
   /** Gives the exchange up: no handler is called any more. Its connection is reset, others are not touched. */
   abort(): void;
 }
@@ -43,6 +65,8 @@ export interface OriginExchange {
 export interface Carrier {
   pause(): void;
   resume(): void;
+  /** Sends the next octets of the request, or keeps them until that can be. Returns whether none are kept. */
+  write(exchange: Exchange, bytes: Uint8Array): boolean;
   drop(exchange: Exchange): void;
 }
 
@@ -53,26 +77,81 @@ const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS
 export class Exchange implements OriginExchange {
   readonly handler: OriginHandler;
   readonly method: string;
-  /** The request's head as it goes out, latin1. */
-  readonly head: string;
-  readonly #subject: string;
   /** The tick until which it waits for a connection; see {@link Deadlines}. */
   queueDeadline = 0;
   /** It was sent once, on a reused connection that turned out to be closed: the second time it gets one of its own. */
   isRetry = false;
   isPaused = false;
+  /** The request's head as it goes out. */
+  readonly #head: Uint8Array;
+  readonly #content: RequestContent | undefined;
+  /** Content that was written while there was no connection. */
+  #early: ByteQueue | undefined;
+  #needsDrain = false;
+  readonly #subject: string;
   #carrier: Carrier | undefined;
 
-  constructor(request: OriginRequest, head: string, origin: string, handler: OriginHandler) {
+  /** @param head The request's head, latin1. `content`: the framing of what follows it. `subject`: method and URL, for messages. */
+  constructor(
+    parts: { method: string; head: string; content: RequestContent | undefined; subject: string },
+    handler: OriginHandler,
+  ) {
     this.handler = handler;
-    this.method = request.method;
-    this.head = head;
-    this.#subject = `${request.method} ${origin}${request.target}`;
+    this.method = parts.method;
+    this.#head = Buffer.from(parts.head, "latin1");
+    this.#content = parts.content;
+    this.#subject = parts.subject;
   }
 
-  /** Whether RFC 9110 section 9.2.2 allows to send it again, when no part of an answer was seen. A failed retry is not retried. */
+  /**
+   * Whether RFC 9110 section 9.2.2 allows to send it again, when no part of an answer was seen, and whether that can be done: content is
+   * gone once it was sent. A failed retry is not retried.
+   */
   get mayBeRetried(): boolean {
-    return !this.isRetry && IDEMPOTENT_METHODS.has(this.method);
+    return !this.isRetry && this.#content === undefined && IDEMPOTENT_METHODS.has(this.method);
+  }
+
+  /** Whether the caller has handed over all of the request. */
+  get isRequestWhole(): boolean {
+    return this.#content === undefined || this.#content.isEnded;
+  }
+
+  /** What has to be sent first on a connection: the head, and content that came before there was one. */
+  takeUnsent(): Uint8Array {
+    const early = this.#early;
+    this.#early = undefined;
+    return early === undefined ? this.#head : Buffer.concat([this.#head, early.bytes.subarray(0, early.length)]);
+  }
+
+  /** Keeps octets of the request until there is a connection. */
+  keepEarly(bytes: Uint8Array): void {
+    this.#early ??= new ByteQueue();
+    this.#early.append(bytes, 0, bytes.length);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#content === undefined)
+      throw new RangeError(`Cannot send content with ${this.#subject}: it was sent without`);
+    if (this.#carrier === undefined || chunk.length === 0) return !this.#needsDrain;
+    const { before, after } = this.#content.around(chunk.length);
+    const octets = before === "" ? chunk : Buffer.concat([Buffer.from(before), chunk, Buffer.from(after)]);
+    this.#needsDrain = !this.#carrier.write(this, octets);
+    return !this.#needsDrain;
+  }
+
+  endContent(trailers?: Fields): void {
+    if (this.#content === undefined)
+      throw new RangeError(`Cannot end the content of ${this.#subject}: it was sent without`);
+    if (this.#carrier === undefined) return;
+    const octets = this.#content.end(trailers);
+    if (octets !== "") this.#carrier.write(this, Buffer.from(octets, "latin1"));
+  }
+
+  /** What was written has left. */
+  drained(): void {
+    if (!this.#needsDrain) return;
+    this.#needsDrain = false;
+    if (!this.isRequestWhole) this.handler.onDrain?.();
   }
 
   /** Whether it ended, failed or was aborted. */

@@ -9,10 +9,10 @@ import {
   responseFraming,
 } from "@proj/protocol";
 import type { Socket, SocketHandler, TLSOptions } from "bun";
+import { ByteQueue } from "./byte-queue.ts";
 import { type ClosedOutcome, type Connection, type ConnectionEvent, step } from "./connection.ts";
 import type { OriginErrorCode } from "./errors.ts";
 import type { Carrier, Exchange } from "./exchange.ts";
-import { KeptBytes } from "./kept-bytes.ts";
 import { REST_MS } from "./limits.ts";
 import type { Deadlines, OriginTimeouts } from "./timeouts.ts";
 
@@ -48,11 +48,11 @@ export class OriginSocket implements Carrier {
   /** The connection attempt has ended, in a connection or without. */
   #isSettled = false;
   #exchange: Exchange | undefined;
-  /** The end of a request's head that the kernel has not taken yet. */
-  #unsent: Uint8Array | undefined;
+  /** What the kernel has not taken yet of the request. */
+  readonly #unsent = new ByteQueue();
   #restTimer: Timer | undefined;
   readonly #scanner = new HeadScanner();
-  readonly #kept = new KeptBytes();
+  readonly #kept = new ByteQueue();
   #decoder: BodyDecoder | undefined;
   #reading: Uint8Array = EMPTY;
 
@@ -82,10 +82,8 @@ export class OriginSocket implements Carrier {
     this.#exchange = exchange;
     exchange.moveTo(this);
     this.#advance({ type: "request-sent" });
-    this.#waitFor(this.#owner.timeouts.headMs);
-    if (exchange.isPaused) this.pause();
-    this.#unsent = Buffer.from(exchange.head, "latin1");
-    this.flush();
+    if (exchange.isPaused) this.#socket?.pause();
+    if (this.write(exchange, exchange.takeUnsent())) exchange.drained();
   }
 
   /** Nobody wants it just now: it is kept until `deadline`, and may be closed by the origin from here on. */
@@ -168,12 +166,30 @@ export class OriginSocket implements Carrier {
     this.#advance({ type: "peer-closed", how, isTls: this.#isTls }, error);
   }
 
+  write(exchange: Exchange, bytes: Uint8Array): boolean {
+    const taken = this.#unsent.length === 0 ? this.#hand(bytes) : 0;
+    if (taken < bytes.length) this.#unsent.append(bytes, taken, bytes.length);
+    this.#requestMoved(exchange);
+    return this.#unsent.length === 0;
+  }
+
   flush(): void {
-    const unsent = this.#unsent;
-    if (unsent === undefined || this.#socket === undefined) return;
+    const exchange = this.#exchange;
+    if (exchange === undefined || this.#unsent.length === 0) return;
+    this.#unsent.dropFirst(this.#hand(this.#unsent.bytes.subarray(0, this.#unsent.length)));
+    this.#requestMoved(exchange);
+    if (this.#unsent.length === 0) exchange.drained();
+  }
+
+  /** @returns How many octets the kernel took. */
+  #hand(bytes: Uint8Array): number {
     // -1 when the socket is closed already: then its close event is what counts, and it is on its way.
-    const written = Math.max(0, this.#socket.write(unsent));
-    this.#unsent = written === unsent.length ? undefined : unsent.subarray(written);
+    return Math.max(0, this.#socket?.write(bytes) ?? 0);
+  }
+
+  /** The time for the response's head runs from the last octets of the request. */
+  #requestMoved(exchange: Exchange): void {
+    if (!exchange.isPaused && this.#connection.phase !== "reading-content") this.#waitFor(this.#owner.timeouts.headMs);
   }
 
   /** The next read. `chunk` is not kept: its memory is reused. */
@@ -271,7 +287,7 @@ export class OriginSocket implements Carrier {
       return;
     }
     if (decoder.done) {
-      this.#finish(decoder, taken === end - start && this.#unsent === undefined);
+      this.#finish(decoder, taken === end - start);
       return;
     }
     this.#kept.clear();
@@ -282,11 +298,12 @@ export class OriginSocket implements Carrier {
   };
 
   /** The connection is given back before the handler hears of the end: its next request may take it at once. */
-  #finish(decoder: BodyDecoder, isClean: boolean): void {
+  #finish(decoder: BodyDecoder, isLast: boolean): void {
     const exchange = this.#exchange!;
+    const isClean = isLast && this.#unsent.length === 0 && exchange.isRequestWhole;
     this.#exchange = undefined;
     this.#decoder = undefined;
-    this.#unsent = undefined;
+    this.#unsent.clear();
     this.#kept.clear();
     this.deadline = undefined;
     if (exchange.isPaused) this.#socket?.resume();
@@ -332,6 +349,7 @@ export class OriginSocket implements Carrier {
     this.#decoder = undefined;
     this.deadline = undefined;
     this.#kept.clear();
+    this.#unsent.clear();
     clearTimeout(this.#restTimer);
     // In order when the response was taken to its end; with a reset otherwise, so that the origin stops sending at once.
     if (outcome.kind === "finished") this.#socket?.end();

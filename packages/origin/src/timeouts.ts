@@ -2,9 +2,9 @@
 export interface OriginTimeouts {
   /** For a connection, TLS handshake included. */
   connectMs: number;
-  /** For a free connection, when all are busy. */
+  /** For a connection, whether a busy one becomes free or one is made. */
   queueMs: number;
-  /** From the request to the last byte of the final response's head. Informational responses do not extend it. */
+  /** From the last octets of the request that were sent to the last byte of the final response's head. Informational responses do not extend it. */
   headMs: number;
   /** Between two reads of a response's content. Does not run while the exchange is paused. */
   idleMs: number;

@@ -2,10 +2,10 @@ const NONE = new Uint8Array(0);
 const CAPACITY_MIN = 4096;
 
 /**
- * The octets of a head that is not whole yet. The socket's own buffer is reused after each read, so they have to be copied; a head
- * that arrives whole, as nearly all do, never gets here. Grows by doubling: a head sent an octet at a time costs one copy of each.
+ * Octets in order: appended at the end, dropped from the front. Holds a head that is not whole yet (the socket's own buffer is reused
+ * after each read) and what the kernel has not taken of a request. Grows by doubling, so an octet at a time costs one copy of each.
  */
-export class KeptBytes {
+export class ByteQueue {
   bytes: Uint8Array = NONE;
   length = 0;
 
