@@ -89,17 +89,21 @@ test("Doorbell over an eventfd handed down by descriptor", async () => {
 
 test("Doorbell.close() frees its descriptors, removes its FIFO and ends the reader", async () => {
   using memory = SharedMemory.anonymous(4);
+  const names: string[] = [];
   const fifos = (): number =>
     readdirSync("/proc/self/fd").filter((fildes) => {
       try {
-        return readlinkSync(`/proc/self/fd/${fildes}`).includes(`test-${process.pid}-`);
+        const link = readlinkSync(`/proc/self/fd/${fildes}`);
+        return names.some((name) => link.includes(name));
       } catch {
         return false;
       }
     }).length;
   for (let life = 0; life < 50; life++) {
     const name = testName();
+    names.push(name);
     const bell = Doorbell.listen({ name, flag: { memory, offset: 0 } });
+    expect(fifos()).toBeGreaterThan(0);
     expect(Atomics.load(memory.i32, 0)).toBe(1);
     bell.close();
     bell.close();
