@@ -1,0 +1,221 @@
+import { expect } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { type Address, parseAddress } from "./address.ts";
+import { ipcObjectsOf } from "./left-overs.ts";
+import { TempDirectory } from "./temp-directory.ts";
+import { eventually, within } from "./within.ts";
+
+export const MAIN = join(import.meta.dir, "../../apps/cli/src/main.ts");
+
+const READY_MS = 20_000;
+/** Open requests get ten seconds; the rest is the machine's. */
+const STOP_MS = 20_000;
+
+export interface StartOptions {
+  /** URL, directory or "demo". */
+  origin: string;
+  command?: "start" | "proxy" | "cache";
+  /** More options of `webproxy`; they win over the harness's own. */
+  args?: readonly string[];
+  channel?: string;
+  /** What stands before the program: `["prlimit", "--msgqueue=4096"]`. */
+  wrap?: readonly string[];
+  /** Instead of the repository's own sources. */
+  program?: readonly string[];
+  env?: Record<string, string>;
+}
+
+/** What `/api/stats` says, as far as the tests look. */
+export interface Stats {
+  hits: number;
+  misses: number;
+  portions: number;
+  segmentsInUse: number;
+  lostWakeups: number;
+  refusedMessages: number;
+  restarts: { proxy: number; cache: number };
+  proxy: { pid: number; state: string; segments: number; counters: Record<string, number> } | null;
+  cache: { pid: number; state: string; counters: Record<string, number> } | null;
+}
+
+/** How a process that ran to its end did. */
+export interface Ended {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** A name that no other test has, nor another copy of this one. */
+export function ownChannel(): string {
+  return `test-${process.pid}-${randomBytes(4).toString("hex")}`;
+}
+
+/** A `webproxy` of the test's own: real processes on free ports, own channel, own directories. Ends with the scope, and then nothing of it may be left. */
+export class Webproxy implements AsyncDisposable {
+  readonly channel: string;
+  readonly directory = new TempDirectory({ mode: 0o777 });
+  readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  readonly #output: Promise<unknown>;
+  #pid: number | undefined;
+  #addresses: Record<string, Address> = {};
+  #stopped: Promise<Ended> | undefined;
+  stdout = "";
+  stderr = "";
+
+  private constructor(options: StartOptions) {
+    this.channel = options.channel ?? ownChannel();
+    this.#child = Bun.spawn(this.#command(options), {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...options.env },
+    });
+    const read = async (from: ReadableStream<Uint8Array>, take: (text: string) => void) => {
+      const decoder = new TextDecoder();
+      for await (const chunk of from) take(decoder.decode(chunk, { stream: true }));
+    };
+    this.#output = Promise.all([
+      read(this.#child.stdout, (text) => {
+        this.stdout += text;
+      }),
+      read(this.#child.stderr, (text) => {
+        this.stderr += text;
+      }),
+    ]);
+  }
+
+  /** Starts it and waits until it serves. */
+  static async start(options: StartOptions): Promise<Webproxy> {
+    const webproxy = new Webproxy(options);
+    try {
+      await webproxy.ready();
+      return webproxy;
+    } catch (error) {
+      await webproxy[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Starts it and waits for nothing. */
+  static spawn(options: StartOptions): Webproxy {
+    return new Webproxy(options);
+  }
+
+  /** Starts it, which has to fail, and waits for that. Nothing may be left of it. */
+  static async refusal(options: StartOptions): Promise<Ended> {
+    await using webproxy = new Webproxy(options);
+    return await webproxy.ended();
+  }
+
+  /** Resolves when the ready line is there; rejects when the process ends without it. */
+  async ready(): Promise<void> {
+    const line = await eventually(READY_MS, `webproxy's ready line; its stderr: ${this.stderr}`, () => {
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null)
+        throw new Error(
+          `webproxy ended (${this.#child.exitCode}, ${this.#child.signalCode}) before it was ready: ${this.stderr}`,
+        );
+      return /^webproxy (?:proxy |cache )?ready .*\n/m.exec(this.stdout)?.[0];
+    });
+    for (const [, name, value] of line.matchAll(/(http|getfile|admin)=(\S+)/g))
+      this.#addresses[name!] = parseAddress(value!);
+    this.#pid = Number(/pid=(\d+)/.exec(line)?.[1]);
+  }
+
+  get http(): Address {
+    return this.#address("http");
+  }
+
+  get getfile(): Address {
+    return this.#address("getfile");
+  }
+
+  get admin(): Address {
+    return this.#address("admin");
+  }
+
+  /** Of the supervisor, or of the process when it was started alone. */
+  get pid(): number {
+    return this.#pid ?? this.#child.pid;
+  }
+
+  /** What the processes have counted, from the admin API. */
+  async stats(): Promise<Stats> {
+    const response = await fetch(`http://${this.admin.host}:${this.admin.port}/api/stats`, {
+      signal: AbortSignal.timeout(5_000),
+    });
+    expect(response.status).toBe(200);
+    return (await response.json()) as Stats;
+  }
+
+  /** Waits until no segment is in use any more, at most `ms`. */
+  async segmentsReturned(ms: number): Promise<void> {
+    await eventually(ms, "all segments are back in the pool", async () => (await this.stats()).segmentsInUse === 0);
+  }
+
+  /** Asks it to end, and waits for that. */
+  stop(signal: NodeJS.Signals = "SIGTERM"): Promise<Ended> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) signalIfThere(this.pid, signal);
+    return this.ended();
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    signalIfThere(this.pid, signal);
+  }
+
+  ended(): Promise<Ended> {
+    this.#stopped ??= within(STOP_MS, "the end of webproxy", this.#end());
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.stop();
+      await this.expectNothingLeft();
+    } finally {
+      if (this.#child.exitCode === null) this.#child.kill("SIGKILL");
+      this.directory[Symbol.dispose]();
+    }
+  }
+
+  /** Nothing of the channel in /dev/shm, and no queue. (Orphans of a killed supervisor get the time to see that it is gone.) */
+  async expectNothingLeft(graceMs = 5_000): Promise<void> {
+    const deadline = performance.now() + graceMs;
+    while (ipcObjectsOf(this.channel).length > 0 && performance.now() < deadline) await Bun.sleep(20);
+    expect(ipcObjectsOf(this.channel)).toEqual([]);
+  }
+
+  async #end(): Promise<Ended> {
+    const exitCode = await this.#child.exited;
+    await this.#output;
+    return { exitCode, stdout: this.stdout, stderr: this.stderr };
+  }
+
+  #address(name: string): Address {
+    const address = this.#addresses[name];
+    if (address === undefined) throw new Error(`webproxy has not said where its ${name} listener is: ${this.stdout}`);
+    return address;
+  }
+
+  #command({ origin, command = "start", args = [], wrap = [], program }: StartOptions): string[] {
+    const own = program ?? [process.execPath, MAIN];
+    const options: Record<string, string> = {
+      "--origin": origin,
+      "--threads": "2",
+      "--http-port": "0",
+      "--getfile-port": "0",
+      "--admin-port": "0",
+      "--cache-dir": this.directory.file("cache"),
+      "--channel": this.channel,
+      "--log-format": "json",
+    };
+    for (const given of args) delete options[given];
+    return [...wrap, ...own, command, ...Object.entries(options).flat(), ...args];
+  }
+}
+
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
