@@ -30,7 +30,15 @@ test("conditionalFields() names every variant's tag once, and no date but the se
   expect(conditionalFields(undefined, [])).toEqual([]);
 });
 
-test("conditionalFields() does not send what is no entity tag, nor two dates", () => {
+test("conditionalFields() gives an origin that leaves the quotes out the tag it sent", () => {
+  expect(conditionalFields(fieldsOf("ETag: abc-1"))).toEqual([["If-None-Match", "abc-1"]]);
+  expect(selectFreshened([fieldsOf("ETag: abc"), fieldsOf("ETag: b")], fieldsOf("ETag: abc"))).toEqual([0]);
+  expect(selectFreshened([fieldsOf("ETag: abc")], fieldsOf("ETag: b"))).toEqual([]);
+});
+
+test("conditionalFields() does not send what could match anything else, nor two dates", () => {
+  for (const etag of ["*", "a*", "a,b", 'W/"a', 'a"', "\xe4", ""])
+    expect(conditionalFields(fieldsOf(`ETag: ${etag}`))).toEqual([]);
   expect(conditionalFields(fieldsOf("ETag: abc, *"))).toEqual([]);
   expect(conditionalFields(fieldsOf('ETag: "a"', 'ETag: "b"'))).toEqual([]);
   expect(conditionalFields(fieldsOf(`Last-Modified: ${MONDAY}`, `Last-Modified: ${TUESDAY}`))).toEqual([]);

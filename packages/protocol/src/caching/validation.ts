@@ -23,13 +23,20 @@ export function conditionalFields(selected: Fields | undefined, others: readonly
   const tags = new Set<string>();
   for (const stored of selected === undefined ? others : [selected, ...others]) {
     const value = stored.get("etag");
-    if (value !== undefined && parseEntityTag(value) !== undefined) tags.add(value);
+    if (value !== undefined && isSendable(value)) tags.add(value);
   }
   if (tags.size > 0) pairs.push(["If-None-Match", [...tags].join(", ")]);
   // One date can not stand for several responses: only for the one that would be sent.
   const lastModified = selected?.count("last-modified") === 1 ? selected.get("last-modified") : undefined;
   if (lastModified !== undefined) pairs.push(["If-Modified-Since", lastModified]);
   return pairs;
+}
+
+/** Some origins leave the quotes out, and know only what they sent; but `*` would match anything, and a comma is two. */
+const UNQUOTED_TAG = /^[\x21\x23-\x29\x2b\x2d-\x7e]+$/;
+
+function isSendable(etag: string): boolean {
+  return parseEntityTag(etag) !== undefined || UNQUOTED_TAG.test(etag);
 }
 
 /**
@@ -44,6 +51,10 @@ export function selectFreshened(stored: readonly Fields[], notModified: Fields):
   if (tag !== undefined) {
     // A weak validator: the most recent of those that match.
     return indexesOf(stored, (fields) => isMatch(entityTagOf(fields), tag, weakMatch)).slice(-1);
+  }
+  const malformedTag = notModified.get("etag");
+  if (malformedTag !== undefined) {
+    return indexesOf(stored, (fields) => fields.get("etag") === malformedTag).slice(-1);
   }
   const lastModified = notModified.get("last-modified");
   if (lastModified !== undefined) {
