@@ -106,6 +106,7 @@ function startShard(options: CacheOptions, shard: number): Thread<ShardThreadOpt
   const shardOptions: ShardThreadOptions = {
     channel,
     shard,
+    shards: threads,
     origin: options.origin.href,
     directory: cacheDir === undefined ? undefined : join(cacheDir, `shard-${shard}`),
     memoryBytes: Math.floor(options.memoryBytes / threads),

@@ -1,4 +1,4 @@
-import { Fields, type WantedResponse } from "@proj/protocol";
+import { Fields, stripeOf, targetHash, type WantedResponse } from "@proj/protocol";
 
 /** Fields that can change which stored response is used, or how: without them, and without Vary, nobody has to parse the section. */
 const DECIDING_FIELD = /(?:^|\n)(?:cache-control|pragma|if-[a-z-]+|range|authorization):/i;
@@ -11,6 +11,8 @@ export class ClientRequest {
   readonly method: WantedResponse["method"];
   readonly target: string;
   readonly key: string;
+  /** The stripe of keys whose version says whether what proxies keep of this key is good. */
+  readonly stripe: number;
   readonly #section: string;
   #fields: Fields | undefined;
 
@@ -19,6 +21,7 @@ export class ClientRequest {
     this.method = wanted.method;
     this.target = wanted.target;
     this.key = key;
+    this.stripe = stripeOf(targetHash(wanted.target));
     this.#section = wanted.fieldSection;
   }
 

@@ -273,6 +273,7 @@ export class Fill implements Source, OriginHandler {
       forwardStatus,
       stored: this.#mayStore,
       collapsed: transfer !== this.#leader,
+      hotVersion: undefined,
     };
   }
 
@@ -290,6 +291,7 @@ export class Fill implements Source, OriginHandler {
       return;
     }
     this.#host.counters.add("revalidations");
+    this.#host.storage.renewed(stored);
     stored.fields = fieldsToStore(updateStored(stored.fields, withDate(newer, responseTimeMs)));
     stored.freshness = freshnessOf(stored, this.#requestTimeMs, responseTimeMs);
     stored.headBlock = renderHeadBlock(stored.fields, "ours");
@@ -319,6 +321,7 @@ export class Fill implements Source, OriginHandler {
       forwardStatus,
       stored: false,
       collapsed: transfer !== this.#leader,
+      hotVersion: undefined,
     };
     this.#host.attach(transfer, availableFrom(stored), handling, undefined);
     this.#host.serve(transfer);
@@ -334,7 +337,18 @@ export class Fill implements Source, OriginHandler {
       return;
     }
     const headBlock = renderHeadBlock(fields, "ours");
-    const stored = { key, variant, status, fields, headBlock, freshness, body: body.store, bodyBytes: body.bytes };
+    const { stripe } = this.#request;
+    const stored = {
+      key,
+      stripe,
+      variant,
+      status,
+      fields,
+      headBlock,
+      freshness,
+      body: body.store,
+      bodyBytes: body.bytes,
+    };
     this.#host.storage.store(body.tier, stored);
     body.settle();
   }

@@ -43,7 +43,7 @@ describe("GrowingBody", () => {
             },
           );
           const total = sizes.reduce((sum, size) => sum + size, 0);
-          const body = new GrowingBody(new TieredStorage([memory, disk]), said ? total : undefined, kept);
+          const body = new GrowingBody(new TieredStorage([memory, disk], () => {}), said ? total : undefined, kept);
           body.retain();
           let position = 0;
           for (const size of sizes) {

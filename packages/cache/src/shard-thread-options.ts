@@ -2,6 +2,8 @@
 export interface ShardThreadOptions {
   readonly channel: string;
   readonly shard: number;
+  /** How many shards there are. */
+  readonly shards: number;
   readonly origin: string;
   /** The shard's own directory; undefined: memory only. */
   readonly directory: string | undefined;

@@ -2,11 +2,13 @@ import { objectName, SharedMemory } from "@proj/ipc";
 import { OriginClient } from "@proj/origin";
 import { isAlive, runThread } from "@proj/process";
 import {
+  bumpStripe,
   CACHE_COUNTERS,
   type CacheCounter,
   Counters,
   channelNames,
   type LogRecord,
+  stripeVersions,
   threadCounters,
 } from "@proj/protocol";
 import { ChannelServer } from "./channel-server.ts";
@@ -36,13 +38,16 @@ class ShardThread {
     const counters = new Counters(CACHE_COUNTERS, threadCounters(this.#control.buffer, shard));
     this.#counters = counters;
     this.#tiers = openTiers(options, counters, log);
-    this.#storage = new TieredStorage([this.#tiers.memory, this.#tiers.disk].filter((tier) => tier !== undefined));
+    const versions = stripeVersions(this.#control.buffer, options.shards);
+    const tiers = [this.#tiers.memory, this.#tiers.disk].filter((tier) => tier !== undefined);
+    this.#storage = new TieredStorage(tiers, (stripe) => bumpStripe(versions, stripe));
     const originUrl = new URL(options.origin);
     this.#origin = new OriginClient({ origin: originUrl });
     const handler = new Shard({
       storage: this.#storage,
       origin: this.#origin,
       keyPrefix: originUrl.origin,
+      versions,
       counters,
       log,
       nowMs: () => Date.now(),

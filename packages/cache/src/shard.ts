@@ -5,6 +5,7 @@ import {
   currentAgeMs,
   type LogRecord,
   type Refusal,
+  stripeVersion,
   ttlMs,
   type Verdict,
   type WantedResponse,
@@ -30,6 +31,7 @@ export class Shard implements AskHandler, FillHost {
   readonly log: (record: LogRecord) => void;
   readonly nowMs: () => number;
   readonly #keyPrefix: string;
+  readonly #versions: Int32Array;
   readonly #monotonicMs: () => number;
   readonly #transfers = new Map<number, Transfer>();
   readonly #fills: FillTable;
@@ -38,11 +40,13 @@ export class Shard implements AskHandler, FillHost {
   #pendingTimer: ReturnType<typeof setTimeout> | undefined;
   #channel: ChannelServer | undefined;
 
-  /** @param options.keyPrefix Scheme, host and port of the origin: with the target they are the key. */
+  /** @param options.keyPrefix Scheme, host and port of the origin: with the target they are the key.
+   * @param options.versions The stripes' versions, for what proxies may keep. */
   constructor(options: {
     storage: TieredStorage;
     origin: OriginClient;
     keyPrefix: string;
+    versions: Int32Array;
     counters: Counters<CacheCounter>;
     log: (record: LogRecord) => void;
     nowMs: () => number;
@@ -54,6 +58,7 @@ export class Shard implements AskHandler, FillHost {
     this.log = options.log;
     this.nowMs = options.nowMs;
     this.#keyPrefix = options.keyPrefix;
+    this.#versions = options.versions;
     this.#monotonicMs = options.monotonicMs;
     this.#fills = new FillTable(options.monotonicMs);
   }
@@ -168,8 +173,22 @@ export class Shard implements AskHandler, FillHost {
     if (reuse.use === "stale" && reuse.reason === "stale-while-revalidate")
       this.#validateInBackground(transfer, stored);
     const nowMs = this.nowMs();
-    this.attach(transfer, availableFrom(stored), hitHandling(stored, nowMs), undefined);
+    this.attach(transfer, availableFrom(stored), this.#hitHandling(transfer.request, stored, nowMs), undefined);
     return true;
+  }
+
+  #hitHandling(request: ClientRequest, stored: StoredResponse, nowMs: number): Handling {
+    const ttlSeconds = Math.floor(ttlMs(stored.freshness, nowMs) / 1000);
+    return {
+      verdict: "hit",
+      ageSeconds: Math.floor(currentAgeMs(stored.freshness, nowMs) / 1000),
+      ttlSeconds,
+      forwardStatus: undefined,
+      stored: false,
+      collapsed: false,
+      hotVersion:
+        ttlSeconds > 0 && mayBeHot(request, stored) ? stripeVersion(this.#versions, stored.stripe) : undefined,
+    };
   }
 
   #fetch(transfer: Transfer, selection: Selection, without: Fill | undefined): void {
@@ -237,15 +256,10 @@ export class Shard implements AskHandler, FillHost {
   }
 }
 
-function hitHandling(stored: StoredResponse, nowMs: number): Handling {
-  return {
-    verdict: "hit",
-    ageSeconds: Math.floor(currentAgeMs(stored.freshness, nowMs) / 1000),
-    ttlSeconds: Math.floor(ttlMs(stored.freshness, nowMs) / 1000),
-    forwardStatus: undefined,
-    stored: false,
-    collapsed: false,
-  };
+/** A proxy may answer others with it without asking: the same for everybody who says nothing but which resource is wanted. */
+function mayBeHot(request: ClientRequest, { status, variant, fields }: StoredResponse): boolean {
+  if (status !== 200 || request.method !== "GET" || request.hasDecidingFields) return false;
+  return variant.varyNames.length === 0 && !fields.has("content-encoding");
 }
 
 function reasonOf(selection: Selection): Verdict {

@@ -4,6 +4,8 @@ import type { BodyStore } from "./storage/body-store.ts";
 /** One representation as it is kept: RFC 9111 section 3. Validation renews its fields and freshness, never its body. */
 export interface StoredResponse {
   readonly key: string;
+  /** The stripe that is bumped when anything about this response changes. */
+  readonly stripe: number;
   readonly variant: Variant;
   readonly status: number;
   fields: Fields;

@@ -90,6 +90,7 @@ export {
   type ProcessState,
   readControlBlock,
   sleepingOffset,
+  stripeVersions,
   THREADS_MAX,
   takeRoomWanted,
   threadCounters,
@@ -151,7 +152,8 @@ export {
   writePortion,
   writeRefusal,
 } from "./channel/segment-header.ts";
-export { shardOf } from "./channel/shard-of.ts";
+export { shardOf, targetHash } from "./channel/shard-of.ts";
+export { bumpStripe, STRIPES, stripeOf, stripeVersion } from "./channel/stripes.ts";
 // getfile/
 export { GETFILE_HEADER_BYTES_MAX, GETFILE_HEADER_TIMEOUT_MS } from "./getfile/limits.ts";
 export { type GetfileTarget, getfileTarget } from "./getfile/path.ts";

@@ -15,6 +15,7 @@ import {
   readNotices,
   shardOf,
   sleepingOffset,
+  stripeVersions,
   type WantedResponse,
   wantRoom,
   writeAsked,
@@ -76,6 +77,7 @@ export class CacheClient {
   readonly #counters: Counters<ProxyCounter>;
   readonly #isAlive: (pid: number, startTime: number) => boolean;
   readonly #now: () => number;
+  readonly #onAttach: (versions: Int32Array) => void;
   readonly #notices: MessageQueue;
   readonly #noticeBytes = new Uint8Array(new ArrayBuffer(NOTICE_MESSAGE_BYTES_MAX));
   readonly #noticeView = new DataView(this.#noticeBytes.buffer);
@@ -86,6 +88,8 @@ export class CacheClient {
   readonly #whenAttached = new Set<() => void>();
   readonly #timer: ReturnType<typeof setInterval>;
   #link: Link | undefined;
+  /** Of a life that is over: the hot tier still looks at its stripes, and answers from what it has while the cache is away. */
+  #formerControl: SharedMemory | undefined;
   #nextTicket = 1;
   #nextTransfer = 1;
   #flushing = false;
@@ -102,6 +106,8 @@ export class CacheClient {
     counters: Counters<ProxyCounter>;
     isAlive: (pid: number, startTime: number) => boolean;
     now: () => number;
+    /** Told of each life of the cache: the versions of its stripes, readable until the next call. */
+    onAttach: (versions: Int32Array) => void;
   }) {
     this.#names = channelNames(options.channel);
     this.#thread = options.thread;
@@ -109,6 +115,7 @@ export class CacheClient {
     this.#counters = options.counters;
     this.#isAlive = options.isAlive;
     this.#now = options.now;
+    this.#onAttach = options.onAttach;
     this.#notices = MessageQueue.create(objectName(this.#names.noticeQueue(options.thread)), {
       maxmsg: 10,
       msgsize: NOTICE_MESSAGE_BYTES_MAX,
@@ -137,11 +144,12 @@ export class CacheClient {
   /**
    * Steps 3 and 4: readies the segment's header, writes what is wanted into its body, and sends the request to the shard that owns the target.
    *
+   * @param hash Of the target: it chooses the shard.
    * @returns undefined when the cache is away; the segment is then still the caller's.
    */
-  open(segment: Segment, transfer: number, wanted: WantedResponse, owner: AskOwner): Ask | undefined {
+  open(segment: Segment, transfer: number, wanted: WantedResponse, hash: number, owner: AskOwner): Ask | undefined {
     if (this.#link === undefined) return undefined;
-    const shard = shardOf(wanted.target, this.#link.shards.length);
+    const shard = shardOf(hash, this.#link.shards.length);
     const blockBytes = writeRequestBlock(segment.bytes, wanted);
     return this.#ask(segment, shard, "open", transfer, 0, blockBytes, owner);
   }
@@ -186,6 +194,7 @@ export class CacheClient {
   stop(): void {
     clearInterval(this.#timer);
     this.#lose();
+    this.#formerControl?.close();
     this.#notices.close();
     this.#notices.unlink();
   }
@@ -333,6 +342,9 @@ export class CacheClient {
     const link = this.#openLink();
     if (link === undefined) return;
     this.#link = link;
+    this.#onAttach(stripeVersions(link.control.buffer, link.shards.length));
+    this.#formerControl?.close();
+    this.#formerControl = undefined;
     const waiting = [...this.#whenAttached];
     this.#whenAttached.clear();
     for (const ready of waiting) ready();
@@ -378,7 +390,7 @@ export class CacheClient {
     this.#link = undefined;
     this.#counters.add("cacheLosses");
     for (const shard of link.shards) closeShard(shard);
-    link.control.close();
+    this.#formerControl = link.control;
     const asks = this.#asks.splice(0);
     const owners = [...this.#expectingNotice.values()];
     this.#expectingNotice.clear();

@@ -5,12 +5,15 @@ import {
   type PortionAnswer,
   type ProxyCounter,
   portionCapacity,
+  type ResponseAnswer,
   readResponse,
   requestBlockBytes,
   SEGMENT_BODY_OFFSET,
+  targetHash,
   type WantedResponse,
 } from "@proj/protocol";
 import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
+import type { HotTier } from "./hot-tier.ts";
 import type { RefusalReason, ResponseSink } from "./response-sink.ts";
 import { NEW_TRANSFER, nextAsk, type Sending, step, type Transfer, type TransferEvent } from "./transfer.ts";
 
@@ -27,6 +30,7 @@ export const STALL_MS = 100;
 export interface DeliveryContext {
   readonly cache: CacheClient;
   readonly pool: PoolMember;
+  readonly hot: HotTier;
   readonly counters: Counters<ProxyCounter>;
   /** Deliveries whose client does not keep up. */
   readonly stalled: Set<Delivery>;
@@ -54,6 +58,7 @@ export class Delivery implements AskOwner {
   readonly #context: DeliveryContext;
   readonly #sink: ResponseSink;
   readonly #wanted: WantedResponse;
+  readonly #hash: number;
   readonly #transferId: number;
   /** Asked for and not yet sent, in the order of the stream. */
   readonly #portions: Portion[] = [];
@@ -73,6 +78,7 @@ export class Delivery implements AskOwner {
     this.#context = context;
     this.#sink = sink;
     this.#wanted = wanted;
+    this.#hash = targetHash(wanted.target);
     this.#transferId = context.cache.newTransfer();
   }
 
@@ -219,7 +225,7 @@ export class Delivery implements AskOwner {
     const capacity = portionCapacity(segment.bytes.length, NEXT_PAYLOAD_OFFSET);
     const ask = reading
       ? cache.read(segment, this.#shard, this.#transferId, 0, capacity, this)
-      : cache.open(segment, this.#transferId, this.#wanted, this);
+      : cache.open(segment, this.#transferId, this.#wanted, this.#hash, this);
     this.#shard = ask!.shard;
     this.#opened = true;
     this.#portions.push(newPortion(ask!, undefined));
@@ -248,6 +254,7 @@ export class Delivery implements AskOwner {
         this.#cleanUp();
         return false;
       }
+      if (answer.last) this.#keepHot(portion, response, answer);
       const hasBody = this.#wanted.method === "GET" && answer.bodyBytes !== undefined;
       endBytes = hasBody ? response.headBytes + answer.bodyBytes! : undefined;
     }
@@ -256,6 +263,22 @@ export class Delivery implements AskOwner {
     portion.range = this.#sink.frame(portion.bytes, answer);
     this.#context.counters.add("portions");
     return true;
+  }
+
+  /** The whole response is in this one portion, and the cache says that it may be kept. */
+  #keepHot(portion: Portion, response: ResponseAnswer, answer: PortionAnswer): void {
+    const { hotVersion, ageSeconds, ttlSeconds } = response;
+    const { bodyBytes, payloadOffset, bytes } = answer;
+    if (hotVersion === undefined || ageSeconds === undefined || ttlSeconds === undefined || bodyBytes === undefined)
+      return;
+    const { wire, target } = this.#wanted;
+    const payload = portion.bytes.subarray(payloadOffset, payloadOffset + bytes);
+    this.#context.hot.keep(wire, target, this.#hash, payload, {
+      bodyBytes,
+      ageSeconds,
+      ttlSeconds,
+      version: hotVersion,
+    });
   }
 
   /** Steps 9 to 11: asks for what comes next, then sends what is there. */

@@ -10,6 +10,8 @@ export interface ProxyThreadOptions {
   readonly httpPort: number;
   readonly getfilePort: number;
   readonly getfileWire: GetfileWire;
+  /** The thread's part of the hot tier, in bytes; 0 turns it off. */
+  readonly hotBytes: number;
   /** Path of the origin's URL without a closing slash: every target is joined to it. */
   readonly prefix: string;
 }

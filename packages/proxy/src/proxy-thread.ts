@@ -3,6 +3,7 @@ import { isAlive, runThread } from "@proj/process";
 import { Counters, channelNames, PROXY_COUNTERS, sleepingOffset, threadCounters } from "@proj/protocol";
 import { CacheClient } from "./cache-client.ts";
 import { type Delivery, type DeliveryContext, STALL_MS } from "./delivery.ts";
+import { HotTier } from "./hot-tier.ts";
 import { type Connection, type Listener, listen } from "./listeners/connection.ts";
 import { GetfileConnection } from "./listeners/getfile.ts";
 import { HttpConnection } from "./listeners/http.ts";
@@ -28,8 +29,10 @@ class ProxyThread {
     this.#control = SharedMemory.open(objectName(names.controlBlock("proxy")));
     this.#pool = SegmentPool.open(objectName(names.pool));
     const counters = new Counters(PROXY_COUNTERS, threadCounters(this.#control.buffer, options.thread));
-    const cache = new CacheClient({ ...options, counters, isAlive, now });
-    this.#context = { cache, pool: this.#pool.join(), counters, stalled: new Set<Delivery>(), now };
+    const hot = new HotTier(options.hotBytes, now);
+    const onAttach = (versions: Int32Array) => hot.attach(versions);
+    const cache = new CacheClient({ ...options, counters, isAlive, now, onAttach });
+    this.#context = { cache, pool: this.#pool.join(), hot, counters, stalled: new Set<Delivery>(), now };
     this.#bell = Doorbell.listen({
       name: objectName(names.bell("proxy", options.thread)),
       flag: { memory: this.#control, offset: sleepingOffset(options.thread) },
@@ -69,7 +72,9 @@ class ProxyThread {
   }
 
   #sweep(): void {
-    const { counters, stalled, now } = this.#context;
+    const { counters, hot, stalled, now } = this.#context;
+    counters.set("hotBytes", hot.usedBytes);
+    counters.set("hotEntries", hot.count);
     counters.set("lostWakeups", this.#bell.lostWakeups);
     counters.set("segmentsHeld", this.#pool.counters().held);
     const nowMs = now();

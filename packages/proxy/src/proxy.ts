@@ -18,6 +18,8 @@ export interface ProxyOptions {
   readonly httpPort: number;
   readonly getfilePort: number;
   readonly getfileWire: GetfileWire;
+  /** Limit of the hot tiers of all threads together, in bytes; 0: every response crosses the channel. */
+  readonly hotBytes: number;
   /** Only its path is used here: what clients ask for is joined to it. */
   readonly origin: URL;
   readonly log: (record: LogRecord) => void;
@@ -98,7 +100,7 @@ export class RunningProxy {
  *   can not be made: `ENOSPC` when /dev/shm is too small for the pool. {@link ThreadError} A thread could not start.
  * @example
  * const proxy = await startProxy({ channel: "default", threads: 2, segments: 64, segmentBytes: 262_144, host: "127.0.0.1",
- *   httpPort: 8080, getfilePort: 19121, getfileWire: "crlf", origin: new URL("http://127.0.0.1:9000"), log: console.error });
+ *   httpPort: 8080, getfilePort: 19121, getfileWire: "crlf", hotBytes: 64 * 2 ** 20, origin: new URL("http://127.0.0.1:9000"), log: console.error });
  */
 export function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   return RunningProxy.start(options);
@@ -122,6 +124,7 @@ async function startThreads(
       prefix,
       httpPort: ports.http,
       getfilePort: ports.getfile,
+      hotBytes: Math.floor(options.hotBytes / options.threads),
     };
     const entry = threadEntry(import.meta.url, "proxy-thread");
     const started = new Thread<ProxyThreadOptions, ListeningPorts>(

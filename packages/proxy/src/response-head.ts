@@ -41,6 +41,25 @@ export function renderHeadStart(
   return `${head}Cache-Status: ${renderCacheStatus(cacheStatusOf(response))}\r\n`;
 }
 
+/** The start of the head of a response from the hot tier. */
+export function renderHotHeadStart(
+  bodyBytes: number,
+  times: { ageSeconds: number; ttlSeconds: number },
+  connection: "keep-alive" | "close" | undefined,
+): string {
+  return renderHeadStart({ ...HOT, ...times }, { kind: "length", bytes: bodyBytes }, connection);
+}
+
+const HOT = {
+  status: 200,
+  headBytes: 0,
+  verdict: "hit",
+  forwardStatus: undefined,
+  stored: false,
+  collapsed: false,
+  hotVersion: undefined,
+} as const;
+
 function cacheStatusOf(response: ResponseAnswer): CacheStatus {
   const { verdict, ttlSeconds, forwardStatus, stored, collapsed, status } = response;
   return {

@@ -20,6 +20,7 @@ function bytesOf(length: number, seed: number): Uint8Array<ArrayBuffer> {
 function responseTo(key: string, body: BodyStore, varyKey = ""): StoredResponse {
   return {
     key,
+    stripe: 0,
     variant: { varyNames: varyKey === "" ? [] : ["accept"], varyKey, byLanguage: undefined },
     status: 200,
     fields: new Fields(),
@@ -210,7 +211,7 @@ describe("TieredStorage", () => {
         () => {},
         () => {},
       );
-      const storage = new TieredStorage([memory, disk]);
+      const storage = new TieredStorage([memory, disk], () => {});
       expect(storage.placeFor(1 * KIB)?.storage).toBe(memory);
       expect(storage.placeFor(10 * KIB)?.storage).toBe(disk);
       expect(storage.placeFor(undefined)?.storage).toBe(memory);

@@ -5,9 +5,12 @@ import type { Storage } from "./storage.ts";
 /** All tiers of one shard, fastest first; a response lives in one of them. */
 export class TieredStorage {
   readonly #tiers: readonly Storage[];
+  readonly #changed: (stripe: number) => void;
 
-  constructor(tiers: readonly Storage[]) {
+  /** @param changed Called before a change to what is stored under a stripe's keys can be seen. Making room is no change: what proxies keep stays as good as it was. */
+  constructor(tiers: readonly Storage[], changed: (stripe: number) => void) {
     this.#tiers = tiers;
+    this.#changed = changed;
   }
 
   lookup(key: string): readonly StoredResponse[] {
@@ -40,6 +43,7 @@ export class TieredStorage {
 
   /** Keeps `response` in `storage`; the variant that it renews goes from every other tier. */
   store(storage: Storage, response: StoredResponse): boolean {
+    this.#changed(response.stripe);
     for (const tier of this.#tiers) {
       if (tier === storage) continue;
       for (const other of tier.lookup(response.key)) {
@@ -49,7 +53,13 @@ export class TieredStorage {
     return storage.store(response);
   }
 
+  /** The fields or the freshness of `response` are others now. */
+  renewed(response: StoredResponse): void {
+    this.#changed(response.stripe);
+  }
+
   invalidate(key: string, response?: StoredResponse): number {
+    for (const { stripe } of response === undefined ? this.lookup(key) : [response]) this.#changed(stripe);
     return this.#tiers.reduce((count, tier) => count + tier.invalidate(key, response), 0);
   }
 

@@ -1,4 +1,5 @@
 import { CONTROL_BLOCK_MAGIC, LAYOUT_VERSION } from "./layout-version.ts";
+import { STRIPES } from "./stripes.ts";
 
 /**
  * The control block of one process: who lives, in which life, with what sizes; then one page for each thread. Made and unlinked by that
@@ -18,6 +19,7 @@ import { CONTROL_BLOCK_MAGIC, LAYOUT_VERSION } from "./layout-version.ts";
  *       44      4  getfilePort    (proxy)
  *       48      8  startedAt      ms since the epoch, float64
  *     4096   4096  page of thread 0; more follow
+ *      ...  16384  (cache) behind the last page: a version for each stripe of keys (stripes.ts)
  *
  * A thread's page:
  *
@@ -64,7 +66,12 @@ export interface ControlBlock {
 }
 
 export function controlBlockBytes(threads: number): number {
-  return PAGE.bytes * (1 + threads);
+  return PAGE.bytes * (1 + threads) + STRIPES * 4;
+}
+
+/** The versions of the stripes, live; only the cache's are ever bumped. */
+export function stripeVersions(buffer: ArrayBuffer, threads: number): Int32Array {
+  return new Int32Array(buffer, PAGE.bytes * (1 + threads), STRIPES);
 }
 
 /** Writes everything but the state, then the state: a reader that sees the state sees the rest. */

@@ -1,7 +1,7 @@
 /**
  * What each thread counts, in the order it is laid out in its page. Each page has one writer, so a count is a plain store of a
- * float64 (exact to 2^53), readable at any moment, also when the process hangs or is dead. Names ending in `Open`, `Held`, `Bytes`
- * of a tier, and `Stored` are levels; all others only grow.
+ * float64 (exact to 2^53), readable at any moment, also when the process hangs or is dead. Names ending in `Open`, `Held`, `Entries`, `Stored`, and `memoryBytes`,
+ * `diskBytes`, `hotBytes` are levels; all others only grow.
  */
 export const PROXY_COUNTERS = [
   "connectionsAccepted",
@@ -9,6 +9,9 @@ export const PROXY_COUNTERS = [
   "httpRequests",
   "getfileRequests",
   "malformedRequests",
+  "hotHits",
+  "hotBytes",
+  "hotEntries",
   "responsesSent",
   "responsesAborted",
   "responsesRefused",

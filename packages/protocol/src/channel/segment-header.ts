@@ -23,8 +23,10 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *      120      4  ageSeconds     first portion: current age of a stored response (RFC 9111 section 4.2.3), -1 when it was not stored
  *      124      4  ttlSeconds     first portion: freshness left, may be below zero; TTL_UNKNOWN when it was not stored
  *      128      4  forwardStatus  first portion: status of the origin's answer to this request, 0 when the origin was not asked
- *      132      4  handling       first portion: 1 stored; 2 collapsed
- *      136     56  (zero)
+ *      132      4  handling       first portion: 1 stored; 2 collapsed; 4 hot: the proxy may keep this response, whole in one portion, for requests that
+ *                                 say nothing but which resource they want, as long as hotVersion is the version of its key's stripe
+ *      136      4  hotVersion     first portion: version of the stripe when this was answered (stripes.ts)
+ *      140     52  (zero)
  *      192      n  body           the request block, later the portion
  *
  * The stream of a transfer is the head block ("Name: value" CRLF lines and a closing CRLF, nothing of it hop-by-hop) followed by the body. A portion that
@@ -46,6 +48,7 @@ const FIELD = {
   ttlSeconds: 124,
   forwardStatus: 128,
   handling: 132,
+  hotVersion: 136,
 } as const;
 
 export const SEGMENT_BODY_OFFSET = 192;
@@ -60,7 +63,7 @@ export const SEGMENT_BYTES_MIN = 4096;
 
 const STATE = { asked: 1, answered: 2 } as const;
 const FLAG = { last: 1, open: 2, replayable: 4 } as const;
-const HANDLING = { stored: 1, collapsed: 2 } as const;
+const HANDLING = { stored: 1, collapsed: 2, hot: 4 } as const;
 export const TTL_UNKNOWN = -0x80000000;
 
 /**
@@ -117,6 +120,8 @@ export interface ResponseAnswer {
   forwardStatus: number | undefined;
   stored: boolean;
   collapsed: boolean;
+  /** The proxy may keep it while this is the version of its stripe; undefined: it may not. */
+  hotVersion: number | undefined;
 }
 export type Answer = PortionAnswer | { kind: "refusal"; refusal: Refusal } | { kind: "malformed"; reason: string };
 
@@ -168,10 +173,18 @@ export function writePortion(words: SegmentWords, portion: PortionAnswer, respon
     words[word(FIELD.ageSeconds)] = response.ageSeconds ?? -1;
     words[word(FIELD.ttlSeconds)] = response.ttlSeconds ?? TTL_UNKNOWN;
     words[word(FIELD.forwardStatus)] = response.forwardStatus ?? 0;
-    words[word(FIELD.handling)] =
-      (response.stored ? HANDLING.stored : 0) | (response.collapsed ? HANDLING.collapsed : 0);
+    words[word(FIELD.handling)] = handlingBits(response);
+    words[word(FIELD.hotVersion)] = response.hotVersion ?? 0;
   }
   Atomics.store(words, word(FIELD.state), STATE.answered);
+}
+
+function handlingBits({ stored, collapsed, hotVersion }: ResponseAnswer): number {
+  return (
+    (stored ? HANDLING.stored : 0) |
+    (collapsed ? HANDLING.collapsed : 0) |
+    (hotVersion === undefined ? 0 : HANDLING.hot)
+  );
 }
 
 /** Step 6, the cache: says why there is no portion. The caller posts the semaphore after this. */
@@ -239,6 +252,7 @@ export function readResponse(words: SegmentWords): ResponseAnswer | undefined {
     forwardStatus: forwardStatus === 0 ? undefined : forwardStatus,
     stored: (handling & HANDLING.stored) !== 0,
     collapsed: (handling & HANDLING.collapsed) !== 0,
+    hotVersion: (handling & HANDLING.hot) === 0 ? undefined : words[word(FIELD.hotVersion)]!,
   };
 }
 

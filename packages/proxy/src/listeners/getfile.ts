@@ -9,6 +9,7 @@ import {
   type ResponseAnswer,
 } from "@proj/protocol";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
+import { type HotResponse, readyWith, restOf } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
 import type { RefusalReason, ResponseSink } from "../response-sink.ts";
 import type { ClientSocket, Connection } from "./connection.ts";
@@ -32,7 +33,7 @@ export class GetfileConnection implements Connection, ResponseSink {
   #delivery: Delivery | undefined;
   /** Rendered, not yet framed: it leaves with the first portion. */
   #head = "";
-  /** A head without a portion that the kernel did not take whole. */
+  /** What the kernel did not take of something that is no portion. */
   #unsent: Uint8Array | undefined;
 
   constructor(socket: ClientSocket, context: DeliveryContext, settings: GetfileSettings) {
@@ -60,7 +61,7 @@ export class GetfileConnection implements Connection, ResponseSink {
   }
 
   drained(): void {
-    if (this.#unsent !== undefined) return this.#sendHead(this.#unsent);
+    if (this.#unsent !== undefined) return this.#sendWhole(this.#unsent);
     if (this.#state !== "answering") return;
     this.#socket.timeout(SEND_TIMEOUT_S);
     this.#delivery?.drained();
@@ -127,6 +128,8 @@ export class GetfileConnection implements Connection, ResponseSink {
     const target = getfileTarget(this.#settings.prefix, path);
     if (target.kind === "refused") return this.#answerWithoutBody({ status: target.status });
     this.#socket.timeout(0);
+    const hot = this.#context.hot.lookup("getfile", target.target);
+    if (hot !== undefined) return this.#sendHot(hot);
     this.#delivery = new Delivery(this.#context, this, {
       wire: "getfile",
       method: "GET",
@@ -136,17 +139,32 @@ export class GetfileConnection implements Connection, ResponseSink {
     this.#delivery.start();
   }
 
-  #answerWithoutBody(outcome: Exclude<GetfileOutcome, { status: "OK" }>): void {
-    this.#context.counters.add("getfileRequests");
-    this.#state = "answering";
-    this.#sendHead(Buffer.from(formatResponseHead(this.#settings.wire, outcome), "latin1"));
+  #sendHot(hot: HotResponse): void {
+    const { counters } = this.#context;
+    counters.add("hotHits");
+    let { ready } = hot;
+    if (hot.readyAgeSeconds < 0) {
+      const head = formatResponseHead(this.#settings.wire, { status: "OK", length: hot.bodyBytes });
+      ready = readyWith(hot, head, 0); // says no age: rendered once
+    }
+    const taken = this.#socket.write(ready);
+    if (taken < 0) return;
+    counters.add("sentBytes", taken);
+    if (taken === ready.length) return this.finish();
+    this.#unsent = restOf(hot, ready, taken);
+    this.#socket.timeout(SEND_TIMEOUT_S);
   }
 
-  #sendHead(head: Uint8Array): void {
-    const taken = this.#socket.write(head);
+  #answerWithoutBody(outcome: Exclude<GetfileOutcome, { status: "OK" }>): void {
+    this.#state = "answering";
+    this.#sendWhole(Buffer.from(formatResponseHead(this.#settings.wire, outcome), "latin1"));
+  }
+
+  #sendWhole(bytes: Uint8Array): void {
+    const taken = this.#socket.write(bytes);
     if (taken < 0) return;
-    this.#unsent = taken < head.length ? head.subarray(taken) : undefined;
-    if (this.#unsent === undefined) this.#linger();
+    this.#unsent = taken < bytes.length ? bytes.subarray(taken) : undefined;
+    if (this.#unsent === undefined) this.finish();
     else this.#socket.timeout(SEND_TIMEOUT_S);
   }
 

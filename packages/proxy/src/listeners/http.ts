@@ -16,8 +16,9 @@ import {
   requestFraming,
 } from "@proj/protocol";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
+import { type HotResponse, readyWith, restOf } from "../hot-tier.ts";
 import { HEAD_TIMEOUT_MS, IDLE_TIMEOUT_S, LINGER_TIMEOUT_S, PIPELINE_BYTES_MAX, SEND_TIMEOUT_S } from "../limits.ts";
-import { outgoingFraming, renderHeadStart } from "../response-head.ts";
+import { outgoingFraming, renderHeadStart, renderHotHeadStart } from "../response-head.ts";
 import type { RefusalReason, ResponseSink } from "../response-sink.ts";
 import type { ClientSocket, Connection } from "./connection.ts";
 
@@ -208,15 +209,37 @@ export class HttpConnection implements Connection, ResponseSink {
     if (this.#settings.prefix !== "" && DOT_SEGMENT.test(target.path)) {
       return this.#answer(400, "The path holds a dot segment");
     }
+    const forwarded = this.#settings.prefix + target.path;
+    const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", forwarded);
+    if (hot !== undefined) return this.#sendHot(hot);
     this.#delivery = new Delivery(this.#context, this, {
       wire: "http",
       method: head.method,
-      target: this.#settings.prefix + target.path,
+      target: forwarded,
       fieldSection: endToEndFields(head.fields)
         .filter((lowerName) => !NOT_FORWARDED.has(lowerName))
         .render(),
     });
     this.#delivery.start();
+  }
+
+  #sendHot(hot: HotResponse): void {
+    const { counters, hot: tier } = this.#context;
+    counters.add("hotHits");
+    const connection = this.#keepAlive && !this.#stopping ? this.#connectionOption() : "close";
+    if (connection === "close") this.#keepAlive = false;
+    const times = tier.times(hot);
+    let { ready } = hot;
+    if (connection !== undefined || hot.readyAgeSeconds !== times.ageSeconds) {
+      const headStart = renderHotHeadStart(hot.bodyBytes, times, connection);
+      ready = readyWith(hot, headStart, connection === undefined ? times.ageSeconds : -1);
+    }
+    const taken = this.#socket.write(ready);
+    if (taken < 0) return;
+    counters.add("sentBytes", taken);
+    if (taken === ready.length) return this.finish();
+    this.#unsent = restOf(hot, ready, taken);
+    this.#socket.timeout(SEND_TIMEOUT_S);
   }
 
   /** The response is out: the connection goes on with what has come meanwhile, or waits, or closes. */
@@ -290,6 +313,21 @@ export class HttpConnection implements Connection, ResponseSink {
     if (this.#halfClosed) this.#socket.end();
   }
 }
+
+/** Whether a request says more than which resource it wants: then the cache decides. */
+function hasDecidingFields({ method, fields }: RequestHead): boolean {
+  if (method !== "GET") return true;
+  for (let index = 0; index < fields.length; index++) {
+    const name = fields.lowerName(index);
+    if (DECIDING.has(name)) return true;
+  }
+  return false;
+}
+
+const DECIDING = new Set([
+  ...["cache-control", "pragma", "range", "authorization"],
+  ...["if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"],
+]);
 
 const REASON_TEXT: Record<RefusalReason, string> = {
   "not-found": "The origin has no such resource",

@@ -1,0 +1,94 @@
+import { describe, expect, test } from "bun:test";
+import { bumpStripe, STRIPES, stripeOf, stripeVersion, targetHash } from "@proj/protocol";
+import { HotTier, readyWith, restOf } from "./hot-tier.ts";
+
+const KIB = 1024;
+
+function setUp(limitBytes = 64 * KIB) {
+  const clock = { nowMs: 1_000_000 };
+  const versions = new Int32Array(STRIPES);
+  const tier = new HotTier(limitBytes, () => clock.nowMs);
+  tier.attach(versions);
+  const keep = (target: string, bytes = 100, times = { ageSeconds: 5, ttlSeconds: 10 }) => {
+    const hash = targetHash(target);
+    const version = stripeVersion(versions, stripeOf(hash));
+    tier.keep("http", target, hash, new Uint8Array(bytes).fill(7), { bodyBytes: bytes, version, ...times });
+  };
+  return { clock, versions, tier, keep };
+}
+
+describe("HotTier", () => {
+  test("gives a response while it is fresh, with the age that it has by then", () => {
+    const { clock, tier, keep } = setUp();
+    keep("/a");
+    clock.nowMs += 4000;
+    expect(tier.times(tier.lookup("http", "/a")!)).toEqual({ ageSeconds: 9, ttlSeconds: 6 });
+    clock.nowMs += 5999;
+    expect(tier.lookup("http", "/a")).toBeDefined();
+    clock.nowMs += 1;
+    expect(tier.lookup("http", "/a")).toBeUndefined();
+    expect([tier.count, tier.usedBytes]).toEqual([0, 0]);
+  });
+
+  test("an entry is gone as soon as its stripe is bumped, and others stay", () => {
+    const { versions, tier, keep } = setUp();
+    keep("/a");
+    keep("/b");
+    bumpStripe(versions, stripeOf(targetHash("/a")));
+    expect(tier.lookup("http", "/a")).toBeUndefined();
+    expect(tier.lookup("http", "/b")).toBeDefined();
+  });
+
+  test("a response that changed on its way here is not kept", () => {
+    const { versions, tier } = setUp();
+    const hash = targetHash("/a");
+    const version = stripeVersion(versions, stripeOf(hash));
+    bumpStripe(versions, stripeOf(hash));
+    tier.keep("http", "/a", hash, new Uint8Array(10), { bodyBytes: 10, version, ageSeconds: 0, ttlSeconds: 60 });
+    expect(tier.lookup("http", "/a")).toBeUndefined();
+  });
+
+  test("the two wires never share an entry", () => {
+    const { tier, keep } = setUp();
+    keep("/a");
+    expect(tier.lookup("getfile", "/a")).toBeUndefined();
+  });
+
+  test("the limit holds; what is used stays, what is too large is never taken", () => {
+    const { tier, keep } = setUp(16 * KIB);
+    keep("/large", 3 * KIB);
+    expect(tier.lookup("http", "/large")).toBeUndefined();
+    keep("/used", KIB);
+    for (let index = 0; index < 100; index++) {
+      keep(`/${index}`, KIB);
+      expect(tier.usedBytes).toBeLessThanOrEqual(16 * KIB);
+      expect(tier.lookup("http", "/used")).toBeDefined();
+    }
+    expect(tier.lookup("http", "/0")).toBeUndefined();
+  });
+
+  test("--hot 0 keeps nothing", () => {
+    const { tier, keep } = setUp(0);
+    keep("/a", 0);
+    expect(tier.lookup("http", "/a")).toBeUndefined();
+  });
+
+  test("a cache of another life: nothing of the former one is used", () => {
+    const { tier, keep } = setUp();
+    keep("/a");
+    tier.attach(new Int32Array(STRIPES));
+    expect(tier.lookup("http", "/a")).toBeUndefined();
+  });
+});
+
+test("restOf() copies what the next rendering would overwrite, and only that", () => {
+  const { tier, keep } = setUp();
+  keep("/a");
+  const hot = tier.lookup("http", "/a")!;
+  const ready = readyWith(hot, "HEAD ONE ", 1);
+  const early = restOf(hot, ready, 5);
+  const late = restOf(hot, ready, 20);
+  readyWith(hot, "head two ", 2);
+  expect(Buffer.from(early).toString("latin1", 0, 4)).toBe("ONE ");
+  expect(late.buffer).toBe(hot.bytes.buffer);
+});

@@ -1,0 +1,192 @@
+import {
+  currentAgeMs,
+  type Freshness,
+  isFresh,
+  NO_DIRECTIVES,
+  stripeOf,
+  stripeVersion,
+  ttlMs,
+  type Wire,
+} from "@proj/protocol";
+
+/** Room before the stored fields for everything that is rendered anew: status line, length, age, Cache-Status. */
+const HEAD_START_ROOM = 256;
+/** No response may take more than this part of the tier. */
+const SHARE = 8;
+/** What an entry weighs beside its bytes. */
+const OVERHEAD_BYTES = 512;
+
+/** Renders the start of a head into the room before a hot response's payload; what is then {@link HotResponse.ready} leaves in one write. */
+export function readyWith(hot: HotResponse, headStart: string, ageSeconds: number): Uint8Array {
+  const start = hot.payloadOffset - headStart.length;
+  hot.bytes.write(headStart, start, "latin1");
+  hot.ready = hot.bytes.subarray(start);
+  hot.readyAgeSeconds = ageSeconds;
+  return hot.ready;
+}
+
+/** What is left of `ready` after `taken` bytes. The room is rendered anew for the next client: what is not sent of it is copied. */
+export function restOf(hot: HotResponse, ready: Uint8Array, taken: number): Uint8Array {
+  const roomLeft = hot.bytes.length - hot.payloadOffset < ready.length - taken;
+  return roomLeft ? ready.slice(taken) : ready.subarray(taken);
+}
+
+/** A small response that is ready to send: its bytes, and how long they are good. */
+export interface HotResponse {
+  /** Room, then head block and body: the start of the head is rendered into the end of the room. */
+  readonly bytes: Buffer;
+  /** Where head block and body begin in {@link bytes}. */
+  readonly payloadOffset: number;
+  readonly bodyBytes: number;
+  readonly freshness: Freshness;
+  /** From what was rendered last to the end, and the age that it says: within that second nothing is rendered anew. */
+  ready: Uint8Array;
+  readyAgeSeconds: number;
+}
+
+interface Entry extends HotResponse {
+  readonly stripe: number;
+  readonly version: number;
+  /** Used since the hand came by last. */
+  used: boolean;
+}
+
+/**
+ * Small responses that one thread keeps ready to send. An entry is good while it is fresh, by the same rule as in the cache, and while its
+ * stripe has the version at which the cache gave it out. What has not been used since the last round makes room first (CLOCK).
+ */
+export class HotTier {
+  readonly limitBytes: number;
+  /** Largest response that is kept, in bytes. */
+  readonly responseBytesMax: number;
+  usedBytes = 0;
+  readonly #entries = new Map<string, Entry>();
+  readonly #nowMs: () => number;
+  #versions: Int32Array | undefined;
+
+  /**
+   * @param limitBytes 0: nothing is kept.
+   * @param nowMs Monotonic: only time that passed here is added to the age the cache told.
+   */
+  constructor(limitBytes: number, nowMs: () => number) {
+    this.limitBytes = limitBytes;
+    this.responseBytesMax = Math.floor(limitBytes / SHARE);
+    this.#nowMs = nowMs;
+  }
+
+  get count(): number {
+    return this.#entries.size;
+  }
+
+  /** A cache of another life counts other versions: what the former one gave out can not be told good from changed. */
+  attach(versions: Int32Array): void {
+    this.#entries.clear();
+    this.usedBytes = 0;
+    this.#versions = versions;
+  }
+
+  /** A response to this target that may be sent now. Valid until the next call; its bytes stay as they are but for the room. */
+  lookup(wire: Wire, target: string): HotResponse | undefined {
+    const key = keyOf(wire, target);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    if (stripeVersion(this.#versions!, entry.stripe) !== entry.version || !isFresh(entry.freshness, this.#nowMs())) {
+      this.#remove(key, entry);
+      return undefined;
+    }
+    entry.used = true;
+    return entry;
+  }
+
+  /**
+   * Keeps a copy of a response that the cache said may be kept.
+   *
+   * @param hash Of `target`.
+   * @param payload Head block and body, whole.
+   * @param ageSeconds Its age now, and `ttlSeconds` how long it is still fresh, as the cache told.
+   */
+  keep(
+    wire: Wire,
+    target: string,
+    hash: number,
+    payload: Uint8Array,
+    response: { bodyBytes: number; ageSeconds: number; ttlSeconds: number; version: number },
+  ): void {
+    const bytesNeeded = payload.length + HEAD_START_ROOM + OVERHEAD_BYTES;
+    const { version } = response;
+    const stripe = stripeOf(hash);
+    if (this.#versions === undefined || bytesNeeded > this.responseBytesMax) return;
+    if (stripeVersion(this.#versions, stripe) !== version) return; // it has changed since
+    const key = keyOf(wire, target);
+    const former = this.#entries.get(key);
+    if (former !== undefined) this.#remove(key, former);
+    this.#makeRoom(bytesNeeded);
+    const bytes = Buffer.from(new ArrayBuffer(HEAD_START_ROOM + payload.length));
+    bytes.set(payload, HEAD_START_ROOM);
+    const freshness = freshnessNow(response, this.#nowMs());
+    const { bodyBytes } = response;
+    const unrendered = { ready: bytes, readyAgeSeconds: -1 };
+    this.#entries.set(key, {
+      bytes,
+      payloadOffset: HEAD_START_ROOM,
+      bodyBytes,
+      freshness,
+      stripe,
+      version,
+      used: false,
+      ...unrendered,
+    });
+    this.usedBytes += bytesNeeded;
+  }
+
+  /** Its age now and how long it is still fresh, in whole seconds. */
+  times({ freshness }: HotResponse): { ageSeconds: number; ttlSeconds: number } {
+    const nowMs = this.#nowMs();
+    return {
+      ageSeconds: Math.floor(currentAgeMs(freshness, nowMs) / 1000),
+      ttlSeconds: Math.floor(ttlMs(freshness, nowMs) / 1000),
+    };
+  }
+
+  #makeRoom(bytes: number): void {
+    while (this.usedBytes + bytes > this.limitBytes) {
+      const [next] = this.#entries;
+      if (next === undefined) return;
+      const [key, entry] = next;
+      this.#entries.delete(key);
+      if (entry.used) {
+        entry.used = false;
+        this.#entries.set(key, entry);
+      } else {
+        this.usedBytes -= weight(entry);
+      }
+    }
+  }
+
+  #remove(key: string, entry: Entry): void {
+    this.#entries.delete(key);
+    this.usedBytes -= weight(entry);
+  }
+}
+
+function keyOf(wire: Wire, target: string): string {
+  return wire === "http" ? target : `getfile ${target}`; // a target holds no space
+}
+
+function weight(entry: Entry): number {
+  return entry.bytes.length + OVERHEAD_BYTES;
+}
+
+/** Age and time to live as the cache told them, on this thread's clock, for the one function that says what is fresh. */
+function freshnessNow(
+  { ageSeconds, ttlSeconds }: { ageSeconds: number; ttlSeconds: number },
+  nowMs: number,
+): Freshness {
+  return {
+    lifetimeMs: (ageSeconds + ttlSeconds) * 1000,
+    basis: "max-age",
+    initialAgeMs: ageSeconds * 1000,
+    responseTimeMs: nowMs,
+    control: NO_DIRECTIVES,
+  };
+}
