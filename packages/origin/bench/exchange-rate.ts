@@ -3,8 +3,9 @@
  *
  *     bun packages/origin/bench/exchange-rate.ts [concurrency] [seconds]
  *
- * The origin is a process of its own that answers every request with the same bytes in one write, so that it costs as little as an
- * origin can. The baseline is the same exchange without a client: write a request, count the bytes that come back.
+ * The origin is a process of its own that answers every request with the same bytes in one write, so that it costs as
+ * little as an origin can. The baseline is the same exchange without a client: write a request, count the bytes that
+ * come back.
  */
 import { Fields } from "@proj/protocol";
 import { OriginClient } from "../src/index.ts";
@@ -35,8 +36,8 @@ async function measure(concurrency: number, seconds: number): Promise<void> {
       `${navigator.hardwareConcurrency} cores, Bun ${Bun.version}, ${concurrency} at a time, ${seconds} s each`,
     );
     for (let round = 1; round <= 2; round++) {
-      report(`bare socket ${round}`, await bareSocket(port, concurrency, seconds));
-      report(`OriginClient ${round}`, await client(port, concurrency, seconds));
+      await report(`bare socket ${round}`, () => bareSocket(port, concurrency, seconds));
+      await report(`OriginClient ${round}`, () => client(port, concurrency, seconds));
     }
   } finally {
     origin.kill();
@@ -112,10 +113,13 @@ async function bareSocket(port: number, concurrency: number, seconds: number): P
   return times;
 }
 
-function report(name: string, times: number[]): void {
+async function report(name: string, run: () => Promise<number[]>): Promise<void> {
+  const before = process.cpuUsage();
+  const times = await run();
+  const { user, system } = process.cpuUsage(before);
   const total = times.length;
   const sorted = times.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(total - 1, Math.floor(total * share))]!.toFixed(1);
-  const mean = times.reduce((sum, time) => sum + time, 0) / total;
-  console.log(`${name}: ${total} exchanges, mean ${mean.toFixed(1)} µs, p50 ${at(0.5)}, p99 ${at(0.99)} µs`);
+  const cpu = `CPU ${(user / total).toFixed(1)} user + ${(system / total).toFixed(1)} system µs each`;
+  console.log(`${name}: ${total} exchanges, p50 ${at(0.5)}, p99 ${at(0.99)} µs, ${cpu}`);
 }

@@ -6,7 +6,8 @@ import type { Socket } from "bun";
 import { OriginClient } from "./client.ts";
 
 const MIB = 2 ** 20;
-// Loopback: the sender's buffer grows to 4 MiB (tcp_wmem), the reader's to 6 MiB (tcp_rmem); then one read and one TLS record.
+// Loopback: the sender's buffer grows to 4 MiB (tcp_wmem), the reader's to 6 MiB (tcp_rmem); then one read and one
+// TLS record.
 const BUFFERS_BYTES_MAX = 16 * MIB;
 const CERTIFICATES = join(import.meta.dir, "../test/certificates");
 

@@ -2,8 +2,9 @@ const NONE = new Uint8Array(0);
 const CAPACITY_MIN = 4096;
 
 /**
- * Octets in order: appended at the end, dropped from the front. Holds a head that is not whole yet (the socket's own buffer is reused
- * after each read) and what the kernel has not taken of a request. Grows by doubling, so an octet at a time costs one copy of each.
+ * Octets in order: appended at the end, dropped from the front. Holds a head that is not whole yet (the socket's own
+ * buffer is reused after each read) and what the kernel has not taken of a request. Grows by doubling, so an octet at
+ * a time costs one copy of each.
  */
 export class ByteQueue {
   bytes: Uint8Array = NONE;

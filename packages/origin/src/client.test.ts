@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { execPath } from "node:process";
 import { Fields } from "@proj/protocol";
 import { outcomeOf } from "../test/outcome.ts";
 import { type ScriptedConnection, scriptedOrigin } from "../test/scripted-origin.ts";
@@ -599,6 +602,33 @@ test("OriginClient.close() fails what is under way and what is sent later, each 
     },
     { limits: { connections: 2 } },
   );
+});
+
+test("what a handler throws ends the thread that it belongs to, and is not swallowed", async () => {
+  using origin = scriptedOrigin((connection) => connection.send(OK));
+  const thread = join(import.meta.dir, "../test/throwing-handler.ts");
+  const process = Bun.spawn([execPath, thread, origin.url.href], { stdout: "ignore", stderr: "pipe" });
+  expect(await process.exited).not.toBe(0);
+  expect(await process.stderr.text()).toContain("thrown by a handler");
+});
+
+const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === "::1"),
+);
+
+test.skipIf(!HAS_IPV6)("an origin whose address is IPv6 is asked", async () => {
+  const server = Bun.listen({
+    hostname: "::1",
+    port: 0,
+    socket: { data: (socket) => void socket.write(OK), error() {} },
+  });
+  const client = new OriginClient({ origin: new URL(`http://[::1]:${server.port}`) });
+  try {
+    expect((await outcomeOf(client)).content).toBe("hello");
+  } finally {
+    client.close();
+    server.stop(true);
+  }
 });
 
 function failCall(): never {

@@ -17,16 +17,16 @@ export interface OriginClientOptions {
 }
 
 /**
- * Asks one origin, as the HTTP/1.1 client side of an intermediary: what the origin sends is passed on as it was sent, or refused; never
- * repaired, never cut short in silence.
+ * Asks one origin, as the HTTP/1.1 client side of an intermediary: what the origin sends is passed on as it was sent,
+ * or refused; never repaired, never cut short in silence.
  *
- * Belongs to the thread that made it. Keeps connections open between exchanges within {@link OriginLimits}. A request is sent again, once
- * and on a new connection, only when its method is idempotent and the kept connection it went out on closed before any octet came
- * back (RFC 9110 section 9.2.2).
+ * Belongs to the thread that made it. Keeps connections open between exchanges within {@link OriginLimits}. A request
+ * is sent again, once and on a new connection, only when its method is idempotent and the kept connection it went out
+ * on closed before any octet came back (RFC 9110 section 9.2.2).
  *
- * Certificates and host names are always verified, whatever NODE_TLS_REJECT_UNAUTHORIZED says. A response over TLS that ends by closing
- * the connection fails with `ERR_ORIGIN_CUT_SHORT`: RFC 9112 section 9.8 calls it complete only after a closure alert, which
- * the platform does not report.
+ * Certificates and host names are always verified, whatever NODE_TLS_REJECT_UNAUTHORIZED says. A response over TLS
+ * that ends by closing the connection fails with `ERR_ORIGIN_CUT_SHORT`: RFC 9112 section 9.8 calls it complete only
+ * after a closure alert, which the platform does not report.
  *
  * @example
  * const client = new OriginClient({ origin: new URL("https://files.example.org") });
@@ -52,8 +52,9 @@ export class OriginClient {
   /**
    * Sends one request and reports its response to `handler`; see {@link OriginHandler} for the order of calls.
    *
-   * @throws {TypeError} A request that this client can not send without changing what it means: a target in another form than
-   *   origin-form, CONNECT, `Upgrade`, or fields that frame content in a way that can not be sent, or that do not agree with `hasContent`.
+   * @throws {TypeError} A request that this client can not send without changing what it means: a target in another
+   *   form than origin-form, CONNECT, `Upgrade`, or fields that frame content in a way that can not be sent, or that
+   *   do not agree with `hasContent`.
    */
   send(request: OriginRequest, handler: OriginHandler): OriginExchange {
     const content = checkedContent(request);

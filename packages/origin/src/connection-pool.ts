@@ -21,8 +21,9 @@ export interface PoolStats {
 }
 
 /**
- * The connections to one origin and the exchanges that wait for one. An exchange takes the idle connection that was used last (the
- * likeliest to be open still); when there is none, the next that becomes free or is made, first come, first served.
+ * The connections to one origin and the exchanges that wait for one. An exchange takes the idle connection that was
+ * used last (the likeliest to be open still); when there is none, the next that becomes free or is made, first come,
+ * first served.
  */
 export class ConnectionPool implements SocketOwner, Carrier {
   readonly timeouts: OriginTimeouts;
@@ -160,7 +161,10 @@ export class ConnectionPool implements SocketOwner, Carrier {
     this.#connectAsNeeded();
   }
 
-  /** As many connections in the making as exchanges wait, within the limit. A retry takes the place of the connection that failed it. */
+  /**
+   * As many connections in the making as exchanges wait, within the limit. A retry takes the place of the connection
+   * that failed it.
+   */
   #connectAsNeeded(): void {
     while (this.#connecting.size < this.#waiting.size + this.#retrying.size) {
       if (this.#sockets.size + this.#halfMade >= this.#limits.connections) return;

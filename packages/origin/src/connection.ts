@@ -4,7 +4,8 @@ import { INFORMATIONAL_RESPONSES_MAX } from "./limits.ts";
 
 /**
  * A connection to the origin and what it is at. `isFresh`: it was made for the request it carries or is about to
- * carry. One that is not was kept open without use, and the origin may be closing it at the very moment a request is sent.
+ * carry. One that is not was kept open without use, and the origin may be closing it at the very moment a request is
+ * sent.
  *
  * ```
  * connecting ─► idle ─► awaiting-response ─► reading-head ─► reading-content ─► closed
@@ -70,7 +71,8 @@ export function step(connection: Connection, event: ConnectionEvent): Connection
     case "idle":
       if (event.type === "request-sent") return { phase: "awaiting-response", isFresh: connection.isFresh };
       if (event.type === "parked") return { phase: "idle", isFresh: false };
-      if (event.type === "bytes") return UNUSED; // bytes that answer nothing: whatever follows them could not be told apart
+      // Bytes that answer nothing: an answer that follows them could not be told apart from them.
+      if (event.type === "bytes") return UNUSED;
       break;
     case "resting":
       if (event.type === "rested") return { phase: "idle", isFresh: connection.isFresh };
@@ -145,7 +147,7 @@ function afterPeerClosed(connection: Connection, how: "end" | "reset", isTls: bo
 function cutShort(framing: Framing["kind"]): string {
   if (framing !== "until-close") return "the origin closed the connection before its response was whole";
   // RFC 9112 section 9.8: complete only after a TLS closure alert, and the platform does not say whether there was one.
-  return "the origin ended a response by closing the connection, in a way that does not tell the end from an interruption";
+  return "the origin ended a response by closing the connection, and over TLS that may be an interruption";
 }
 
 function afterTimeout(connection: Connection): Connection {

@@ -22,7 +22,10 @@ export type OriginErrorCode =
 export class OriginError extends Error {
   override readonly name = "OriginError";
   readonly code: OriginErrorCode;
-  /** Whether `onHead` had been called: then a part of the response may be on its way already and can only be broken off. */
+  /**
+   * Whether `onHead` had been called: then a part of the response may be on its way already and can only be broken
+   * off.
+   */
   readonly headSeen: boolean;
 
   constructor(code: OriginErrorCode, message: string, options: { headSeen: boolean; cause?: Error | undefined }) {

@@ -10,16 +10,18 @@ export interface OriginRequest {
   target: string;
   fields: Fields;
   /**
-   * The request has content: it follows by {@link OriginExchange.write} and ends with {@link OriginExchange.endContent}, and `fields`
-   * say how it is framed: by a `Content-Length` above 0, or by `Transfer-Encoding: chunked`. Without it `fields` must not say so.
+   * The request has content: it follows by {@link OriginExchange.write} and ends with {@link
+   * OriginExchange.endContent}, and `fields` say how it is framed: by a `Content-Length` above 0, or by
+   * `Transfer-Encoding: chunked`. Without it `fields` must not say so.
    */
   hasContent?: boolean;
 }
 
 /**
- * Who an exchange reports to, on this thread's event loop and never before `send` has returned: `onInformational` any number of
- * times, `onHead` once, `onContent` any number of times, then `onEnd` once. `onError` may come instead of any of them and is the last
- * call; after an abort there is none. What a handler throws is not caught: it ends the thread.
+ * Who an exchange reports to, on this thread's event loop and never before `send` has returned: `onInformational` any
+ * number of times, `onHead` once, `onContent` any number of times, then `onEnd` once. `onError` may come instead of
+ * any of them and is the last call; after an abort there is none. What a handler throws is not caught: it ends the
+ * thread.
  */
 export interface OriginHandler {
   /** More of the request's content may be written, after a `write` that said to wait. */
@@ -28,7 +30,10 @@ export interface OriginHandler {
   onInformational?(head: ResponseHead): void;
   /** The final response. `framing` is how its content ends: `none` for any answer to HEAD, 204 and 304. */
   onHead(head: ResponseHead, framing: Framing): void;
-  /** The next octets of the content, transfer coding removed. They are valid during the call only: the memory is reused. */
+  /**
+   * The next octets of the content, transfer coding removed. They are valid during the call only: the memory is
+   * reused.
+   */
   onContent(chunk: Uint8Array): void;
   /** The response is whole, by its framing. */
   onEnd(trailers: Fields | undefined): void;
@@ -39,13 +44,14 @@ export interface OriginHandler {
 /** One request on its way, and its response. Each call returns at once; after the last handler call they do nothing. */
 export interface OriginExchange {
   /**
-   * Stops reading from the connection, so that the origin stops sending once the kernel's buffers are full. What has been read
-   * already is still handed out, at most one read (512 KiB): a call to `onEnd` may be among it.
+   * Stops reading from the connection, so that the origin stops sending once the kernel's buffers are full. What has
+   * been read already is still handed out, at most one read (512 KiB): a call to `onEnd` may be among it.
    */
   pause(): void;
   resume(): void;
   /**
-   * Hands over the next octets of the request's content. All of them are taken; what the kernel can not take yet is copied.
+   * Hands over the next octets of the request's content. All of them are taken; what the kernel can not take yet is
+   * copied.
    *
    * @returns Whether more may follow at once. If not, wait for `onDrain`: what is written before it costs memory.
    * @throws {RangeError} More octets than `Content-Length` announced, or the content was ended.
@@ -91,7 +97,10 @@ export class Exchange implements OriginExchange {
   readonly #subject: string;
   #carrier: Carrier | undefined;
 
-  /** @param head The request's head, latin1. `content`: the framing of what follows it. `subject`: method and URL, for messages. */
+  /**
+   * @param head The request's head, latin1. `content`: the framing of what follows it. `subject`: method and URL, for
+   * messages.
+   */
   constructor(
     parts: { method: string; head: string; content: RequestContent | undefined; subject: string },
     handler: OriginHandler,
@@ -104,8 +113,8 @@ export class Exchange implements OriginExchange {
   }
 
   /**
-   * Whether RFC 9110 section 9.2.2 allows to send it again, when no part of an answer was seen, and whether that can be done: content is
-   * gone once it was sent. A failed retry is not retried.
+   * Whether RFC 9110 section 9.2.2 allows to send it again, when no part of an answer was seen, and whether that can
+   * be done: content is gone once it was sent. A failed retry is not retried.
    */
   get mayBeRetried(): boolean {
     return !this.isRetry && this.#content === undefined && IDEMPOTENT_METHODS.has(this.method);

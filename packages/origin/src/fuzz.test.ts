@@ -4,9 +4,9 @@ import { type ScriptedConnection, scriptedOrigin } from "../test/scripted-origin
 import { OriginClient } from "./client.ts";
 
 /*
- * Random valid responses (every framing, informational heads before them, keep-alive or not), sent in random pieces, whole or broken off
- * at a random octet. The generator knows what each amounts to; the client has to see exactly that:
- * whole: the same content and an end; broken off: a prefix of it and an error, never an end.
+ * Random valid responses (every framing, informational heads before them, keep-alive or not), sent in random pieces,
+ * whole or broken off at a random octet. The generator knows what each amounts to; the client has to see exactly
+ * that: whole: the same content and an end; broken off: a prefix of it and an error, never an end.
  */
 interface Response {
   octets: string;
@@ -80,7 +80,8 @@ test("random responses in random pieces are what the generator says; broken off,
       script.octets = response.octets.slice(0, cut);
       script.pieces = 1 + random(4);
       script.closes = !isWhole || response.endsOnClose || random(10) === 0;
-      // A request that goes out on a connection which closes without an octet is sent again; here that would hide the cut.
+      // A request that goes out on a connection which closes without an octet is sent again; here that would hide the
+      // cut.
       if (cut === 0) continue;
       const outcome = await outcomeOf(client);
       const said = { seed, round, error: outcome.error?.code, isPrefix: response.content.startsWith(outcome.content) };

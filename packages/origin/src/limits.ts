@@ -9,16 +9,20 @@ export interface OriginLimits {
 }
 
 /**
- * Each thread has its own client, so that the origin sees this many times the threads. 128 busy connections carry 1,000 requests/s
- * at 128 ms each; an idle one costs the origin a file descriptor, rarely more.
+ * Each thread has its own client, so that the origin sees this many times the threads. 128 busy connections carry
+ * 1,000 requests/s at 128 ms each; an idle one costs the origin a file descriptor, rarely more.
  */
 export const DEFAULT_LIMITS: OriginLimits = { connections: 128, idleConnections: 32, waitingExchanges: 4_096 };
 
-/** Informational responses before the final one: 100, a few 102, some 103. More is a peer that never comes to the point. */
+/**
+ * Informational responses before the final one: 100, a few 102, some 103. More is a peer that never comes to the
+ * point.
+ */
 export const INFORMATIONAL_RESPONSES_MAX = 32;
 
 /**
- * Milliseconds a connection rests after a response that may have no content (to HEAD; 204, 304). An origin that sends some all the
- * same (many do, to HEAD) sends it right behind the head: those bytes then close the connection instead of answering the next request.
+ * Milliseconds a connection rests after a response that may have no content (to HEAD; 204, 304). An origin that sends
+ * some all the same (many do, to HEAD) sends it right behind the head: those bytes then close the connection instead
+ * of answering the next request.
  */
 export const REST_MS = 20;

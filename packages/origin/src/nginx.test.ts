@@ -64,7 +64,8 @@ test.skipIf(NGINX === null)(
       expect(gzip.framing?.kind).toBe("chunked");
       expect(Buffer.from(Bun.gunzipSync(Buffer.from(gzip.content, "latin1"))).equals(large)).toBe(true);
 
-      // It closes each connection after 50 requests, and all of them when it reloads: none of these requests may be lost.
+      // It closes each connection after 50 requests, and all of them when it reloads: none of these requests may be
+      // lost.
       const sent = Array.from({ length: 400 }, (_, i) => {
         if (i === 200) process.kill(nginx.pid, "SIGHUP");
         return ask("GET", "/small.txt");

@@ -351,7 +351,8 @@ export class OriginSocket implements Carrier {
     this.#kept.clear();
     this.#unsent.clear();
     clearTimeout(this.#restTimer);
-    // In order when the response was taken to its end; with a reset otherwise, so that the origin stops sending at once.
+    // In order when the response was taken to its end; with a reset otherwise, so that the origin stops sending at
+    // once.
     if (outcome.kind === "finished") this.#socket?.end();
     else this.#socket?.terminate();
     this.#owner.closed(this, outcome, exchange, cause);
@@ -361,7 +362,8 @@ export class OriginSocket implements Carrier {
 
 const EMPTY = new Uint8Array(0);
 
-// No `error` handler: what a handler of ours throws is our bug and has to end the thread; TLS failures come to `close` too.
+// No `error` handler: what a handler of ours throws is our bug and has to end the thread; TLS failures come to
+// `close` too.
 const HANDLERS: SocketHandler<OriginSocket> = {
   open: (socket) => socket.data.opened(socket),
   handshake: (socket, isAuthorized, error) => socket.data.secured(isAuthorized, error),

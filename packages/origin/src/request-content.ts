@@ -14,7 +14,10 @@ export class RequestContent {
     return this.#isEnded;
   }
 
-  /** What goes around `bytes` octets of content (at least one) on the wire. @throws {RangeError} More than were announced. */
+  /**
+   * What goes around `bytes` octets of content (at least one) on the wire. @throws {RangeError} More than were
+   * announced.
+   */
   around(bytes: number): { before: string; after: string } {
     if (this.#isEnded) throw new RangeError(`Cannot send ${bytes} octets of content: it was ended`);
     if (this.#remainingBytes === undefined) return { before: renderChunkHead(bytes), after: "\r\n" };
@@ -25,7 +28,10 @@ export class RequestContent {
     return { before: "", after: "" };
   }
 
-  /** What ends the content on the wire. @throws {RangeError} Fewer octets were sent than announced, or it was ended before. */
+  /**
+   * What ends the content on the wire. @throws {RangeError} Fewer octets were sent than announced, or it was ended
+   * before.
+   */
   end(trailers: Fields | undefined): string {
     if (this.#isEnded) throw new RangeError("Cannot end the content: it was ended");
     if (this.#remainingBytes !== undefined && (this.#remainingBytes > 0 || trailers !== undefined)) {

@@ -1,10 +1,16 @@
-/** How long the origin is waited for, in milliseconds. Each is kept to within {@link tickMs}: never early, that much late. */
+/**
+ * How long the origin is waited for, in milliseconds. Each is kept to within {@link tickMs}: never early, that much
+ * late.
+ */
 export interface OriginTimeouts {
   /** For a connection, TLS handshake included. */
   connectMs: number;
   /** For a connection, whether a busy one becomes free or one is made. */
   queueMs: number;
-  /** From the last octets of the request that were sent to the last byte of the final response's head. Informational responses do not extend it. */
+  /**
+   * From the last octets of the request that were sent to the last byte of the final response's head. Informational
+   * responses do not extend it.
+   */
   headMs: number;
   /** Between two reads of a response's content. Does not run while the exchange is paused. */
   idleMs: number;
@@ -13,8 +19,8 @@ export interface OriginTimeouts {
 }
 
 /**
- * nginx waits 60 s each for connection, head and content. A connection that takes longer than 5 s has lost its SYN three times.
- * Node's server, the most common with a short one, closes after 5 s without use; 4 s is before that.
+ * nginx waits 60 s each for connection, head and content. A connection that takes longer than 5 s has lost its SYN
+ * three times. Node's server, the most common with a short one, closes after 5 s without use; 4 s is before that.
  */
 export const DEFAULT_TIMEOUTS: OriginTimeouts = {
   connectMs: 5_000,
@@ -30,8 +36,9 @@ export function tickMs(timeouts: OriginTimeouts): number {
 }
 
 /**
- * Time in ticks of an interval timer. A thread that was held up (a long callback, SIGSTOP) ticks once for all of that time, so the
- * bytes that waited for it meanwhile are read before anybody is given up. Setting a deadline is an addition and asks no clock.
+ * Time in ticks of an interval timer. A thread that was held up (a long callback, SIGSTOP) ticks once for all of that
+ * time, so the bytes that waited for it meanwhile are read before anybody is given up. Setting a deadline is an
+ * addition and asks no clock.
  */
 export class Deadlines {
   readonly #tickMs: number;

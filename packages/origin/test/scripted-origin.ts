@@ -18,8 +18,8 @@ export interface ScriptedOrigin extends Disposable {
 }
 
 /**
- * An origin that says byte for byte what the script says. `onRequest` runs for each request head; pipelined ones too, so that a client
- * that pipelines shows.
+ * An origin that says byte for byte what the script says. `onRequest` runs for each request head; pipelined ones too,
+ * so that a client that pipelines shows.
  */
 export function scriptedOrigin(
   onRequest: (connection: ScriptedConnection, request: string) => void,

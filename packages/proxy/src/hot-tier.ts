@@ -28,7 +28,8 @@ export function readyWith(hot: HotResponse, headStart: string, ageSeconds: numbe
 /** What is left of `ready` after `taken` bytes. The room is rendered anew for the next client: what is not sent of it is copied. */
 export function restOf(hot: HotResponse, ready: Uint8Array, taken: number): Uint8Array {
   const roomLeft = hot.bytes.length - hot.payloadOffset < ready.length - taken;
-  return roomLeft ? ready.slice(taken) : ready.subarray(taken);
+  const rest = ready.subarray(taken);
+  return roomLeft ? Uint8Array.from(rest) : rest;
 }
 
 /** A small response that is ready to send: its bytes, and how long they are good. */

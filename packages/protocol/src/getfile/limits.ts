@@ -1,6 +1,6 @@
 /**
- * Octets of a GETFILE header, its last CR LF included. Twice the longest path Linux opens (PATH_MAX, 4096), with every octet of
- * a shorter one percent-encoded; a client that sends more is not asking for a file.
+ * Octets of a GETFILE header, its last CR LF included. Twice the longest path Linux opens (PATH_MAX, 4096), with
+ * every octet of a shorter one percent-encoded; a client that sends more is not asking for a file.
  */
 export const GETFILE_HEADER_BYTES_MAX = 8192;
 

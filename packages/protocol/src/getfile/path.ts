@@ -1,4 +1,7 @@
-/** Where a GETFILE path leads: an origin-form target under the prefix, or the status and the reason it is refused with. */
+/**
+ * Where a GETFILE path leads: an origin-form target under the prefix, or the status and the reason it is refused
+ * with.
+ */
 export type GetfileTarget =
   | { kind: "target"; target: string }
   | { kind: "refused"; status: "FILE_NOT_FOUND"; reason: "leaves-prefix" | "names-a-host" | "encoded-too-deeply" }
@@ -12,22 +15,28 @@ const PARENT_SEGMENT = /(?:^|[/\\])\.\.(?:[/\\;?#]|$)/;
 const CONTROL_BYTE = /[\x00-\x1f\x7f]/;
 const BROKEN_ENCODING = /%(?![0-9a-fA-F]{2})/;
 const ENCODED_BYTE = /%([0-9a-fA-F]{2})/g;
-// Everything that RFC 3986 section 3.3 and 3.4 do not allow in a path or query as it stands: "#", "\", octets beyond ASCII ...
+// Everything that RFC 3986 section 3.3 and 3.4 do not allow in a path or query as it stands: "#", "\", octets beyond
+// ASCII ...
 const NOT_IN_TARGET = /[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%]/g;
 
 /**
- * The origin-form target that `path` of a GETFILE request names under the origin's path prefix. It can not leave the prefix.
+ * The origin-form target that `path` of a GETFILE request names under the origin's path prefix. It can not leave the
+ * prefix.
  *
- * A well-formed path that names nothing under the prefix is `FILE_NOT_FOUND`: a `..` segment anywhere, also one that would stay
- * inside, whether its dots and separators (`/` or `\`) are plain or percent-encoded once or several times over; a path that
- * begins like `//host`; an encoding nested deeper than anything decodes. A path that is no path is `INVALID`: a `%` without
- * two hexadecimal digits, an encoded NUL or control byte. (No leading `/`, as in an absolute URL, never gets past the parser.)
+ * A well-formed path that names nothing under the prefix is `FILE_NOT_FOUND`: a `..` segment anywhere, also one that
+ * would stay inside, whether its dots and separators (`/` or `\`) are plain or percent-encoded once or several times
+ * over; a path that begins like `//host`; an encoding nested deeper than anything decodes. A path that is no path is
+ * `INVALID`: a `%` without two hexadecimal digits, an encoded NUL or control byte. (No leading `/`, as in an absolute
+ * URL, never gets past the parser.)
  *
- * What is let through keeps its octets, so that one path is one target: percent-encodings stay as sent, `//` and `/./` stay, and
- * `?` begins a query as in every HTTP target. Octets that a target may not hold (`#`, `\`, non-ASCII) are percent-encoded.
+ * What is let through keeps its octets, so that one path is one target: percent-encodings stay as sent, `//` and
+ * `/./` stay, and `?` begins a query as in every HTTP target. Octets that a target may not hold (`#`, `\`, non-ASCII)
+ * are percent-encoded.
  *
- * @param prefix The path of `--origin`, with or without a trailing `/`, such as `/` or `/files/v1`; percent-encoded already.
- * @param path As the request parser gives it: starts with `/`, one character for each octet, no space and no control byte.
+ * @param prefix The path of `--origin`, with or without a trailing `/`, such as `/` or `/files/v1`; percent-encoded
+ *   already.
+ * @param path As the request parser gives it: starts with `/`, one character for each octet, no space and no
+ *   control byte.
  */
 export function getfileTarget(prefix: string, path: string): GetfileTarget {
   const query = path.indexOf("?");

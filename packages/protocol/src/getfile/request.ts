@@ -33,8 +33,9 @@ const INCOMPLETE: GetfileRequest = { kind: "incomplete" };
  * request = "GETFILE" SP "GET" SP path [SP] CRLF CRLF      path starts with "/", holds no space and no control byte
  * ```
  *
- * The first octet that can not belong to a request decides, so a wrong keyword is refused before its line is complete. Octets
- * after the header are ignored, whether they come with it or later. Nothing of the pushed array is kept.
+ * The first octet that can not belong to a request decides, so a wrong keyword is refused before its line is
+ * complete. Octets after the header are ignored, whether they come with it or later. Nothing of the pushed array is
+ * kept.
  *
  * @example
  * const parser = new GetfileRequestParser();
@@ -125,7 +126,8 @@ function prefixFault(matched: number, byte: number): GetfileRequestFault {
  * The request that asks for `path`, to be sent as latin1 (one character for each octet).
  *
  * @param path Starts with `/`. A space or a character beyond U+00FF has to be percent-encoded by the caller.
- * @throws {RangeError} `path` can not be asked for: no slash, a space, a control byte, a character that is no octet, or too long.
+ * @throws {RangeError} `path` can not be asked for: no slash, a space, a control byte, a character that is no
+ *   octet, or too long.
  */
 export function formatRequest(path: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control octets are what this must find

@@ -2,8 +2,8 @@ import { GETFILE_HEADER_BYTES_MAX } from "./limits.ts";
 import type { GetfileStatus } from "./status.ts";
 
 /**
- * Which of the two protocols in use a client speaks: `crlf` is the written one, `pr3` that of the closed library that the
- * original proxy was linked with. Requests are the same, so nothing on the wire tells them apart.
+ * Which of the two protocols in use a client speaks: `crlf` is the written one, `pr3` that of the closed library that
+ * the original proxy was linked with. Requests are the same, so nothing on the wire tells them apart.
  */
 export type GetfileWire = "crlf" | "pr3";
 
@@ -24,7 +24,8 @@ const LENGTH_MAX = 2n ** 64n - 1n;
  * otherwise      GETFILE status SP CRLF CRLF                    both: without the space a pr3 client hangs
  * ```
  *
- * @throws {RangeError} A length that is negative, fractional, not exact, or beyond 2^64-1: our own fault, never the client's.
+ * @throws {RangeError} A length that is negative, fractional, not exact, or beyond 2^64-1: our own fault, never the
+ *   client's.
  */
 export function formatResponseHead(wire: GetfileWire, outcome: GetfileOutcome): string {
   if (outcome.status !== "OK") return `GETFILE ${outcome.status} \r\n\r\n`;
@@ -49,8 +50,8 @@ export type GetfileResponseFault =
   | "header-too-long";
 
 /**
- * What a head read so far amounts to. `bodyStart` is the offset of the first body octet in the array that completed the head (it
- * may be that array's length); `length` is 0 unless the status is `OK`.
+ * What a head read so far amounts to. `bodyStart` is the offset of the first body octet in the array that completed
+ * the head (it may be that array's length); `length` is 0 unless the status is `OK`.
  */
 export type GetfileResponse =
   | { kind: "incomplete" }
@@ -69,10 +70,10 @@ const INCOMPLETE: GetfileResponse = { kind: "incomplete" };
 /**
  * Reads a server's head, the client's side of both wires, one octet at a time if need be.
  *
- * The body is the caller's: exactly `length` octets from `bodyStart` on. An end of stream before that is a failure, and so is
- * one while this says `incomplete`; octets past it are ignored. A length beyond 2^53-1 is refused as `length-beyond-2^53` and
- * never rounded: no file system here holds such a file. A pr3 head given to a `crlf` parser (or the reverse) is `wrong-wire`,
- * except where the body itself begins with CR LF CR LF and nothing could tell.
+ * The body is the caller's: exactly `length` octets from `bodyStart` on. An end of stream before that is a failure,
+ * and so is one while this says `incomplete`; octets past it are ignored. A length beyond 2^53-1 is refused as
+ * `length-beyond-2^53` and never rounded: no file system here holds such a file. A pr3 head given to a `crlf` parser
+ * (or the reverse) is `wrong-wire`, except where the body itself begins with CR LF CR LF and nothing could tell.
  *
  * @example
  * const head = new GetfileResponseParser("crlf").push(chunk);

@@ -169,7 +169,7 @@ export class HttpConnection implements Connection, ResponseSink {
       return this.#waitForHead();
     }
     if (typeof end === "object") return this.#refuseMalformed(end);
-    this.#input = end === input.length ? undefined : input.slice(end);
+    this.#input = end === input.length ? undefined : Uint8Array.from(input.subarray(end));
     this.#headStartedMs = undefined;
     const head = parseRequestHead(input, 0, end);
     if (head.kind === "malformed") return this.#refuseMalformed(head);
