@@ -142,6 +142,7 @@ export function clean(options: CleanOptions = {}): CleanReport {
 }
 
 function survey(prefix: string): Surveyed[] {
+  libc(); // says that this is for Linux only, where an empty list would say that all is well
   const groups = groupsOf(prefix).map((group) => ({
     ...group,
     proof: makersAreDead(group.entries) ? proofOf(group.found) : undefined,
