@@ -1,5 +1,5 @@
 import { fstatSync, lstatSync, readSync } from "node:fs";
-import { check } from "./check.ts";
+import { check, openUnleased } from "./check.ts";
 import { ERRNO, SystemCallError } from "./errno.ts";
 import { cString, errno, libc } from "./libc.ts";
 import { type ObjectName, pathOf } from "./object-name.ts";
@@ -8,10 +8,17 @@ import { ownerAdvice } from "./shared-memory.ts";
 
 const O_RDWR = 0o2;
 const O_CREAT = 0o100;
+const O_NONBLOCK = 0o4000;
 const O_NOFOLLOW = process.arch === "arm64" ? 0o100000 : 0o400000;
 const O_CLOEXEC = 0o2000000;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+
+/**
+ * A file that is locked and names nobody alive is one whose holder has not written its pid yet, or at which
+ * {@link ExclusiveLock.holder} looks just now: so many looks, a millisecond apart, until it is a holder we can not see.
+ */
+const DOUBTS_MAX = 50;
 
 /** Bytes of the file: a process id in decimal and a line feed, padded with spaces. */
 const PID_BYTES = 12;
@@ -30,10 +37,10 @@ export class ExclusiveLock implements Disposable {
   }
 
   /**
-   * Takes the lock if nobody has it. Never waits. Children do not inherit it.
+   * Takes the lock if nobody has it; waits for nobody who has it. Children do not inherit it.
    *
-   * @returns The lock; or, when another process (or another holder in this one) has it, that one's pid, which is 0 when
-   *   it has not written it yet.
+   * @returns The lock; or, when another process (or another holder in this one) has it, that one's pid (0 or a dead one's
+   *   when it does not come to write its own within 50 ms).
    * @throws {SystemCallError} `EACCES`: the file belongs to another user. `ENOSPC`: /dev/shm is full. `EMFILE`.
    * @example
    * const lock = ExclusiveLock.tryAcquire(objectName("/my-app.lock"));
@@ -51,13 +58,16 @@ export class ExclusiveLock implements Disposable {
   }
 
   static #tryAcquire(name: ObjectName): ExclusiveLock | { heldByPid: number } {
-    for (;;) {
+    for (let doubts = 0; ; ) {
       const fildes = openLockFile(name);
       try {
         if (!flockNow(fildes, name)) {
           const heldByPid = pidIn(fildes);
           libc().close(fildes);
-          return { heldByPid };
+          if (doubts === DOUBTS_MAX || isAlive(heldByPid)) return { heldByPid };
+          doubts += 1;
+          Bun.sleepSync(1);
+          continue;
         }
         if (isStillNamed(fildes, name)) {
           writePid(fildes, name);
@@ -73,7 +83,8 @@ export class ExclusiveLock implements Disposable {
 
   /** The pid that the file of this name says holds the lock; undefined when nobody holds it. For reports only. */
   static holder(name: ObjectName): number | undefined {
-    const fildes = libc().open(cString(pathOf(name)), O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+    const path = cString(pathOf(name));
+    const fildes = openUnleased(() => libc().open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0));
     if (fildes === -1) {
       const failure = errno();
       if (failure === ERRNO.ENOENT) return undefined;
@@ -102,12 +113,18 @@ export class ExclusiveLock implements Disposable {
 }
 
 function openLockFile(name: ObjectName): number {
-  const oflag = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
-  const fildes = check("open", name, libc().open(cString(pathOf(name)), oflag, 0o600));
-  const { uid } = fstatSync(fildes);
-  if (uid === process.geteuid?.()) return fildes;
+  const oflag = O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW;
+  const path = cString(pathOf(name));
+  const fildes = check(
+    "open",
+    name,
+    openUnleased(() => libc().open(path, oflag, 0o600)),
+  );
+  const status = fstatSync(fildes);
+  if (status.uid === process.geteuid?.() && status.isFile()) return fildes;
   libc().close(fildes);
-  throw new SystemCallError("open", name, ERRNO.EACCES, ownerAdvice(uid));
+  const advice = status.isFile() ? ownerAdvice(status.uid) : "it is not a lock file: something else has taken the name";
+  throw new SystemCallError("open", name, ERRNO.EACCES, advice);
 }
 
 function flockNow(fildes: number, name: ObjectName): boolean {
@@ -137,4 +154,14 @@ function pidIn(fildes: number): number {
   const text = Buffer.alloc(PID_BYTES);
   const length = readSync(fildes, text, 0, PID_BYTES, 0);
   return Number.parseInt(text.toString("latin1", 0, length), 10) || 0;
+}
+
+function isAlive(pid: number): boolean {
+  if (pid === 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as { code?: string }).code !== "ESRCH";
+  }
 }

@@ -89,3 +89,56 @@ test("Atomics: 4 processes add 2,500,000 each to one word, and none is lost", as
   using memory = await withChild("atomics", 2_500_000, () => undefined, 4);
   expect(Atomics.load(memory.i32, HAND_OVER.word)).toBe(10_000_000);
 });
+
+test("errno is the failed call's own, a million times", () => {
+  const name = testName();
+  using queue = MessageQueue.create(name, { maxmsg: 1, msgsize: 8 });
+  using memory = SharedMemory.anonymous(32);
+  const semaphore = Semaphore.at(memory, 0, 0);
+  try {
+    const into = new Uint8Array(8);
+    for (let round = 0; round < MILLION / 2; round++) {
+      if (queue.tryReceive(into) !== undefined) throw new Error("received from an empty queue");
+      if (semaphore.tryWait()) throw new Error("waited for nothing");
+    }
+  } finally {
+    queue.unlink();
+  }
+});
+
+test("Blocking waits go on after a signal, with the time that is left", async () => {
+  const name = testName();
+  const script = `
+    import { MessageQueue, Mutex, objectName, Semaphore, SharedMemory } from ${JSON.stringify(`${import.meta.dir}/index.ts`)};
+    process.on("SIGUSR1", () => undefined);
+    const memory = SharedMemory.anonymous(64);
+    const semaphore = Semaphore.at(memory, 0, 0);
+    const queue = MessageQueue.open(objectName(${JSON.stringify(name)}));
+    const into = new Uint8Array(8);
+    console.log("ready");
+    const outcomes = [];
+    for (const wait of [
+      () => semaphore.wait({ timeoutMs: 400 }),
+      () => queue.receive(into, { timeoutMs: 400 }) !== undefined,
+      () => (queue.trySend(into), queue.send(into, { timeoutMs: 400 })),
+    ]) {
+      const start = performance.now();
+      outcomes.push(wait(), performance.now() - start >= 400);
+    }
+    console.log(JSON.stringify(outcomes));
+    process.exit(0);
+  `;
+  using queue = MessageQueue.create(name, { maxmsg: 1, msgsize: 8 });
+  const child = Bun.spawn([process.execPath, "-e", script], { stderr: "inherit" });
+  try {
+    const output = child.stdout.getReader();
+    await watchdog(output.read(), "a start");
+    const bombard = setInterval(() => child.kill("SIGUSR1"), 5);
+    const { value } = await watchdog(output.read(), "the waits");
+    clearInterval(bombard);
+    expect(JSON.parse(new TextDecoder().decode(value))).toEqual([false, true, false, true, false, true]);
+  } finally {
+    child.kill("SIGKILL");
+    queue.unlink();
+  }
+});

@@ -1,4 +1,4 @@
-import { check } from "./check.ts";
+import { check, openUnleased } from "./check.ts";
 import { Deadline } from "./deadline.ts";
 import { ERRNO, errorCode, SystemCallError } from "./errno.ts";
 import { eventually, type WaitOptions } from "./eventually.ts";
@@ -98,7 +98,15 @@ export class MessageQueue implements Disposable {
    */
   static open(name: ObjectName): MessageQueue {
     const oflag = O_RDWR | O_NONBLOCK | O_CLOEXEC;
-    return new MessageQueue(name, check("mq_open", name, libc().mq_open(cString(name), oflag, 0, null)));
+    const path = cString(name);
+    return new MessageQueue(
+      name,
+      check(
+        "mq_open",
+        name,
+        openUnleased(() => libc().mq_open(path, oflag, 0, null)),
+      ),
+    );
   }
 
   /**

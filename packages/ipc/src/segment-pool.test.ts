@@ -411,3 +411,35 @@ test("SegmentPool among Workers: no segment has two holders, nobody starves, and
     });
   }
 });
+
+test("SegmentPool whose mutex is kept by a stopped process: nobody hangs, and all is whole when that one dies", async () => {
+  await withPool({ segments: 64 }, async (pool, prefix) => {
+    const member = pool.join();
+    const segment = take(member); // and some more ids kept ready
+    const script = `
+      import { Mutex, objectName, SharedMemory } from ${SOURCE};
+      const table = SharedMemory.open(objectName(${JSON.stringify(`${prefix}.pool`)}));
+      Mutex.at(table, 64).tryLock();
+      console.log("locked");
+      process.kill(process.pid, "SIGSTOP");
+    `;
+    const child = Bun.spawn([process.execPath, "-e", script], { stderr: "inherit" });
+    try {
+      await watchdog(child.stdout.getReader().read(), "the child");
+      const kept = takeAll(member);
+      expect(kept.length).toBeGreaterThan(0);
+      expect(kept.length).toBeLessThan(63);
+      expect(await watchdog(member.take({ timeoutMs: 50 }), "a take")).toBeUndefined();
+      member.giveBack(segment);
+      for (const other of kept) member.giveBack(other);
+      expect(() => pool.join()).toThrow(expect.objectContaining({ code: "ERR_IPC_POOL_BUSY" }));
+      const waiting = member.take({ timeoutMs: 10_000 });
+      child.kill("SIGKILL");
+      member.replace((await watchdog(waiting, "the take"))!);
+      member.close();
+      expectWhole(pool);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+});

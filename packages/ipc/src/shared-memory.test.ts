@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { testName } from "../test/names.ts";
+import { Doorbell } from "./doorbell.ts";
+import { ExclusiveLock } from "./exclusive-lock.ts";
 import { pathOf } from "./object-name.ts";
 import { SharedMemory } from "./shared-memory.ts";
 
@@ -57,6 +59,21 @@ test("SharedMemory.create() that is refused its bytes leaves nothing", async () 
   });
   expect(await new Response(child.stdout).text()).toBe("posix_fallocate EFBIG\n");
   expect(existsSync(pathOf(name))).toBe(false);
+});
+
+test("SharedMemory.open() refuses what is not sized yet and what is not shared memory, and does not block on a FIFO", () => {
+  const name = testName();
+  writeFileSync(pathOf(name), "");
+  try {
+    expect(() => SharedMemory.open(name)).toThrow(expect.objectContaining({ syscall: "mmap", code: "EINVAL" }));
+  } finally {
+    SharedMemory.unlink(name);
+  }
+  using flag = SharedMemory.anonymous(4);
+  using bell = Doorbell.listen({ name, flag: { memory: flag, offset: 0 } });
+  expect(() => SharedMemory.open(name, { readOnly: true })).toThrow(expect.objectContaining({ code: "EACCES" }));
+  expect(() => ExclusiveLock.tryAcquire(name)).toThrow(expect.objectContaining({ code: "EACCES" }));
+  bell.close();
 });
 
 test("SharedMemory.open() throws ENOENT once unlinked; the mapping stays", () => {

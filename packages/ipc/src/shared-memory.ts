@@ -1,5 +1,5 @@
-import { fstatSync } from "node:fs";
-import { check } from "./check.ts";
+import { fstatSync, type Stats } from "node:fs";
+import { check, openUnleased } from "./check.ts";
 import { ERRNO, errorCode, SystemCallError } from "./errno.ts";
 import { type Address, adoptMapping, cString, errno, libc } from "./libc.ts";
 import { limitAdvice } from "./limits.ts";
@@ -10,6 +10,7 @@ const O_RDONLY = 0;
 const O_RDWR = 0o2;
 const O_CREAT = 0o100;
 const O_EXCL = 0o200;
+const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -123,8 +124,13 @@ export class SharedMemory implements Disposable {
    */
   static open(name: ObjectName, options: { readOnly?: boolean } = {}): SharedMemory {
     const readOnly = options.readOnly ?? false;
-    const oflag = (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC;
-    const fildes = check("shm_open", name, libc().shm_open(cString(name), oflag, 0));
+    const oflag = (readOnly ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_CLOEXEC;
+    const path = cString(name);
+    const fildes = check(
+      "shm_open",
+      name,
+      openUnleased(() => libc().shm_open(path, oflag, 0)),
+    );
     try {
       return SharedMemory.#overDescriptor(name, fildes, readOnly, false);
     } finally {
@@ -189,9 +195,18 @@ export class SharedMemory implements Disposable {
 
   static #overDescriptor(name: ObjectName | undefined, fildes: number, readOnly: boolean, keep: boolean): SharedMemory {
     const subject = name ?? `descriptor ${fildes}`;
-    const { size, uid } = statOf(fildes, subject);
+    const status = statOf(fildes, subject);
+    const { size, uid } = status;
     if (name !== undefined && uid !== process.geteuid?.()) {
       throw new SystemCallError("shm_open", name, ERRNO.EACCES, ownerAdvice(uid));
+    }
+    if (!status.isFile()) {
+      throw new SystemCallError(
+        "mmap",
+        subject,
+        ERRNO.EACCES,
+        "it is not shared memory: something else has taken the name",
+      );
     }
     if (size === 0) {
       throw new SystemCallError("mmap", subject, ERRNO.EINVAL, "it has no size yet: its creator is still making it");
@@ -331,7 +346,7 @@ function detach(buffer: ArrayBuffer): void {
   buffer.transfer(0);
 }
 
-function statOf(fildes: number, subject: string): { size: number; uid: number } {
+function statOf(fildes: number, subject: string): Stats {
   try {
     return fstatSync(fildes);
   } catch (cause) {
