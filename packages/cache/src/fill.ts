@@ -88,6 +88,7 @@ export class Fill implements Source, OriginHandler {
   #exchange: OriginExchange | undefined;
   #response: (Available & { variant: Variant | undefined; freshness: Freshness; fields: Fields }) | undefined;
   #body: GrowingBody | undefined;
+  #shared: Pick<Available, "fields" | "headBlock"> | undefined;
   #mayStore = false;
   #isOver = false;
   #failed = false;
@@ -230,16 +231,15 @@ export class Fill implements Source, OriginHandler {
     const message = { status, fields: endToEnd };
     const variant = variantOf(this.#request.fields, endToEnd);
     const allowed = this.mode !== "pass" && variant !== undefined && storable(this.#request, message).storable;
-    const fields = allowed ? fieldsToStore(endToEnd) : endToEnd;
     const bodyBytes = bodyBytesOf(this.#request.method, head, framing);
     this.#body = new GrowingBody(this.#host.storage, bodyBytes, allowed);
     this.#mayStore = this.#body.tier !== undefined;
     this.#response = {
       status,
-      fields,
+      fields: endToEnd,
       variant,
       freshness: freshnessOf(message, this.#requestTimeMs, responseTimeMs),
-      headBlock: renderHeadBlock(fields, endToEnd.has("age") ? "ours" : "theirs"),
+      headBlock: renderHeadBlock(endToEnd, endToEnd.has("age") ? "ours" : "theirs"),
       body: this.#body,
       bodyBytes,
       responseTimeMs,
@@ -252,7 +252,7 @@ export class Fill implements Source, OriginHandler {
     const isOver = this.#isOver;
     const outcome = this.#host.attach(
       transfer,
-      response,
+      transfer === this.#leader ? response : this.#sharedResponse(response),
       this.#handling(transfer, response.status),
       isOver ? undefined : this,
     );
@@ -262,6 +262,15 @@ export class Fill implements Source, OriginHandler {
       this.#readers.add(transfer);
       this.#serveReadersSoon();
     }
+  }
+
+  /** What others than the one who asked may see: RFC 9111 section 5.2.2.7, fields that are private to that one. */
+  #sharedResponse(response: Available): Available {
+    this.#shared ??= (() => {
+      const fields = fieldsToStore(response.fields);
+      return { fields, headBlock: renderHeadBlock(fields, fields.has("age") ? "ours" : "theirs") };
+    })();
+    return { ...response, ...this.#shared };
   }
 
   #handling(transfer: Transfer, forwardStatus: number): Handling {
@@ -295,6 +304,7 @@ export class Fill implements Source, OriginHandler {
     stored.fields = fieldsToStore(updateStored(stored.fields, withDate(newer, responseTimeMs)));
     stored.freshness = freshnessOf(stored, this.#requestTimeMs, responseTimeMs);
     stored.headBlock = renderHeadBlock(stored.fields, "ours");
+    stored.variant = variantOf(this.#request.fields, stored.fields) ?? stored.variant;
     for (const transfer of waiting) {
       if (matchesExactly(stored.variant, transfer.request.fields)) this.#attachStored(transfer, stored, 304);
       else this.#host.decide(transfer, this);
@@ -331,11 +341,12 @@ export class Fill implements Source, OriginHandler {
   #keep(): void {
     const { key } = this;
     const body = this.#body!;
-    const { status, fields, variant, freshness } = this.#response!;
+    const { status, variant, freshness } = this.#response!;
     if (body.tier === undefined || variant === undefined) {
       body.abandon();
       return;
     }
+    const fields = fieldsToStore(this.#response!.fields);
     const headBlock = renderHeadBlock(fields, "ours");
     const { stripe } = this.#request;
     const stored = {

@@ -6,7 +6,8 @@ export interface StoredResponse {
   readonly key: string;
   /** The stripe that is bumped when anything about this response changes. */
   readonly stripe: number;
-  readonly variant: Variant;
+  /** Which requests it answers; a 304 may change it. */
+  variant: Variant;
   readonly status: number;
   fields: Fields;
   /** The fields as they go out: lines and the closing CRLF. */

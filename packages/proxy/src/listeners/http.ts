@@ -55,6 +55,7 @@ export class HttpConnection implements Connection, ResponseSink {
   readonly #scanner = new HeadScanner();
   /** Bytes received and not yet taken; a head may start anywhere in them. */
   #input: Uint8Array | undefined;
+  #taking = false;
   #paused = false;
   #state: "idle" | "answering" | "lingering" | "closed" = "idle";
   #headStartedMs: number | undefined;
@@ -76,11 +77,10 @@ export class HttpConnection implements Connection, ResponseSink {
 
   received(chunk: Uint8Array): void {
     if (this.#state === "lingering" || this.#state === "closed") return;
-    if (this.#state === "idle" && this.#input === undefined) return this.#take(chunk, false);
-    const input = this.#input === undefined ? Uint8Array.from(chunk) : Buffer.concat([this.#input, chunk]);
-    this.#input = input;
-    if (this.#state === "idle") this.#take(input, true);
-    else this.#holdBack();
+    const kept = this.#input;
+    this.#input = undefined;
+    if (kept === undefined) this.#take(chunk, "borrowed");
+    else this.#take(Buffer.concat([kept, chunk]), "owned");
   }
 
   drained(): void {
@@ -161,21 +161,36 @@ export class HttpConnection implements Connection, ResponseSink {
     this.#socket.terminate();
   }
 
-  /** Takes requests off `input` until one has to be waited for. */
-  #take(input: Uint8Array, owned: boolean): void {
-    const end = this.#scanner.scan(input, 0, input.length);
-    if (end === undefined) {
-      this.#input = owned ? input : Uint8Array.from(input);
-      return this.#waitForHead();
+  /**
+   * Takes requests off `bytes` until one has to be waited for; keeps the rest.
+   *
+   * @param ownership "borrowed": the memory is the socket's, what is kept of it is copied.
+   */
+  #take(bytes: Uint8Array, ownership: "borrowed" | "owned"): void {
+    let start = 0;
+    this.#taking = true;
+    while (this.#state === "idle" && start < bytes.length) {
+      const end = this.#scanner.scan(bytes, start, bytes.length);
+      if (end === undefined) {
+        this.#waitForHead();
+        break;
+      }
+      const head = typeof end === "object" ? end : parseRequestHead(bytes, start, end);
+      this.#headStartedMs = undefined;
+      this.#state = "answering";
+      if (head.kind === "malformed") this.#refuseMalformed(head);
+      else this.#handle(head);
+      if (typeof end === "number") start = end;
     }
-    if (typeof end === "object") return this.#refuseMalformed(end);
-    this.#input = end === input.length ? undefined : Uint8Array.from(input.subarray(end));
-    this.#headStartedMs = undefined;
-    const head = parseRequestHead(input, 0, end);
-    if (head.kind === "malformed") return this.#refuseMalformed(head);
-    this.#state = "answering";
-    this.#handle(head);
-    if (this.#input !== undefined) this.#holdBack();
+    this.#taking = false;
+    if (this.#isOver || start === bytes.length) return;
+    const rest = bytes.subarray(start);
+    this.#input = ownership === "owned" ? rest : Uint8Array.from(rest);
+    if (this.#state === "answering") this.#holdBack();
+  }
+
+  get #isOver(): boolean {
+    return this.#state === "lingering" || this.#state === "closed";
   }
 
   /** A head that is sent a byte at a time has as long as any other. */
@@ -247,20 +262,15 @@ export class HttpConnection implements Connection, ResponseSink {
     if (!this.#keepAlive) return this.#linger();
     this.#state = "idle";
     this.#socket.timeout(IDLE_TIMEOUT_S);
-    const input = this.#input;
-    this.#input = undefined;
     if (this.#paused) {
       this.#paused = false;
       this.#socket.resume();
     }
-    if (input !== undefined) queueMicrotask(() => this.#takeQueued(input));
-    else if (this.#halfClosed || this.#stopping) this.#socket.end();
-  }
-
-  #takeQueued(input: Uint8Array): void {
-    if (this.#state !== "idle") return;
-    this.#take(this.#input === undefined ? input : Buffer.concat([input, this.#input]), true);
-    if (this.#state === "idle" && this.#halfClosed) this.#socket.end();
+    if (this.#taking) return; // the loop that took this request takes the next
+    const input = this.#input;
+    this.#input = undefined;
+    if (input !== undefined) this.#take(input, "owned");
+    if (this.#state === "idle" && (this.#halfClosed || this.#stopping)) this.#socket.end();
   }
 
   /** Requests that pile up behind the one being answered stay with the kernel. */
