@@ -491,6 +491,27 @@ describe("limits and time-outs", () => {
     );
   });
 
+  test("an exchange paused before its kept connection got it is not timed out as if nobody used that", async () => {
+    await withOrigin(
+      (connection) => connection.send(OK),
+      async (client) => {
+        await outcomeOf(client);
+        const blocker = [outcomeOf(client), outcomeOf(client)];
+        const { promise, resolve } = Promise.withResolvers<string>();
+        const exchange = client.send(
+          { method: "GET", target: "/", fields: new Fields() },
+          { onHead() {}, onContent() {}, onEnd: () => resolve("end"), onError: (error) => resolve(error.code) },
+        );
+        exchange.pause();
+        await Promise.all(blocker);
+        await Bun.sleep(300);
+        exchange.resume();
+        expect(await promise).toBe("end");
+      },
+      { limits: { connections: 1 }, timeouts: { keepAliveMs: 100, headMs: 100 } },
+    );
+  });
+
   test("a port nobody listens on, a host that is none: CONNECT, for each exchange", async () => {
     const closed = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     const { port } = closed;

@@ -81,6 +81,7 @@ export class OriginSocket implements Carrier {
   start(exchange: Exchange): void {
     this.#exchange = exchange;
     exchange.moveTo(this);
+    this.deadline = undefined; // that of a connection nobody uses
     this.#advance({ type: "request-sent" });
     if (exchange.isPaused) this.#socket?.pause();
     if (this.write(exchange, exchange.takeUnsent())) exchange.drained();
