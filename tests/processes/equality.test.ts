@@ -8,6 +8,7 @@ import type { ClientResult } from "../support/client-result.ts";
 import { CountingOrigin } from "../support/counting-origin.ts";
 import { getfile } from "../support/getfile-client.ts";
 import { http } from "../support/http-client.ts";
+import { IS_WHOLE } from "../support/scale.ts";
 import { Webproxy } from "../support/webproxy.ts";
 
 const MIB = 1024 * 1024;
@@ -16,8 +17,10 @@ const FILES = [0, 1, 1024, 64 * 1024, MIB + 1, 64 * MIB].map((length, seed) => {
   return { length, body, sha256: sha256(body) };
 });
 const TOGETHER = 200;
-/** 200 times 64 MiB are 12.8 GB: so many go through the bench; here as many as two cores carry in seconds. */
-const LARGE_TOGETHER = 8;
+/** 200 times 64 MiB are 12.8 GB: in a short run only as much as two cores carry in seconds. */
+const LARGE_TOGETHER = IS_WHOLE ? TOGETHER : 4;
+
+const TIMEOUT_MS = IS_WHOLE ? 600_000 : 60_000;
 
 const WIRES = ["crlf", "pr3"] as const;
 const SEGMENT_ARGS: readonly (readonly string[])[] = [[], ["--segment-size", "4KiB"]];
@@ -32,12 +35,12 @@ interface Client {
 function clients(wire: "crlf" | "pr3"): Client[] {
   const byGetfile: Client = {
     name: `GETFILE ${wire}`,
-    get: (webproxy, path) => getfile(webproxy.getfile, path, { wire, timeoutMs: 60_000 }),
+    get: (webproxy, path) => getfile(webproxy.getfile, path, { wire, timeoutMs: TIMEOUT_MS }),
     okStatus: "OK",
   };
   const byHttp: Client = {
     name: "HTTP",
-    get: (webproxy, path) => http(webproxy.http, path, { timeoutMs: 60_000 }),
+    get: (webproxy, path) => http(webproxy.http, path, { timeoutMs: TIMEOUT_MS }),
     okStatus: "200",
   };
   return wire === "crlf" ? [byGetfile, byHttp] : [byGetfile];

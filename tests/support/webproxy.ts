@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import type { CacheCounter, ProxyCounter } from "@proj/protocol";
 import { type Address, parseAddress } from "./address.ts";
 import { ipcObjectsOf } from "./left-overs.ts";
 import { TempDirectory } from "./temp-directory.ts";
@@ -35,8 +36,8 @@ export interface Stats {
   lostWakeups: number;
   refusedMessages: number;
   restarts: { proxy: number; cache: number };
-  proxy: { pid: number; state: string; segments: number; counters: Record<string, number> } | null;
-  cache: { pid: number; state: string; counters: Record<string, number> } | null;
+  proxy: { pid: number; state: string; segments: number; counters: Record<ProxyCounter, number> } | null;
+  cache: { pid: number; state: string; counters: Record<CacheCounter, number> } | null;
 }
 
 /** How a process that ran to its end did. */
