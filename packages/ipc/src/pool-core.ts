@@ -17,7 +17,7 @@ import {
   type PoolTable,
   QUEUED,
 } from "./pool-table.ts";
-import { MappedSegment, segmentName, UNREGISTERED } from "./segment.ts";
+import { createSegment, MappedSegment, segmentName, UNREGISTERED } from "./segment.ts";
 import { SegmentPoolError } from "./segment-pool-error.ts";
 import { SharedMemory } from "./shared-memory.ts";
 import { isDead, type ThreadIdentity, thisThread } from "./thread-identity.ts";
@@ -133,14 +133,12 @@ export class PoolCore {
     const generation = this.table.generationOf(id);
     SharedMemory.unlink(segmentName(this.prefix, id, generation), UNREGISTERED);
     this.#forget(id); // its memory has to be free before the new one's is asked for
-    const fresh = this.#createOrUndefined(id, generation + 1);
-    if (fresh === undefined) {
+    if (!this.#tryCreate(id, generation + 1)) {
       if (this.table.moveState(id, from, MISSING)) this.table.missing += 1;
       return;
     }
     this.table.setGeneration(id, generation + 1);
     this.table.countReplaced();
-    this.#remember(fresh);
     this.enqueue([id], from);
   }
 
@@ -252,10 +250,8 @@ export class PoolCore {
     for (let id = 0; id < this.table.segments && this.table.missing > 0; id++) {
       if (this.table.stateOf(id) !== MISSING) continue;
       const generation = this.table.generationOf(id) + 1;
-      const fresh = this.#createOrUndefined(id, generation);
-      if (fresh === undefined) return;
+      if (!this.#tryCreate(id, generation)) return;
       this.table.setGeneration(id, generation);
-      this.#remember(fresh);
       this.table.missing -= 1;
       this.enqueue([id], MISSING);
     }
@@ -366,12 +362,14 @@ export class PoolCore {
     this.#mapped[id] = undefined;
   }
 
-  #createOrUndefined(id: number, generation: number): MappedSegment | undefined {
-    if (this.table.isUnlinked) return undefined;
+  /** Without memory, or without a descriptor: false. */
+  #tryCreate(id: number, generation: number): boolean {
+    if (this.table.isUnlinked) return false;
     try {
-      return MappedSegment.create(this.prefix, id, generation, this.table.segmentBytes);
+      createSegment(this.prefix, id, generation, this.table.segmentBytes);
+      return true;
     } catch (error) {
-      if (error instanceof SystemCallError) return undefined;
+      if (error instanceof SystemCallError) return false;
       throw error;
     }
   }

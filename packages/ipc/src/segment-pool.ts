@@ -7,7 +7,7 @@ import { PoolCore } from "./pool-core.ts";
 import { PoolMember } from "./pool-member.ts";
 import { COUNTER, FREE_SLOT, MEMBERS_MAX, PoolTable } from "./pool-table.ts";
 import { recorded, recordRemoval } from "./registry.ts";
-import { MappedSegment, SEGMENT_PREFIX_BYTES, type Segment, segmentName, UNREGISTERED } from "./segment.ts";
+import { createSegment, SEGMENT_PREFIX_BYTES, type Segment, segmentName, UNREGISTERED } from "./segment.ts";
 import { SegmentPoolError } from "./segment-pool-error.ts";
 import { SharedMemory } from "./shared-memory.ts";
 
@@ -94,7 +94,7 @@ export class SegmentPool implements Disposable {
         () => MessageQueue.unlink(queueName(prefix), UNREGISTERED),
       );
       for (let id = 0; id < segments; id++) {
-        MappedSegment.create(prefix, id, FIRST_GENERATION, segmentBytes).close();
+        createSegment(prefix, id, FIRST_GENERATION, segmentBytes);
         undo.push(() => SharedMemory.unlink(segmentName(prefix, id, FIRST_GENERATION), UNREGISTERED));
         table.setGeneration(id, FIRST_GENERATION);
       }

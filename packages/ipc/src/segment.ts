@@ -1,6 +1,6 @@
 import { type ObjectName, objectName } from "./object-name.ts";
-import { Semaphore } from "./semaphore.ts";
-import { SharedMemory } from "./shared-memory.ts";
+import { initSemaphore, Semaphore } from "./semaphore.ts";
+import { createUnmapped, SharedMemory } from "./shared-memory.ts";
 
 /**
  * A segment begins with what belongs to the pool; users' bytes follow.
@@ -16,6 +16,9 @@ import { SharedMemory } from "./shared-memory.ts";
 export const SEGMENT_PREFIX_BYTES = 64;
 const MAGIC = 0x4d47_4553; // "SEGM"
 const FIELD = { magic: 8, id: 9, generation: 10 } as const;
+
+const head = new Int32Array(new ArrayBuffer(SEGMENT_PREFIX_BYTES));
+const headBytes = new Uint8Array(head.buffer);
 
 /** One shared memory object of a pool and its mapping. */
 export interface Segment {
@@ -41,22 +44,11 @@ export class MappedSegment implements Segment {
   readonly memory: SharedMemory;
   readonly semaphore: Semaphore;
 
-  private constructor(id: number, generation: number, memory: SharedMemory, semaphoreValue?: number) {
+  private constructor(id: number, generation: number, memory: SharedMemory) {
     this.id = id;
     this.generation = generation;
     this.memory = memory;
-    this.semaphore = Semaphore.at(memory, 0, semaphoreValue);
-  }
-
-  /** Makes the object of this generation, in place of a half-made one that a crash may have left under its name. */
-  static create(prefix: ObjectName, id: number, generation: number, segmentBytes: number): MappedSegment {
-    const name = segmentName(prefix, id, generation);
-    SharedMemory.unlink(name, UNREGISTERED);
-    const memory = SharedMemory.create(name, segmentBytes, UNREGISTERED);
-    memory.i32[FIELD.magic] = MAGIC;
-    memory.i32[FIELD.id] = id;
-    memory.i32[FIELD.generation] = generation;
-    return new MappedSegment(id, generation, memory, 0);
+    this.semaphore = Semaphore.at(memory, 0);
   }
 
   /** @throws {SystemCallError} `ENOENT`: this generation has been replaced. */
@@ -75,6 +67,17 @@ export class MappedSegment implements Segment {
   close(): void {
     this.memory.close();
   }
+}
+
+/** Makes the object of this generation, in place of a half-made one that a crash may have left under its name. */
+export function createSegment(prefix: ObjectName, id: number, generation: number, segmentBytes: number): void {
+  const name = segmentName(prefix, id, generation);
+  SharedMemory.unlink(name, UNREGISTERED);
+  head[FIELD.magic] = MAGIC;
+  head[FIELD.id] = id;
+  head[FIELD.generation] = generation;
+  initSemaphore(headBytes, 0); // a sem_t holds no address, so it may be made here and written there
+  createUnmapped(name, segmentBytes, headBytes);
 }
 
 export function segmentName(prefix: ObjectName, id: number, generation: number): ObjectName {

@@ -218,3 +218,8 @@ export class Semaphore implements Disposable {
     return this.#address;
   }
 }
+
+/** Makes the first {@link SEMAPHORE_BYTES} of `bytes` into a process-shared semaphore. */
+export function initSemaphore(bytes: Uint8Array, value: number): void {
+  if (libc().sem_init(bytes, PROCESS_SHARED, value) === -1) throw new SystemCallError("sem_init", "bytes", errno());
+}

@@ -97,18 +97,7 @@ export class SharedMemory implements Disposable {
   }
 
   static #create(name: ObjectName, length: number, mode: number): SharedMemory {
-    const path = cString(name);
-    const oflag = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
-    const fildes = check("shm_open", name, libc().shm_open(path, oflag, mode), { bytes: length });
-    try {
-      allocate(fildes, length, name);
-      return new SharedMemory(name, length, false, fildes, false);
-    } catch (error) {
-      libc().shm_unlink(path);
-      throw error;
-    } finally {
-      libc().close(fildes);
-    }
+    return makeObject(name, length, mode, (fildes) => new SharedMemory(name, length, false, fildes, false));
   }
 
   /**
@@ -311,6 +300,30 @@ export class SharedMemory implements Disposable {
     this.#bytes = new Uint8Array(this.#buffer);
     this.#i32 = new Int32Array(this.#buffer, 0, Math.floor(this.length / 4));
     this.#f64 = undefined;
+  }
+}
+
+/**
+ * Makes an object that begins with `head`, without mapping it or writing it into the registry: a third of the time that
+ * {@link SharedMemory.create} takes, when many are made.
+ */
+export function createUnmapped(name: ObjectName, length: number, head: Uint8Array): void {
+  makeObject(name, length, 0o600, (fildes) => check("write", name, libc().write(fildes, head, head.length)));
+}
+
+/** Makes an object of `length` bytes and uses its descriptor. When anything fails nothing is left. */
+function makeObject<T>(name: ObjectName, length: number, mode: number, use: (fildes: number) => T): T {
+  const path = cString(name);
+  const oflag = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+  const fildes = check("shm_open", name, libc().shm_open(path, oflag, mode), { bytes: length });
+  try {
+    allocate(fildes, length, name);
+    return use(fildes);
+  } catch (error) {
+    libc().shm_unlink(path);
+    throw error;
+  } finally {
+    libc().close(fildes);
   }
 }
 
