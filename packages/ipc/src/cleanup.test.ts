@@ -57,7 +57,10 @@ async function kill(child: Bun.Subprocess): Promise<void> {
   await child.exited;
 }
 
-/** An entry of a maker of our choice, as that maker would have left it. */
+/**
+ * An entry of a maker of our choice, as that maker would have left it. The object has to be there first: any process that
+ * starts meanwhile may forget a dead maker's entry of an object that does not exist.
+ */
 function enter(maker: Maker, file: string): void {
   mkdirSync(`${REGISTRY}/${formatMaker(maker)}`, { recursive: true, mode: 0o700 });
   symlinkSync("1764000000000 victim.ts", `${REGISTRY}/${formatMaker(maker)}/${file}`);
@@ -135,8 +138,8 @@ test("clean() knows a pid that another process has by now, and another boot, for
     ["reused", { ...self, startTime: self.startTime + 1 }],
     ["reboot", { ...self, bootId: self.bootId.replace(/^./, (digit) => (digit === "0" ? "1" : "0")) }],
   ] as const) {
-    enter(maker, `m${named(file).slice(1)}`);
     SharedMemory.create(named(file), 64, { registered: false }).close();
+    enter(maker, `m${named(file).slice(1)}`);
     expect(stateOf(named(file))).toBe("dead");
   }
   expect(summary(clean({ prefix }).removed)).toEqual(["memory reboot", "memory reused"]);
@@ -156,37 +159,38 @@ test("clean() keeps what it can not judge: other pid namespaces, unregistered ob
 });
 
 test("clean() keeps an object of a dead maker that a living one has made anew", async () => {
-  enter(DEAD, `m${named("memory").slice(1)}`);
   using memory = SharedMemory.create(named("memory"), 64);
+  enter(DEAD, `m${named("memory").slice(1)}`);
   expect(stateOf(named("memory"))).toBe("alive");
   expect(clean({ prefix }).removed).toEqual([]);
   memory.unlink();
-  expect(list({ prefix }).map(({ state }) => state)).toEqual(["gone"]);
+  expect(stateOf(named("memory"))).toBeOneOf(["gone", undefined]);
   clean({ prefix });
   expect(list({ prefix })).toEqual([]);
 });
 
 test("clean() removes an entry whose object was never made", () => {
   enter(DEAD, `q${named("q").slice(1)}`);
-  expect(stateOf(named("q"))).toBe("gone");
+  expect(stateOf(named("q"))).toBeOneOf(["gone", undefined]);
   expect(clean({ prefix })).toMatchObject({ removed: [], kept: [] });
   expect(readRegistry(prefix)).toEqual([]);
   expect(existsSync(`${REGISTRY}/${formatMaker(DEAD)}`)).toBe(false);
 });
 
 test("clean() touches nothing outside its prefix", () => {
-  enter(DEAD, `m${named("a").slice(1)}`);
-  enter(DEAD, `m${named("b").slice(1)}`);
-  for (const name of ["a", "b"]) SharedMemory.create(named(name), 64, { registered: false }).close();
+  for (const name of ["a", "b"]) {
+    SharedMemory.create(named(name), 64, { registered: false }).close();
+    enter(DEAD, `m${named(name).slice(1)}`);
+  }
   expect(summary(clean({ prefix: `${prefix}.a` }).removed)).toEqual(["memory a"]);
   expect(stateOf(named("b"))).toBe("dead");
 });
 
 test("clean() takes a pool as one thing", () => {
-  enter(DEAD, `p${named("pool").slice(1)}`);
   const parts = ["pool.pool", "pool.seg.0.1", "pool.bell.2"].map((part) => named(part));
   for (const part of parts) SharedMemory.create(part, 4096, { registered: false }).close();
   MessageQueue.create(named("pool.free"), { maxmsg: 2, msgsize: 8, registered: false }).close();
+  enter(DEAD, `p${named("pool").slice(1)}`);
   using neighbour = SharedMemory.create(named("pool.of-another-kind"), 4096);
   const [pool, ...others] = list({ prefix }).toSorted((one) => (one.kind === "pool" ? -1 : 1));
   expect(summary(others)).toEqual(["memory pool.of-another-kind"]);

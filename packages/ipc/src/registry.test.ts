@@ -12,7 +12,10 @@ function named(text: string): ObjectName {
   return objectName(`${PREFIX}.${text}`);
 }
 
-/** An entry as a process leaves it that was killed. */
+/** A maker that nobody can judge: what a dead one has entered may be forgotten by any process that starts meanwhile. */
+const OTHER = formatMaker({ ...thisProcess(), pidNamespace: thisProcess().pidNamespace + 1 });
+
+/** An entry as another process leaves it. */
 function entryOf(maker: string, file: string): string {
   const directory = `${registryDirectory(uid)}/${maker}`;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -65,7 +68,7 @@ test("recorded() removes its entry when the object can not be made, but never an
 });
 
 test("recordRemoval() removes the entry of an object that another process made", () => {
-  const directory = entryOf(formatMaker({ ...thisProcess(), pid: NO_PID }), `m${named("a").slice(1)}`);
+  const directory = entryOf(OTHER, `m${named("a").slice(1)}`);
   expect(readRegistry(PREFIX)).toHaveLength(1);
   recordRemoval("memory", named("a"));
   expect(readRegistry(PREFIX)).toEqual([]);
@@ -93,7 +96,7 @@ test("the registry's directory of a process goes with its last entry, whichever 
 });
 
 test("readRegistry() leaves out what is not an entry", () => {
-  const directory = entryOf(formatMaker({ ...thisProcess(), pid: NO_PID }), `m${named("a").slice(1)}`);
+  const directory = entryOf(OTHER, `m${named("a").slice(1)}`);
   try {
     mkdirSync(`${directory}/m${named("directory").slice(1)}`);
     symlinkSync("x", `${directory}/z${named("unknown").slice(1)}`);
@@ -138,4 +141,17 @@ test("startTimeOf() a zombie is undefined", async () => {
     parent.kill("SIGKILL");
     await parent.exited;
   }
+});
+
+test("what others unlinked by their own means is forgotten when the process exits, and what the dead left when one starts", async () => {
+  const url = new URL("index.ts", import.meta.url).href;
+  const name = named("raw");
+  const source = `import { MessageQueue, objectName, SharedMemory } from ${JSON.stringify(url)}; import { rmSync } from "node:fs";
+    globalThis.keep = [SharedMemory.create(objectName(${JSON.stringify(name)}), 64), SharedMemory.create(objectName(${JSON.stringify(`${name}.kept`)}), 64)];
+    rmSync("/dev/shm" + ${JSON.stringify(name)});`;
+  entryOf(formatMaker({ ...thisProcess(), pid: NO_PID }), `q${named("never-made").slice(1)}`);
+  const child = Bun.spawn([process.execPath, "-e", source], { stderr: "inherit" });
+  expect(await child.exited).toBe(0);
+  expect(readRegistry(PREFIX).map((entry) => entry.name)).toEqual([`${name}.kept` as ObjectName]);
+  rmSync(`/dev/shm${name}.kept`);
 });

@@ -1,7 +1,9 @@
 import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, symlinkSync, unlinkSync } from "node:fs";
 import { basename } from "node:path";
+import { isMainThread } from "node:worker_threads";
 import type { ObjectName } from "./object-name.ts";
-import { formatMaker, type Maker, parseMaker, thisProcess } from "./registry-maker.ts";
+import { formatMaker, type Maker, makerState, parseMaker, thisProcess } from "./registry-maker.ts";
+import { settle } from "./registry-settle.ts";
 
 /**
  * The registry: who made which object. It lives beside the objects and ends with them, at the latest when the machine
@@ -54,6 +56,7 @@ const RACES_MAX = 64;
 const KIND_OF = new Map(Object.entries(KINDS).map(([kind, letter]) => [letter as string, kind as ObjectKind]));
 
 let ownDirectory: string | undefined;
+let hasTidied = false;
 const program = basename(process.argv[1] ?? "bun").slice(0, PROGRAM_CHARACTERS_MAX);
 
 /** The directory of a user's registry. */
@@ -180,6 +183,7 @@ function makeDirectories(makerDirectory: string): void {
   if (fault !== undefined) throw new Error(`Cannot use the IPC registry ${JSON.stringify(base)}: ${fault}`);
   try {
     makeDirectory(makerDirectory);
+    if (!hasTidied) tidy(base);
   } catch (error) {
     if (codeOf(error) !== "ENOENT") throw error; // ENOENT: removed between the two calls; the caller tries again
   }
@@ -191,6 +195,30 @@ function makeDirectory(path: string): void {
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
   }
+}
+
+/**
+ * Once in a thread's life, when it makes its first object: forgets what dead processes have entered and what does not
+ * exist any more, and sees to it that this process does the same for itself when it exits. So the registry does not
+ * collect what others unlink by their own means; what does exist is for `clean` to judge.
+ */
+function tidy(base: string): void {
+  hasTidied = true;
+  for (const makerName of namesIn(base)) {
+    const maker = parseMaker(makerName);
+    if (maker !== undefined && makerState(maker) === "dead") settle(`${base}/${makerName}`, kindOf);
+  }
+  if (isMainThread) process.once("exit", settleOwnEntries);
+}
+
+function settleOwnEntries(): void {
+  if (ownDirectory === undefined) return;
+  settle(ownDirectory, kindOf);
+  removeEmptyDirectories(ownDirectory);
+}
+
+function kindOf(letter: string): ObjectKind | undefined {
+  return KIND_OF.get(letter);
 }
 
 /** /dev/shm is writable by all: a directory that somebody else put there under our name must not be believed. */
@@ -227,8 +255,8 @@ function removeEmptyDirectories(makerDirectory: string): void {
   for (const path of [makerDirectory, makerDirectory.slice(0, makerDirectory.lastIndexOf("/"))]) {
     try {
       rmdirSync(path);
-    } catch {
-      return; // not empty (then its parent is not either), or another thread was faster
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT") return; // not empty: then its parent is not either
     }
   }
 }
