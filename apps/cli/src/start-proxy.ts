@@ -10,7 +10,7 @@ import { requireSegmentSpace } from "./segment-space.ts";
  */
 export function startProxySide(options: Options, origin: URL, log: Log): Promise<RunningProxy> {
   requireSegmentSpace(options);
-  const { channel, threads, segments, host, httpPort, getfilePort, getfileWire } = options;
+  const { channel, threads, segments, host, httpPort, getfilePort, getfileWire, hot: hotBytes } = options;
   return startProxy({
     channel,
     threads,
@@ -20,6 +20,7 @@ export function startProxySide(options: Options, origin: URL, log: Log): Promise
     httpPort,
     getfilePort,
     getfileWire,
+    hotBytes,
     origin,
     log,
   });

@@ -27,7 +27,9 @@ export function startAdmin(options: {
   const renderMetrics = async () => (await import("./metrics.ts")).renderMetrics(readStats(), processes);
   const app = adminApp({ host, processes, readStats, renderMetrics });
   try {
-    const server = Bun.serve({ hostname: host, port, development: false, fetch: (request) => app.fetch(request) });
+    // Said aloud: Bun 1.4.5 sets SO_REUSEPORT when development is off, and two supervisors would share the port unnoticed.
+    const exclusive = { hostname: host, port, development: false, reusePort: false } as const;
+    const server = Bun.serve({ ...exclusive, fetch: (request) => app.fetch(request) });
     return { host, port: server.port ?? port, stop: () => server.stop(true) };
   } catch (error) {
     const code = errorCode(error) ?? "unknown error";
