@@ -44,3 +44,29 @@ test("limitAdvice() says nothing about an errno that no limit explains", () => {
   expect(limitAdvice("shm_open", "ENOENT")).toBeUndefined();
   expect(limitAdvice("mq_open", "EEXIST", { maxmsg: 1, msgsize: 1 })).toBeUndefined();
 });
+
+/** What a child under `ulimit` says when it makes queues (or memory) until it is refused. */
+async function refusalUnder(ulimit: string, make: string): Promise<string> {
+  const index = new URL("index.ts", import.meta.url).href;
+  const source = `import { MessageQueue, objectName, SharedMemory } from ${JSON.stringify(index)};
+    const made = [];
+    try { for (let i = 0; i < 5000; i++) made.push(${make}); } catch (error) { console.log(error.code, error.message); }
+    finally { for (const each of made) { each.unlink(); each.close(); } }`;
+  const command = `ulimit ${ulimit}; exec "$0" -e "$1"`;
+  const child = Bun.spawn(["sh", "-c", command, process.execPath, source], { stdout: "pipe", stderr: "inherit" });
+  return await new Response(child.stdout).text();
+}
+
+test("a refusal says which limit it was: RLIMIT_MSGQUEUE, RLIMIT_NOFILE", async () => {
+  const name = `"/test-" + process.pid + "-" + i`;
+  const queue = `MessageQueue.create(objectName(${name}), { maxmsg: 10, msgsize: 512 })`;
+  expect(await refusalUnder("-n 64", queue)).toMatch(
+    /^EMFILE Cannot mq_open .*RLIMIT_NOFILE allows this process 64 open files/,
+  );
+  // dash knows no ulimit -q: bash does, where there is one.
+  if (Bun.which("bash") === null) return;
+  const source = refusalUnder(`-S -n 1024; exec bash -c 'ulimit -q 20000; exec "$0" -e "$1"' "$0" "$1"`, queue);
+  expect(await source).toMatch(
+    /^EMFILE Cannot mq_open .*RLIMIT_MSGQUEUE allows this user 20000 bytes .* at most 3 such fit/,
+  );
+});

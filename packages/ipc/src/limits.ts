@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, statfsSync } from "node:fs";
+import { libc } from "./libc.ts";
 
 /** What the kernel allows this process, as it is now. A value that this kernel does not publish is `undefined`. */
 export interface Limits {
@@ -34,6 +35,9 @@ export interface Asked {
 }
 
 const SHM = "/dev/shm";
+/** The same numbers on x64 and arm64. */
+const RLIMIT_NOFILE = 7;
+const RLIMIT_MSGQUEUE = 12;
 const MQUEUE_SYSCTL = "/proc/sys/fs/mqueue";
 /** HARD_MSGMAX and HARD_MSGSIZEMAX of Linux's ipc_namespace.h: what binds even root. */
 const HARD = { msgMax: 65_536, msgsizeMax: 16 * 1024 * 1024 } as const;
@@ -69,8 +73,8 @@ export function queueBytes(shape: { maxmsg: number; msgsize: number }): number {
  */
 export function limits(): Limits {
   const privileged = hasCapability(CAP_SYS_RESOURCE);
-  const queueMemory = resourceLimit("Max msgqueue size");
-  const openFiles = resourceLimit("Max open files");
+  const queueMemory = resourceLimit(RLIMIT_MSGQUEUE);
+  const openFiles = resourceLimit(RLIMIT_NOFILE);
   const shapes = [
     { maxmsg: 10, msgsize: 512 },
     { maxmsg: 10, msgsize: 8192 },
@@ -85,7 +89,8 @@ export function limits(): Limits {
       bytesHard: queueMemory.hard,
       allowed: shapes.map((shape) => ({ ...shape, queues: queuesAllowed(shape, queueMemory.soft) })),
     },
-    openFiles: { ...openFiles, open: countEntries("/proc/self/fd") },
+    // What can not be counted for want of a descriptor is as many as there may be.
+    openFiles: { ...openFiles, open: countEntries("/proc/self/fd") ?? openFiles.soft ?? 0 },
     sharedMemory: sharedMemorySpace(),
     mappings: { max: readNumber("/proc/sys/vm/max_map_count"), mapped: countLines("/proc/self/maps") },
     semaphores: { valueMax: 2_147_483_647, nameBytesMax: 251 },
@@ -188,18 +193,20 @@ function sharedMemorySpace(): Limits["sharedMemory"] {
   }
 }
 
-/** A line of /proc/self/limits: name, soft, hard, units in columns. `unlimited` becomes Infinity. */
-function resourceLimit(name: string): { soft: number | undefined; hard: number | undefined } {
-  const line = readText("/proc/self/limits")
-    ?.split("\n")
-    .find((each) => each.startsWith(name));
-  const [soft, hard] = line?.slice(name.length).trim().split(/\s+/) ?? [];
-  return { soft: limitValue(soft), hard: limitValue(hard) };
+/** By a system call and not from /proc: that needs a descriptor, and having none may be what is to be explained. */
+function resourceLimit(resource: number): { soft: number | undefined; hard: number | undefined } {
+  try {
+    const limit = new BigUint64Array(new ArrayBuffer(16)); // struct rlimit: soft, hard
+    if (libc().getrlimit(resource, limit) === -1) return { soft: undefined, hard: undefined };
+    return { soft: limitValue(limit[0]!), hard: limitValue(limit[1]!) };
+  } catch {
+    return { soft: undefined, hard: undefined }; // not Linux
+  }
 }
 
-function limitValue(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  return text === "unlimited" ? Number.POSITIVE_INFINITY : Number(text);
+/** RLIM_INFINITY is all ones. */
+function limitValue(value: bigint): number {
+  return value === 2n ** 64n - 1n ? Number.POSITIVE_INFINITY : Number(value);
 }
 
 function hasCapability(bit: bigint): boolean {
@@ -220,11 +227,11 @@ function readText(path: string): string | undefined {
   }
 }
 
-function countEntries(path: string): number {
+function countEntries(path: string): number | undefined {
   try {
     return readdirSync(path).length;
   } catch {
-    return 0;
+    return undefined;
   }
 }
 
