@@ -443,3 +443,55 @@ test("SegmentPool whose mutex is kept by a stopped process: nobody hangs, and al
     }
   });
 });
+
+/** Runs a script as a member of the pool, in a process with a limit, and returns what it prints. */
+async function runLimited(limit: string, prefix: ObjectName, script: string): Promise<string> {
+  const source = `
+    import { objectName, SegmentPool } from ${SOURCE};
+    import { closeSync, openSync } from "node:fs";
+    const pool = SegmentPool.open(objectName(${JSON.stringify(prefix)}));
+    const member = pool.join();
+    ${script}
+    pool.close();
+  `;
+  const child = Bun.spawn(["sh", "-c", `ulimit ${limit}; exec "$0" -e "$1"`, process.execPath, source], {
+    stderr: "inherit",
+  });
+  const output = await watchdog(new Response(child.stdout).text(), "the limited member");
+  expect(await child.exited).toBe(0);
+  return output.trim();
+}
+
+test("SegmentPool goes on one smaller when a segment can not be made anew, and gets it back later", async () => {
+  await withPool({ segments: 3, segmentBytes: 65536 }, async (pool, prefix) => {
+    const script = `
+      member.replace(member.tryTake());
+      console.log(JSON.stringify(pool.counters()));
+    `;
+    // A limit on file sizes refuses the new object as a full /dev/shm would.
+    const counters = JSON.parse(await runLimited("-f 8", prefix, script));
+    expect(counters).toMatchObject({ free: 2, held: 0, missing: 1, replaced: 0 });
+    expect(filesOf(prefix).filter((file) => file.includes(".seg."))).toHaveLength(2);
+    expect(pool.reclaim()).toBe(0);
+    expect(pool.counters()).toMatchObject({ free: 3, missing: 0 });
+    expectWhole(pool);
+  });
+});
+
+test("PoolMember.tryTake() without a descriptor left: EMFILE, and the segment stays in the pool", async () => {
+  await withPool({ segments: 3 }, async (pool, prefix) => {
+    const script = `
+      const eaten = [];
+      for (;;) try { eaten.push(openSync("/dev/null")) } catch { break }
+      let code;
+      try { member.tryTake() } catch (error) { code = error.code }
+      for (const fildes of eaten) closeSync(fildes);
+      await Bun.sleep(20);
+      const segments = [member.tryTake(), member.tryTake(), member.tryTake()];
+      console.log(code, new Set(segments.map((segment) => segment?.id)).size);
+      for (const segment of segments) member.giveBack(segment);
+    `;
+    expect(await runLimited("-n 100", prefix, script)).toBe("EMFILE 3");
+    expectWhole(pool);
+  });
+});
