@@ -31,7 +31,9 @@ export class FreeQueue {
   }
 
   static create(name: ObjectName): FreeQueue {
-    return new FreeQueue(MessageQueue.create(name, { maxmsg: MESSAGES_MAX, msgsize: MESSAGE_BYTES, registered: false }));
+    return new FreeQueue(
+      MessageQueue.create(name, { maxmsg: MESSAGES_MAX, msgsize: MESSAGE_BYTES, registered: false }),
+    );
   }
 
   static open(name: ObjectName): FreeQueue {

@@ -9,7 +9,7 @@ setDefaultTimeout(600_000);
 
 // How it works: a child runs a fixed life in which every call into the C library and every atomic write is a numbered
 // step, and kills itself before one of them. Whatever the number, what it leaves has to be repairable. IPC_CRASH_STRIDE=1
-// tries every step; the default tries about 60 of each life, others in every run.
+// tries every step; the default tries about 30 of each life, others in every run.
 const { IPC_CRASH_STRIDE, SEED } = process.env;
 const seed = Number(SEED ?? Math.floor(Math.random() * 2 ** 31));
 
@@ -33,7 +33,7 @@ async function live(...args: string[]): Promise<{ signal: string | null; output:
 }
 
 function stepsToTry(steps: number): number[] {
-  const stride = Number(IPC_CRASH_STRIDE ?? Math.max(1, Math.floor(steps / 60)));
+  const stride = Number(IPC_CRASH_STRIDE ?? Math.max(1, Math.floor(steps / 30)));
   const chosen: number[] = [];
   for (let step = 1 + (seed % stride); step <= steps; step += stride) chosen.push(step);
   return chosen;

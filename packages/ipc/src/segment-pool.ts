@@ -148,7 +148,8 @@ export class SegmentPool implements Disposable {
 
   /**
    * Makes this thread a member, who can take segments. A thread needs one membership; each lasts until it is closed, or
-   * until the thread has ended and somebody reclaims.
+   * until the thread has ended and somebody reclaims. A member that has waited keeps its process alive until it is closed.
+   * A Worker that is terminated without closing its pool leaves the pool's descriptors open in its process.
    *
    * @throws {SegmentPoolError} `ERR_IPC_POOL_FULL`: 256 members live. `ERR_IPC_POOL_BUSY`: the mutex stays taken.
    */
