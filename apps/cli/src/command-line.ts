@@ -8,7 +8,7 @@ import type { StopRequest } from "./stop-request.ts";
 /** What a command does; resolves to the exit code. Its code is loaded when it is run: `--help` needs none of it. */
 type Run<Arguments extends unknown[]> = (...given: Arguments) => Promise<number>;
 
-// start, proxy and cache understand all options, get and stats a few of them.
+// start, proxy and cache understand all options, the others a few of them.
 const CHANNEL_OPTIONS: readonly OptionName[] = ["channel"];
 const GET_OPTIONS: readonly OptionName[] = ["host", "getfilePort", "getfileWire"];
 
@@ -104,14 +104,14 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
       }),
     );
 
-  program
-    .command("doctor")
-    .description("kernel limits and what dead processes left behind")
+  withOptions(program.command("doctor"), CHANNEL_OPTIONS)
+    .description("kernel limits and what dead processes left behind, on every channel or on one")
     .option("--fix", "remove what is provably dead")
     .action(
-      exitWith(async ({ fix }: { fix?: true }) => {
+      exitWith(async ({ fix, ...flags }: RawOptions & { fix?: true }) => {
+        const { channel } = parseOptions({ flags });
         const { runDoctor } = await import("./doctor.ts");
-        return runDoctor({ fix: fix === true });
+        return runDoctor({ channel: flags.channel === undefined ? undefined : channel, fix: fix === true });
       }),
     );
   return program;
