@@ -235,10 +235,6 @@ export class PoolTable {
     return Atomics.load(this.#words, this.#stateIndex + id);
   }
 
-  setState(id: number, state: number): void {
-    Atomics.store(this.#words, this.#stateIndex + id, state);
-  }
-
   /** Changes an id's state if it is still `from`. */
   moveState(id: number, from: number, to: number): boolean {
     return Atomics.compareExchange(this.#words, this.#stateIndex + id, from, to) === from;
