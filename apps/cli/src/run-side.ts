@@ -1,3 +1,4 @@
+import { SystemCallError } from "@proj/ipc";
 import { addressText } from "./address-text.ts";
 import type { ChildMessage } from "./child-message.ts";
 import { cannotRun, messageOf } from "./command-error.ts";
@@ -40,8 +41,9 @@ export async function runSide(
     await serveUntil(stopped, side, options, log, supervisor);
     return 0;
   } catch (error) {
-    if (supervisor === undefined) throw cannotRun(messageOf(error), error);
-    supervisor.send({ type: "failed", message: messageOf(error) });
+    const message = `${messageOf(error)}${furtherAdvice(error)}`;
+    if (supervisor === undefined) throw cannotRun(message, error);
+    supervisor.send({ type: "failed", message });
     return 1;
   }
 }
@@ -68,6 +70,12 @@ async function serveUntil(
   } finally {
     await origin.stop();
   }
+}
+
+/** What this command's options can do about it, where the error itself only knows the kernel's. */
+function furtherAdvice(error: unknown): string {
+  const isQueueLimit = error instanceof SystemCallError && error.syscall === "mq_open" && error.code === "EMFILE";
+  return isQueueLimit ? "; or give fewer --threads, of which each takes a queue in each process" : "";
 }
 
 const START: Record<SideName, (options: Options, origin: URL, log: Log) => Promise<Serving>> = {
