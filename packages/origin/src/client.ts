@@ -53,14 +53,16 @@ export class OriginClient {
    * Sends one request and reports its response to `handler`; see {@link OriginHandler} for the order of calls.
    *
    * @throws {TypeError} A request that this client can not send without changing what it means: a target in another
-   *   form than origin-form, CONNECT, `Upgrade`, or fields that frame content in a way that can not be sent, or that
+   *   form than origin-form, CONNECT, `Upgrade` without `offersUpgrade` or with content, or fields that frame content in a way that can not be sent, or that
    *   do not agree with `hasContent`.
    */
   send(request: OriginRequest, handler: OriginHandler): OriginExchange {
     const content = checkedContent(request);
     const { method } = request;
     const subject = `${method} ${this.#origin.origin}${request.target}`;
-    const exchange = new Exchange({ method, head: this.#renderHead(request), content, subject }, handler);
+    const { offersUpgrade = false } = request;
+    const head = this.#renderHead(request);
+    const exchange = new Exchange({ method, head, content, offersUpgrade, subject }, handler);
     this.#pool.send(exchange);
     return exchange;
   }
@@ -83,11 +85,14 @@ export class OriginClient {
 
 /** How the content of `request` goes out; `undefined` when it has none. */
 function checkedContent(request: OriginRequest): RequestContent | undefined {
-  const { method, target, fields, hasContent = false } = request;
+  const { method, target, fields, hasContent = false, offersUpgrade = false } = request;
   const problem = (text: string) => new TypeError(`Cannot send ${method} ${JSON.stringify(target)}: ${text}`);
   if (!target.startsWith("/") && !(method === "OPTIONS" && target === "*"))
     throw problem("the target is not in origin-form");
-  if (method === "CONNECT" || fields.has("upgrade")) throw problem("tunnels are not this client's");
+  if (method === "CONNECT") throw problem("CONNECT is not this client's");
+  if (fields.has("upgrade") !== offersUpgrade)
+    throw problem("its fields and `offersUpgrade` do not agree about Upgrade");
+  if (offersUpgrade && hasContent) throw problem("an Upgrade is not offered with content");
   if (!hasContent && !fields.has("content-length") && !fields.has("transfer-encoding")) return undefined;
   const framing = requestFraming({ kind: "request", method, target, minorVersion: 1, fields, headBytes: 0 });
   if (framing.kind === "malformed") throw problem(`its framing is malformed (${framing.reason})`);

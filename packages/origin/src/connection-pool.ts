@@ -143,6 +143,8 @@ export class ConnectionPool implements SocketOwner, Carrier {
     return false;
   }
 
+  endTunnel(): void {} // no exchange is a tunnel before it has had a connection
+
   drop(exchange: Exchange): void {
     this.#waiting.delete(exchange);
     this.#retrying.delete(exchange);

@@ -12,6 +12,7 @@ import { INFORMATIONAL_RESPONSES_MAX } from "./limits.ts";
  *                ▲                             └─ 1xx ─┘          │
  *                ├──────────────────────────── whole ─────────────┤
  *                └── resting ◄── whole, without content ──────────┘          any ─► closed
+ *                                      reading-head ── 101 ─► tunnelling
  * ```
  */
 export type Connection =
@@ -21,6 +22,8 @@ export type Connection =
   | { phase: "awaiting-response"; isFresh: boolean }
   | { phase: "reading-head"; isFresh: boolean; informational: number }
   | { phase: "reading-content"; isFresh: boolean; framing: Framing["kind"]; keepsAlive: boolean }
+  /** Another protocol's from here on: octets pass both ways until the origin closes. */
+  | { phase: "tunnelling" }
   | { phase: "closed"; outcome: ClosedOutcome };
 
 /** What a connection's end means to the exchange on it, or to the one that waited for it. */
@@ -41,6 +44,8 @@ export type ConnectionEvent =
   /** The first thing that every read from the socket is. */
   | { type: "bytes" }
   | { type: "informational-head" }
+  /** The origin took the offer to switch protocols (RFC 9110 section 15.2.2). */
+  | { type: "switched" }
   | { type: "final-head"; framing: Framing["kind"]; keepsAlive: boolean }
   /** The response is whole by its framing. `isClean`: nothing followed it, and the request had left whole. */
   | { type: "content-complete"; isClean: boolean }
@@ -84,6 +89,7 @@ export function step(connection: Connection, event: ConnectionEvent): Connection
     case "reading-head":
       if (event.type === "bytes") return connection;
       if (event.type === "informational-head") return afterInformational(connection);
+      if (event.type === "switched") return { phase: "tunnelling" };
       if (event.type !== "final-head") break;
       return {
         phase: "reading-content",
@@ -95,10 +101,14 @@ export function step(connection: Connection, event: ConnectionEvent): Connection
       if (event.type === "bytes") return connection;
       if (event.type === "content-complete") return afterContent(connection, event.isClean);
       break;
+    case "tunnelling":
+      if (event.type === "bytes") return connection;
+      break;
   }
   throw new Error(`Cannot take "${event.type}" in phase "${connection.phase}"`);
 }
 
+const HEAD_SEEN: ReadonlySet<Connection["phase"]> = new Set(["reading-content", "tunnelling"]);
 const UNUSED: Connection = { phase: "closed", outcome: { kind: "unused" } };
 const FINISHED: Connection = { phase: "closed", outcome: { kind: "finished" } };
 const STALE: Connection = { phase: "closed", outcome: { kind: "stale" } };
@@ -139,6 +149,13 @@ function afterPeerClosed(connection: Connection, how: "end" | "reset", isTls: bo
     case "reading-content":
       if (connection.framing === "until-close" && how === "end" && !isTls) return FINISHED;
       return failed(connection, "ERR_ORIGIN_CUT_SHORT", cutShort(connection.framing));
+    case "tunnelling":
+      if (how === "end") return FINISHED;
+      return failed(
+        connection,
+        "ERR_ORIGIN_CUT_SHORT",
+        "the origin reset the connection after it had switched protocols",
+      );
     case "closed":
       return connection;
   }
@@ -161,6 +178,7 @@ function afterTimeout(connection: Connection): Connection {
       return failed(connection, "ERR_ORIGIN_TIMEOUT", "the origin stopped sending within its response");
     case "idle":
     case "resting":
+    case "tunnelling": // nobody times it here
     case "closed":
       return UNUSED;
   }
@@ -169,6 +187,6 @@ function afterTimeout(connection: Connection): Connection {
 function failed(connection: Connection, code: OriginErrorCode, reason: string): Connection {
   return {
     phase: "closed",
-    outcome: { kind: "failed", code, reason, headSeen: connection.phase === "reading-content" },
+    outcome: { kind: "failed", code, reason, headSeen: HEAD_SEEN.has(connection.phase) },
   };
 }

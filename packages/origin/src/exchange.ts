@@ -15,6 +15,11 @@ export interface OriginRequest {
    * `Transfer-Encoding: chunked`. Without it `fields` must not say so.
    */
   hasContent?: boolean;
+  /**
+   * `fields` offer another protocol by `Upgrade` (and `Connection: upgrade`). When the origin takes the offer, {@link OriginHandler.onSwitch} says so.
+   * Not with content: what follows the head on the wire must be of one protocol only.
+   */
+  offersUpgrade?: boolean;
 }
 
 /**
@@ -28,6 +33,11 @@ export interface OriginHandler {
   onDrain?(): void;
   /** A 1xx response other than 101. */
   onInformational?(head: ResponseHead): void;
+  /**
+   * The origin switched protocols: its 101. From here on `onContent` brings octets of the other protocol, `write` sends such, `endContent` says
+   * that there will be no more, and `onEnd` that the origin has closed.
+   */
+  onSwitch?(head: ResponseHead): void;
   /** The final response. `framing` is how its content ends: `none` for any answer to HEAD, 204 and 304. */
   onHead(head: ResponseHead, framing: Framing): void;
   /**
@@ -73,6 +83,8 @@ export interface Carrier {
   resume(): void;
   /** Sends the next octets of the request, or keeps them until that can be. Returns whether none are kept. */
   write(exchange: Exchange, bytes: Uint8Array): boolean;
+  /** Half-closes the connection once what was written has left. */
+  endTunnel(): void;
   drop(exchange: Exchange): void;
 }
 
@@ -94,17 +106,26 @@ export class Exchange implements OriginExchange {
   /** Content that was written while there was no connection. */
   #early: ByteQueue | undefined;
   #needsDrain = false;
+  #isTunnel = false;
+  readonly offersUpgrade: boolean;
   readonly #subject: string;
   #carrier: Carrier | undefined;
 
   /**
-   * @param head The request's head, latin1. `content`: the framing of what follows it. `subject`: method and URL, for
+   * @param parts.head The request's head, latin1. `content`: the framing of what follows it. `subject`: method and URL, for
    * messages.
    */
   constructor(
-    parts: { method: string; head: string; content: RequestContent | undefined; subject: string },
+    parts: {
+      method: string;
+      head: string;
+      content: RequestContent | undefined;
+      offersUpgrade: boolean;
+      subject: string;
+    },
     handler: OriginHandler,
   ) {
+    this.offersUpgrade = parts.offersUpgrade;
     this.handler = handler;
     this.method = parts.method;
     this.#head = Buffer.from(parts.head, "latin1");
@@ -139,6 +160,7 @@ export class Exchange implements OriginExchange {
   }
 
   write(chunk: Uint8Array): boolean {
+    if (this.#isTunnel) return this.#writeRaw(chunk);
     if (this.#content === undefined)
       throw new RangeError(`Cannot send content with ${this.#subject}: it was sent without`);
     if (this.#carrier === undefined || chunk.length === 0) return !this.#needsDrain;
@@ -149,6 +171,10 @@ export class Exchange implements OriginExchange {
   }
 
   endContent(trailers?: Fields): void {
+    if (this.#isTunnel) {
+      this.#carrier?.endTunnel();
+      return;
+    }
     if (this.#content === undefined)
       throw new RangeError(`Cannot end the content of ${this.#subject}: it was sent without`);
     if (this.#carrier === undefined) return;
@@ -160,7 +186,19 @@ export class Exchange implements OriginExchange {
   drained(): void {
     if (!this.#needsDrain) return;
     this.#needsDrain = false;
-    if (!this.isRequestWhole) this.handler.onDrain?.();
+    if (this.#isTunnel || !this.isRequestWhole) this.handler.onDrain?.();
+  }
+
+  /** The origin has switched protocols: what is written from here on goes out as it is. */
+  switched(head: ResponseHead): void {
+    this.#isTunnel = true;
+    this.handler.onSwitch?.(head);
+  }
+
+  #writeRaw(chunk: Uint8Array): boolean {
+    if (this.#carrier === undefined || chunk.length === 0) return !this.#needsDrain;
+    this.#needsDrain = !this.#carrier.write(this, chunk);
+    return !this.#needsDrain;
   }
 
   /** Whether it ended, failed or was aborted. */

@@ -55,6 +55,8 @@ export class OriginSocket implements Carrier {
   readonly #kept = new ByteQueue();
   #decoder: BodyDecoder | undefined;
   #reading: Uint8Array = EMPTY;
+  /** Nothing more will be written into the tunnel: half-closed once all has left. */
+  #endsTunnel = false;
 
   constructor(address: OriginAddress, owner: SocketOwner) {
     this.#owner = owner;
@@ -100,7 +102,8 @@ export class OriginSocket implements Carrier {
 
   resume(): void {
     const { headMs, idleMs } = this.#owner.timeouts;
-    this.#waitFor(this.#connection.phase === "reading-content" ? idleMs : headMs);
+    if (this.#connection.phase !== "tunnelling")
+      this.#waitFor(this.#connection.phase === "reading-content" ? idleMs : headMs);
     this.#socket?.resume();
   }
 
@@ -164,7 +167,9 @@ export class OriginSocket implements Carrier {
 
   peerClosed(how: "end" | "reset", error?: Error): void {
     if (this.#connection.phase === "closed") return;
-    this.#advance({ type: "peer-closed", how, isTls: this.#isTls }, error);
+    // Once this side is half-closed, the platform reports the peer's FIN as a close without `end`.
+    const inOrder = how === "end" || (this.#endsTunnel && error === undefined);
+    this.#advance({ type: "peer-closed", how: inOrder ? "end" : "reset", isTls: this.#isTls }, error);
   }
 
   write(exchange: Exchange, bytes: Uint8Array): boolean {
@@ -179,7 +184,14 @@ export class OriginSocket implements Carrier {
     if (exchange === undefined || this.#unsent.length === 0) return;
     this.#unsent.dropFirst(this.#hand(this.#unsent.bytes.subarray(0, this.#unsent.length)));
     this.#requestMoved(exchange);
-    if (this.#unsent.length === 0) exchange.drained();
+    if (this.#unsent.length > 0) return;
+    if (this.#endsTunnel) this.#socket?.shutdown();
+    exchange.drained();
+  }
+
+  endTunnel(): void {
+    this.#endsTunnel = true;
+    if (this.#unsent.length === 0) this.#socket?.shutdown();
   }
 
   /** @returns How many octets the kernel took. */
@@ -190,14 +202,18 @@ export class OriginSocket implements Carrier {
 
   /** The time for the response's head runs from the last octets of the request. */
   #requestMoved(exchange: Exchange): void {
-    if (!exchange.isPaused && this.#connection.phase !== "reading-content") this.#waitFor(this.#owner.timeouts.headMs);
+    const { phase } = this.#connection;
+    const isAwaited = phase !== "reading-content" && phase !== "tunnelling";
+    if (!exchange.isPaused && isAwaited) this.#waitFor(this.#owner.timeouts.headMs);
   }
 
   /** The next read. `chunk` is not kept: its memory is reused. */
   take(chunk: Uint8Array): void {
     if (this.#connection.phase === "closed") return;
     this.#advance({ type: "bytes" });
-    if (this.#connection.phase === "reading-content") {
+    if (this.#connection.phase === "tunnelling") {
+      this.#exchange?.handler.onContent(chunk);
+    } else if (this.#connection.phase === "reading-content") {
       if (this.#exchange?.isPaused === false) this.#waitFor(this.#owner.timeouts.idleMs);
       this.#takeContent(chunk, 0, chunk.length);
     } else if (this.#connection.phase === "reading-head") {
@@ -230,6 +246,12 @@ export class OriginSocket implements Carrier {
         return;
       }
       at = headEnd;
+      if (head.status === 101) {
+        this.#takeSwitch(exchange, head);
+        if (exchange === this.#exchange && at < end) exchange.handler.onContent(bytes.subarray(at, end));
+        this.#kept.clear();
+        return;
+      }
       if (head.status < 200) {
         this.#takeInformational(exchange, head);
       } else {
@@ -245,12 +267,18 @@ export class OriginSocket implements Carrier {
     else this.#kept.append(bytes, start, end);
   }
 
-  #takeInformational(exchange: Exchange, head: ResponseHead): void {
-    // RFC 9110 section 15.2.2 and 7.8: only to a request with Upgrade, which this client does not send.
-    if (head.status === 101) {
+  /** RFC 9110 sections 15.2.2 and 7.8: only to a request with Upgrade, and only to what it offered. */
+  #takeSwitch(exchange: Exchange, head: ResponseHead): void {
+    if (!exchange.offersUpgrade) {
       this.#fail("ERR_ORIGIN_MALFORMED", "the origin switched protocols without having been asked to");
       return;
     }
+    this.#advance({ type: "switched" });
+    this.deadline = undefined;
+    exchange.switched(head);
+  }
+
+  #takeInformational(exchange: Exchange, head: ResponseHead): void {
     this.#advance({ type: "informational-head" });
     if (exchange === this.#exchange) exchange.handler.onInformational?.(head);
   }

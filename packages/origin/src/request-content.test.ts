@@ -42,8 +42,12 @@ function upload(
         answer.drains++;
         pump();
       },
-      onHead: (head) => void (answer.head = head),
-      onContent: (chunk) => void (answer.content += Buffer.from(chunk).toString("latin1")),
+      onHead(head) {
+        answer.head = head;
+      },
+      onContent(chunk) {
+        answer.content += Buffer.from(chunk).toString("latin1");
+      },
       onEnd: () => resolve(answer),
       onError(error) {
         answer.error = error;
