@@ -37,13 +37,14 @@ export function findObject(kind: Exclude<ObjectKind, "pool">, name: ObjectName):
 /** What a pool names its files, after its prefix and a dot: its table, its segments, its members' doorbells. */
 const POOL_FILE = /^(pool|seg\.\d+\.\d+|bell\.\d+)$/;
 
-/** Everything that a pool is made of: those files, and its free queue. */
-export function findPoolObjects(prefix: ObjectName, files: readonly string[]): Found[] {
+/** Everything that a pool is made of: those files, and its free queue; of that user. */
+export function findPoolObjects(prefix: ObjectName, files: readonly string[], uid: number): Found[] {
   const start = `${prefix.slice(1)}.`;
   const found = files
     .filter((file) => file.startsWith(start) && POOL_FILE.test(file.slice(start.length)))
     .map((file) => findFile(`/${file}` as ObjectName, `${SHM}/${file}`));
-  return [...found, findQueue(`${prefix}.free` as ObjectName)].filter((each) => each !== undefined);
+  const objects = [...found, findQueue(`${prefix}.free` as ObjectName)].filter((each) => each !== undefined);
+  return objects.filter((each) => each.uid === uid || each.isOpaque); // anybody may make a file of such a name
 }
 
 /** The names of all files in /dev/shm. Directories, the registry's among them, are left out. */

@@ -1,4 +1,4 @@
-import { linkSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
+import { linkSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
 import { findHolders, type Identity, identityOf } from "./cleanup-holders.ts";
 import {
   type Found,
@@ -98,7 +98,7 @@ export function list(options: { prefix?: string } = {}): IpcObject[] {
 }
 
 /**
- * What is there, what the kernel allows, and what is wrong: left-overs of dead processes, objects of unknown makers,
+ * What is there, what the kernel allows, and what is wrong: left-overs of dead processes, what can not be judged,
  * limits that are nearly reached, a registry that can not be used. Changes nothing.
  *
  * @example
@@ -166,9 +166,8 @@ function groupsOf(prefix: string): Group[] {
   const groups: Group[] = [];
   const known = new Set<string>();
   for (const entries of byObject(readRegistry(prefix))) {
-    const { kind, name } = entries[0]!;
-    const found =
-      kind === "pool" ? findPoolObjects(name, files) : [findObject(kind, name)].filter((each) => each !== undefined);
+    const { kind, name, uid } = entries[0]!;
+    const found = kind === "pool" ? findPoolObjects(name, files, uid) : [findObject(kind, name)].filter(isThere);
     for (const each of found) known.add(each.path ?? `queue ${each.name}`);
     groups.push({
       kind,
@@ -180,26 +179,32 @@ function groupsOf(prefix: string): Group[] {
   return [...groups, ...unregistered(prefix, files, known)];
 }
 
+function isThere(found: Found | undefined): found is Found {
+  return found !== undefined;
+}
+
 function unregistered(prefix: string, files: readonly string[], known: ReadonlySet<string>): Group[] {
   const groups: Group[] = [];
   for (const file of files) {
     const semaphore = semaphoreNameOf(file);
     const found = findFile(semaphore ?? (`/${file}` as ObjectName), `${SHM}/${file}`);
-    if (found === undefined || known.has(`${SHM}/${file}`) || !found.name.startsWith(prefix)) continue;
-    groups.push({
-      kind: semaphore === undefined ? "memory" : "semaphore",
-      name: found.name,
-      entries: [],
-      found: [found],
-    });
+    if (found === undefined || known.has(`${SHM}/${file}`) || !found.name.startsWith(prefix) || !concerns(found))
+      continue;
+    const kind = found.isFifo ? "fifo" : semaphore === undefined ? "memory" : "semaphore";
+    groups.push({ kind, name: found.name, entries: [], found: [found] });
   }
   for (const queue of mountedQueues()) {
     const name = `/${queue}` as ObjectName;
     if (known.has(`queue ${name}`) || !name.startsWith(prefix)) continue;
     const found = findQueue(name);
-    groups.push({ kind: "queue", name, entries: [], found: found === undefined ? [] : [found] });
+    if (found !== undefined && concerns(found)) groups.push({ kind: "queue", name, entries: [], found: [found] });
   }
   return groups;
+}
+
+/** What a stranger has made is no business of this user's, unless it is root. */
+function concerns(found: Found): boolean {
+  return process.geteuid?.() === 0 || found.uid === process.geteuid?.();
 }
 
 function byObject(entries: readonly RegistryEntry[]): RegistryEntry[][] {
@@ -301,9 +306,10 @@ function restore(hidden: string, path: string): void {
   try {
     linkSync(hidden, path);
   } catch {
-    // The name has been made anew: the old object goes on without one, as after an unlink.
+    // The name has been made anew: the old object goes on without one, as after an unlink. Or another cleaner, which
+    // makes good the same interrupted removal, was faster.
   }
-  unlinkSync(hidden);
+  rmSync(hidden, { force: true });
 }
 
 /** True when it is gone. It is unlinked while the lease says that nobody has it. */
@@ -324,10 +330,10 @@ function hiddenPath(surveyed: Surveyed, found: Found): string {
 /** A cleaner that was killed may have hidden objects: they get their names back, to be judged like all others. */
 function restoreInterruptedRemovals(): void {
   for (const { path } of registries()) {
-    for (const name of readdirSync(path)) {
+    for (const name of namesIn(path)) {
       const maker = name.startsWith(REMOVING_PREFIX) ? parseMaker(name.slice(REMOVING_PREFIX.length)) : undefined;
       if (maker === undefined || makerState(maker) !== "dead") continue;
-      for (const file of readdirSync(`${path}/${name}`)) restore(`${path}/${name}/${file}`, `${SHM}/${file}`);
+      for (const file of namesIn(`${path}/${name}`)) restore(`${path}/${name}/${file}`, `${SHM}/${file}`);
       removeEmptyDirectory(`${path}/${name}`);
     }
   }
@@ -336,11 +342,20 @@ function restoreInterruptedRemovals(): void {
 /** Directories of processes that died between making theirs and the first entry, and then an empty registry itself. */
 function removeEmptyDirectories(): void {
   for (const { path } of registries()) {
-    for (const name of readdirSync(path)) {
+    for (const name of namesIn(path)) {
       const maker = parseMaker(name);
       if (maker !== undefined && makerState(maker) === "dead") removeEmptyDirectory(`${path}/${name}`);
     }
     removeEmptyDirectory(path);
+  }
+}
+
+/** Empty when another process has removed the directory meanwhile. */
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
   }
 }
 
@@ -354,7 +369,8 @@ function removeEmptyDirectory(path: string): void {
 
 function objectProblems(objects: readonly IpcObject[]): string[] {
   const problems = objects
-    .filter(({ state }) => state === "dead" || state === "unknown")
+    // What the registry has never heard of is another program's and may well be in order.
+    .filter(({ state, makers }) => state === "dead" || (state === "unknown" && makers.length > 0))
     .map(
       ({ kind, name, state, reason, bytes }) =>
         `${kind} ${name} is ${state === "dead" ? "left over" : "of unknown state"}, ${bytes} bytes: ${reason}`,

@@ -46,9 +46,9 @@ export function parseMaker(text: string): Maker | undefined {
  * time differs) is dead; a zombie whose threads have all ended is dead, since it holds nothing any more.
  */
 export function makerState(maker: Maker): MakerState {
-  if (maker.bootId !== ownBootId()) return "dead";
-  if (maker.pidNamespace !== ownPidNamespace()) return "unknown";
   try {
+    if (maker.bootId !== ownBootId()) return "dead";
+    if (maker.pidNamespace !== ownPidNamespace()) return "unknown";
     return startTimeOf(maker.pid) === maker.startTime ? "alive" : "dead";
   } catch {
     return "unknown"; // no descriptor left to look with, for instance

@@ -23,7 +23,7 @@ export function settle(directory: string, kindOf: (letter: string) => ObjectKind
 /** Also true when it can not be told. */
 function exists(kind: ObjectKind, name: ObjectName): boolean {
   try {
-    if (kind === "pool") return findPoolObjects(name, sharedMemoryFiles()).length > 0;
+    if (kind === "pool") return findPoolObjects(name, sharedMemoryFiles(), process.geteuid?.() ?? 0).length > 0;
     return findObject(kind, name) !== undefined;
   } catch {
     return true;
