@@ -162,6 +162,8 @@ export function registries(): { uid: number; path: string }[] {
 function makeEntry(file: string): boolean {
   const directory = ownMakerDirectory();
   const text = `${Date.now()} ${program}`;
+  // Before the first entry the directory is looked at: a stranger may have put a link there that leads elsewhere.
+  if (!hasTidied) makeDirectories(directory);
   for (let race = 0; race < RACES_MAX; race++) {
     try {
       symlinkSync(text, `${directory}/${file}`);
