@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { sha256, someBytes } from "../support/bytes.ts";
-import { buildCClient, cClientMissing, runCClient } from "../support/c-client.ts";
+import { buildC, cProgramsMissing, runGfload } from "../support/c-client.ts";
 import { TempDirectory } from "../support/temp-directory.ts";
 import { MAIN, Webproxy } from "../support/webproxy.ts";
 
@@ -75,13 +75,13 @@ describe("curl", () => {
   );
 });
 
-const missing = cClientMissing();
+const missing = cProgramsMissing();
 describe("the C load client", () => {
   for (const wire of ["crlf", "pr3"] as const) {
     test.skipIf(missing !== undefined)(
       `wire ${wire}: every byte of every file, 8 threads${missing === undefined ? "" : ` (skipped: ${missing})`}`,
       async () => {
-        const program = buildCClient(directory);
+        const program = buildC("gfload", directory);
         for (const [length, requestsMax] of [
           [0, 50],
           [1, 50],
@@ -95,17 +95,13 @@ describe("the C load client", () => {
             address: webproxies[wire].getfile,
             path: `/file-${length}`,
             threads: 8,
+            seconds: 60,
             requestsMax,
             expected,
           };
-          expect({ length, ...(await runCClient(program, load)) }).toEqual({
-            length,
-            ok: 8 * requestsMax,
-            err: 0,
-            notfound: 0,
-            wrong: 0,
-            timeout: 0,
-          });
+          const { outcomes } = await runGfload(program, load);
+          const none = { err: 0, notfound: 0, wrong: 0, timeout: 0 };
+          expect({ length, ...outcomes }).toEqual({ length, ok: 8 * requestsMax, ...none });
         }
         await webproxies[wire].segmentsReturned(1000);
       },

@@ -1,4 +1,3 @@
-import { expect } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { CacheCounter, ProxyCounter } from "@proj/protocol";
@@ -143,7 +142,7 @@ export class Webproxy implements AsyncDisposable {
     const response = await fetch(`http://${this.admin.host}:${this.admin.port}/api/stats`, {
       signal: AbortSignal.timeout(5_000),
     });
-    expect(response.status).toBe(200);
+    if (response.status !== 200) throw new Error(`GET /api/stats: status ${response.status}`);
     return (await response.json()) as Stats;
   }
 
@@ -181,7 +180,8 @@ export class Webproxy implements AsyncDisposable {
   async expectNothingLeft(graceMs = 5_000): Promise<void> {
     const deadline = performance.now() + graceMs;
     while (ipcObjectsOf(this.channel).length > 0 && performance.now() < deadline) await Bun.sleep(20);
-    expect(ipcObjectsOf(this.channel)).toEqual([]);
+    const left = ipcObjectsOf(this.channel);
+    if (left.length > 0) throw new Error(`webproxy has ended and left ${left.length} IPC objects: ${left.join(" ")}`);
   }
 
   async #end(): Promise<Ended> {
