@@ -46,13 +46,18 @@ function pinoLog({ format, isQuiet, source, isColored }: LogOptions, write: (lin
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: isPretty ? prettyWriter(isColored ?? process.stderr.isTTY === true, write) : writeJson },
+    { write: isPretty ? prettyWriter(isColored ?? isTerminal(), write) : writeJson },
   );
   return ({ level, message, ...fields }) => {
     const plain = withoutErrors(fields);
     if (isPretty) logger[level](withoutControls(plain) as object, withoutControls(message) as string);
     else logger[level](plain, message);
   };
+}
+
+/** See https://no-color.org. */
+function isTerminal(): boolean {
+  return process.stderr.isTTY === true && !process.env["NO_COLOR"];
 }
 
 function prettyWriter(isColored: boolean, write: (line: string) => void): (line: string) => void {

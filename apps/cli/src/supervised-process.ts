@@ -72,7 +72,7 @@ export class SupervisedProcess {
       this.#options.log({
         level: "warn",
         message: `killing the ${this.#options.name} process, which does not end`,
-        pid: child.pid,
+        child: child.pid,
       });
       child.kill("SIGKILL");
     };
@@ -108,7 +108,7 @@ export class SupervisedProcess {
     log({
       level: "error",
       message: `the ${name} process ${how}; starting it again in ${next.afterMs} ms`,
-      pid: child.pid,
+      child: child.pid,
       ...(this.#complaint !== undefined && { reason: this.#complaint }),
     });
     this.#restartTimer = setTimeout(() => this.start(), next.afterMs);
