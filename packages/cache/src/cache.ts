@@ -1,6 +1,6 @@
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { Doorbell, MessageQueue, objectName } from "@proj/ipc";
+import { Doorbell, MessageQueue, objectName, SharedMemory } from "@proj/ipc";
 import { Life, Thread, threadEntry } from "@proj/process";
 import { channelNames, type LogRecord, REQUEST_MESSAGE_BYTES_MAX, THREADS_MAX } from "@proj/protocol";
 import type { ShardThreadOptions } from "./shard-thread-options.ts";
@@ -66,7 +66,7 @@ export class RunningCache {
         const size = { maxmsg: QUEUE_DEPTH, msgsize: REQUEST_MESSAGE_BYTES_MAX };
         MessageQueue.create(objectName(names.requestQueue(shard)), size).close();
       }
-      for (let shard = 0; shard < options.threads; shard++) threads.push(startShard(options, shard));
+      for (let shard = 0; shard < options.threads; shard++) threads.push(startShard(options, life.number, shard));
       await Promise.all(threads.map((thread) => thread.started));
       life.serve();
       return new RunningCache(life, threads);
@@ -101,11 +101,12 @@ export function startCache(options: CacheOptions): Promise<RunningCache> {
   return RunningCache.start(options);
 }
 
-function startShard(options: CacheOptions, shard: number): Thread<ShardThreadOptions, void> {
+function startShard(options: CacheOptions, life: number, shard: number): Thread<ShardThreadOptions, void> {
   const { channel, cacheDir, threads } = options;
   const shardOptions: ShardThreadOptions = {
     channel,
     shard,
+    life,
     shards: threads,
     origin: options.origin.href,
     directory: cacheDir === undefined ? undefined : join(cacheDir, `shard-${shard}`),
@@ -125,6 +126,9 @@ function prepareDirectory(directory: string): void {
 }
 
 function removeLeftovers(names: ReturnType<typeof channelNames>): void {
+  for (const file of readdirSync("/dev/shm")) {
+    if (`/${file}`.startsWith(names.bodies)) SharedMemory.unlink(objectName(`/${file}`));
+  }
   for (let shard = 0; shard < THREADS_MAX; shard++) {
     MessageQueue.unlink(objectName(names.requestQueue(shard)));
     Doorbell.unlink(objectName(names.bell("cache", shard)));

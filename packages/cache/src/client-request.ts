@@ -10,6 +10,7 @@ export class ClientRequest {
   readonly wire: WantedResponse["wire"];
   readonly method: WantedResponse["method"];
   readonly target: string;
+  readonly acceptsLoan: boolean;
   readonly key: string;
   /** The stripe of keys whose version says whether what proxies keep of this key is good. */
   readonly stripe: number;
@@ -20,6 +21,7 @@ export class ClientRequest {
     this.wire = wanted.wire;
     this.method = wanted.method;
     this.target = wanted.target;
+    this.acceptsLoan = wanted.acceptsLoan;
     this.key = key;
     this.stripe = stripeOf(targetHash(wanted.target));
     this.#section = wanted.fieldSection;

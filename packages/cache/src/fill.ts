@@ -407,7 +407,8 @@ export class Fill implements Source, OriginHandler {
 /** A stored response as one that can be sent. */
 export function availableFrom(stored: StoredResponse): Available {
   const { status, fields, headBlock, body, bodyBytes, freshness } = stored;
-  return { status, fields, headBlock, body, bodyBytes, responseTimeMs: freshness.responseTimeMs, reusable: true };
+  const { responseTimeMs } = freshness;
+  return { status, fields, headBlock, body, bodyBytes, loan: body.loan, responseTimeMs, reusable: true };
 }
 
 function bodyBytesOf(method: string, head: ResponseHead, framing: Framing): number | undefined {

@@ -32,6 +32,8 @@ export interface Reply {
   length: number | undefined;
   /** Length to tell the client, which for HEAD is not the length it gets. */
   contentLength: number | undefined;
+  /** The whole body, complete, as an object that the proxy can map. */
+  readonly loan?: number | undefined;
 }
 
 /** A response that could be sent: stored, or on its way in. */
@@ -41,6 +43,8 @@ export interface Available {
   readonly headBlock: Uint8Array;
   readonly body: ReadableBody;
   readonly bodyBytes: number | undefined;
+  /** See {@link Reply.loan}. */
+  readonly loan?: number | undefined;
   readonly responseTimeMs: number;
   /** A copy of it may be reused: then it answers conditions and ranges, else the origin has. */
   readonly reusable: boolean;
@@ -80,18 +84,28 @@ export function chooseReply(request: ClientRequest, available: Available, handli
       from: 0,
       length: hasContent ? bodyBytes : 0,
       contentLength: bodyBytes,
+      loan: hasContent ? available.loan : undefined,
     },
   };
 }
 
-function getfileReply({ status, body, bodyBytes }: Available, handling: Handling): Choice {
+function getfileReply(available: Available, handling: Handling): Choice {
+  const { status, body, bodyBytes } = available;
   const wanted = getfileStatusOf(status);
   if (wanted !== "OK") return { kind: "refusal", refusal: wanted === "FILE_NOT_FOUND" ? "not-found" : "origin-error" };
   if (bodyBytes === undefined) return { kind: "length-wanted" };
   const response = { ...handling, status };
   return {
     kind: "reply",
-    reply: { response, headBlock: EMPTY, body, from: 0, length: bodyBytes, contentLength: bodyBytes },
+    reply: {
+      response,
+      headBlock: EMPTY,
+      body,
+      from: 0,
+      length: bodyBytes,
+      contentLength: bodyBytes,
+      loan: available.loan,
+    },
   };
 }
 

@@ -2,6 +2,8 @@
 export interface ShardThreadOptions {
   readonly channel: string;
   readonly shard: number;
+  /** The number of this life of the cache: it is in the names of the bodies it lends. */
+  readonly life: number;
   /** How many shards there are. */
   readonly shards: number;
   readonly origin: string;

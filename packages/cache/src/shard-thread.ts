@@ -15,6 +15,7 @@ import { ChannelServer } from "./channel-server.ts";
 import { Shard } from "./shard.ts";
 import type { ShardThreadOptions } from "./shard-thread-options.ts";
 import { DiskStorage } from "./storage/disk-storage.ts";
+import { Loans } from "./storage/loans.ts";
 import { MemoryStorage } from "./storage/memory-storage.ts";
 import type { Storage } from "./storage/storage.ts";
 import { TieredStorage } from "./storage/tiered-storage.ts";
@@ -25,6 +26,7 @@ const LEVELS_MS = 100;
 /** One thread of the cache: a shard, its store, its origin client, its end of the channel. */
 class ShardThread {
   readonly #control: SharedMemory;
+  readonly #loans: Loans;
   readonly #tiers: { memory: Storage | undefined; disk: Storage | undefined };
   readonly #storage: TieredStorage;
   readonly #origin: OriginClient;
@@ -37,7 +39,8 @@ class ShardThread {
     this.#control = SharedMemory.open(objectName(channelNames(channel).controlBlock("cache")));
     const counters = new Counters(CACHE_COUNTERS, threadCounters(this.#control.buffer, shard));
     this.#counters = counters;
-    this.#tiers = openTiers(options, counters, log);
+    this.#loans = openLoans(options, log);
+    this.#tiers = openTiers(options, this.#loans, counters, log);
     const versions = stripeVersions(this.#control.buffer, options.shards);
     const tiers = [this.#tiers.memory, this.#tiers.disk].filter((tier) => tier !== undefined);
     this.#storage = new TieredStorage(tiers, (stripe) => bumpStripe(versions, stripe));
@@ -70,11 +73,26 @@ class ShardThread {
     const { memory, disk } = this.#tiers;
     this.#counters.set("memoryBytes", memory?.usedBytes ?? 0);
     this.#counters.set("diskBytes", disk?.usedBytes ?? 0);
+    this.#counters.set("loans", this.#loans.count);
     this.#counters.set("responsesStored", (memory?.count ?? 0) + (disk?.count ?? 0));
   }
 }
 
-function openTiers(options: ShardThreadOptions, counters: Counters<CacheCounter>, log: (record: LogRecord) => void) {
+function openLoans({ channel, life, shard }: ShardThreadOptions, log: (record: LogRecord) => void): Loans {
+  const message =
+    "/dev/shm has no room for another body: large bodies are kept in private memory, and copied for each client";
+  return new Loans(
+    (loan) => channelNames(channel).body(life, shard, loan),
+    () => log({ level: "warn", message }),
+  );
+}
+
+function openTiers(
+  options: ShardThreadOptions,
+  loans: Loans,
+  counters: Counters<CacheCounter>,
+  log: (record: LogRecord) => void,
+) {
   const { directory, memoryBytes, diskBytes } = options;
   const onEvict = () => counters.add("evictions");
   const onFault = (error: Error) => {
@@ -82,7 +100,7 @@ function openTiers(options: ShardThreadOptions, counters: Counters<CacheCounter>
     log({ level: "error", message: `The disk tier refused: ${error.message}. What is fetched is not kept there` });
   };
   return {
-    memory: memoryBytes > 0 ? new MemoryStorage(memoryBytes, onEvict) : undefined,
+    memory: memoryBytes > 0 ? new MemoryStorage(memoryBytes, onEvict, loans) : undefined,
     disk:
       directory !== undefined && diskBytes > 0 ? new DiskStorage(directory, diskBytes, onEvict, onFault) : undefined,
   };

@@ -98,6 +98,10 @@ export class Transfer {
     const capacity = portionCapacity(ask.bytes.length, payloadOffset);
     const state = this.#state(reply);
     const { headBytes, bodyAvailable } = state;
+    const { loan } = reply;
+    if (first && loan !== undefined && this.request.acceptsLoan && headBytes <= capacity) {
+      if (headBytes + reply.length! > capacity) return this.#lend(ask, channel, reply, loan);
+    }
     const plan = planPortion(state, ask.firstByte, first ? capacity : Math.min(capacity, ask.bytesMax));
     if (plan.kind === "wait") return this.#waitOrFail(ask, channel);
     if (plan.kind === "beyond") {
@@ -125,12 +129,35 @@ export class Transfer {
         bodyBytes: reply.contentLength,
         availableBytes: headBytes + bodyAvailable,
         payloadOffset,
+        loan: undefined,
       },
       first ? { ...reply.response, headBytes } : undefined,
     );
     this.position = Math.max(this.position, ask.firstByte + target.length);
     this.#source?.progressed();
     return whole ? "whole" : "answered";
+  }
+
+  /** The head block in the segment; the body stays where it is, for the proxy to read there. */
+  #lend(ask: Ask, channel: ChannelServer, reply: Reply, loan: number): "whole" {
+    const headBytes = reply.headBlock.length;
+    ask.bytes.set(reply.headBlock, FIRST_PAYLOAD_OFFSET);
+    channel.answer(
+      ask,
+      {
+        kind: "portion",
+        bytes: headBytes,
+        last: false,
+        open: false,
+        replayable: false,
+        bodyBytes: reply.length,
+        availableBytes: headBytes + reply.length!,
+        payloadOffset: FIRST_PAYLOAD_OFFSET,
+        loan,
+      },
+      { ...reply.response, headBytes },
+    );
+    return "whole";
   }
 
   #state(reply: Reply): StreamState {

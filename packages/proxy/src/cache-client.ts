@@ -22,6 +22,7 @@ import {
   writeRequest,
   writeRequestBlock,
 } from "@proj/protocol";
+import { type Loan, LoanTable } from "./loan-table.ts";
 
 /** What came of a question: the cache's answer, or that it died (`lost`) or did not answer in time (`late`). */
 export type Outcome = Answer | { kind: "lost" } | { kind: "late" };
@@ -87,6 +88,7 @@ export class CacheClient {
   readonly #expectingNotice = new Map<number, AskOwner>();
   readonly #whenAttached = new Set<() => void>();
   readonly #timer: ReturnType<typeof setInterval>;
+  readonly #loans = new LoanTable();
   #link: Link | undefined;
   /** Of a life that is over: the hot tier still looks at its stripes, and answers from what it has while the cache is away. */
   #formerControl: SharedMemory | undefined;
@@ -154,6 +156,14 @@ export class CacheClient {
     return this.#ask(segment, shard, "open", transfer, 0, blockBytes, owner);
   }
 
+  /** Maps the body that the shard which answered `ask` has lent; undefined when it is gone. The caller gives it back. */
+  borrow(ask: Ask, loan: number, bodyBytes: number): Loan | undefined {
+    const life = this.#link?.life ?? 0;
+    const borrowed = this.#loans.borrow(this.#names.body(life, ask.shard, loan), bodyBytes);
+    this.#counters.add(borrowed === undefined ? "loansMissed" : "loansBorrowed");
+    return borrowed;
+  }
+
   /** Step 11: asks for the stream from `firstByte` on, at most `bytesMax` bytes. */
   read(
     segment: Segment,
@@ -195,6 +205,7 @@ export class CacheClient {
     clearInterval(this.#timer);
     this.#lose();
     this.#formerControl?.close();
+    this.#loans.close();
     this.#notices.close();
     this.#notices.unlink();
   }

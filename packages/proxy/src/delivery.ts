@@ -14,6 +14,7 @@ import {
 } from "@proj/protocol";
 import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
 import type { HotTier } from "./hot-tier.ts";
+import type { Loan } from "./loan-table.ts";
 import type { RefusalReason, ResponseSink } from "./response-sink.ts";
 import { NEW_TRANSFER, nextAsk, type Sending, step, type Transfer, type TransferEvent } from "./transfer.ts";
 
@@ -57,13 +58,15 @@ function newPortion(ask: Ask, expectedBytes: number | undefined): Portion {
 export class Delivery implements AskOwner {
   readonly #context: DeliveryContext;
   readonly #sink: ResponseSink;
-  readonly #wanted: WantedResponse;
+  #wanted: WantedResponse;
   readonly #hash: number;
   readonly #transferId: number;
   /** Asked for and not yet sent, in the order of the stream. */
   readonly #portions: Portion[] = [];
   #transfer: Transfer = NEW_TRANSFER;
   #shard = 0;
+  /** The body, where the cache lent it: given back when the delivery is over. */
+  #loan: Loan | undefined;
   #waiting: AbortController | undefined;
   #stopWaitingForCache: (() => void) | undefined;
   /** The cache may remember this transfer: it has to be told when we are done. */
@@ -249,12 +252,13 @@ export class Delivery implements AskOwner {
       const response = readResponse(portion.ask.segment.i32);
       if (response === undefined) return this.#failMalformed();
       this.#opened = answer.open;
+      if (answer.loan !== undefined && !this.#borrow(portion, answer, answer.loan)) return false;
       if (!this.#sink.begin(response, answer)) {
         this.#step({ type: "refused", refusal: "refused" });
         this.#cleanUp();
         return false;
       }
-      if (answer.last) this.#keepHot(portion, response, answer);
+      if (answer.last || this.#loan !== undefined) this.#keepHot(portion, response, answer);
       const hasBody = this.#wanted.method === "GET" && answer.bodyBytes !== undefined;
       endBytes = hasBody ? response.headBytes + answer.bodyBytes! : undefined;
     }
@@ -262,7 +266,27 @@ export class Delivery implements AskOwner {
     if (this.done) return this.#failMalformed();
     portion.range = this.#sink.frame(portion.bytes, answer);
     this.#context.counters.add("portions");
+    if (answer.loan !== undefined && this.#loan !== undefined) this.#takeLoan(portion, answer, this.#loan);
     return true;
+  }
+
+  /** False when the body that the cache lent is gone: evicted since. It is asked for again, in portions this time. */
+  #borrow(portion: Portion, answer: PortionAnswer, loan: number): boolean {
+    this.#loan = this.#context.cache.borrow(portion.ask, loan, answer.bodyBytes ?? 0);
+    if (this.#loan !== undefined) return true;
+    this.#context.pool.giveBack(portion.ask.segment);
+    this.#wanted = { ...this.#wanted, acceptsLoan: false };
+    this.#startAgain();
+    return false;
+  }
+
+  /** The body on loan is one more portion, in nobody's segment. */
+  #takeLoan({ ask }: Portion, answer: PortionAnswer, { bytes }: Loan): void {
+    const body: PortionAnswer = { ...answer, bytes: bytes.length, last: true, payloadOffset: 0, loan: undefined };
+    this.#step({ type: "asked", bytes: bytes.length });
+    this.#step({ type: "portion", ...body, endBytes: undefined });
+    const range = { start: 0, end: bytes.length };
+    this.#portions.push({ ask, expectedBytes: bytes.length, answer: body, range, bytes, holdsSegment: false });
   }
 
   /** The whole response is in this one portion, and the cache says that it may be kept. */
@@ -273,12 +297,8 @@ export class Delivery implements AskOwner {
       return;
     const { wire, target } = this.#wanted;
     const payload = portion.bytes.subarray(payloadOffset, payloadOffset + bytes);
-    this.#context.hot.keep(wire, target, this.#hash, payload, {
-      bodyBytes,
-      ageSeconds,
-      ttlSeconds,
-      version: hotVersion,
-    });
+    const kept = { bodyBytes, ageSeconds, ttlSeconds, version: hotVersion };
+    this.#context.hot.keep(wire, target, this.#hash, payload, kept, this.#loan);
   }
 
   /** Steps 9 to 11: asks for what comes next, then sends what is there. */
@@ -359,6 +379,11 @@ export class Delivery implements AskOwner {
     if (this.done) return;
     this.#opened = false;
     if (this.#transfer.phase === "sending") return this.#fail("cut-short");
+    this.#startAgain();
+  }
+
+  /** Nothing went out yet: the transfer begins anew. */
+  #startAgain(): void {
     this.#step({ type: "cache-lost" });
     this.#portions.length = 0;
     this.#awaitingNotice = false;
@@ -417,6 +442,8 @@ export class Delivery implements AskOwner {
     this.#waiting?.abort();
     this.#stopWaitingForCache?.();
     this.#stopWaitingForCache = undefined;
+    this.#loan?.giveBack();
+    this.#loan = undefined;
     for (const portion of this.#portions.splice(0)) {
       if (portion.answer !== undefined && portion.holdsSegment) this.#context.pool.giveBack(portion.ask.segment);
     }

@@ -8,6 +8,7 @@ import {
   ttlMs,
   type Wire,
 } from "@proj/protocol";
+import type { Loan } from "./loan-table.ts";
 
 /** Room before the stored fields for everything that is rendered anew: status line, length, age, Cache-Status. */
 const HEAD_START_ROOM = 256;
@@ -32,10 +33,12 @@ export function restOf(hot: HotResponse, ready: Uint8Array, taken: number): Uint
   return roomLeft ? Uint8Array.from(rest) : rest;
 }
 
-/** A small response that is ready to send: its bytes, and how long they are good. */
+/** A response that is ready to send: its bytes, and how long they are good. */
 export interface HotResponse {
   /** Room, then head block and body: the start of the head is rendered into the end of the room. */
   readonly bytes: Buffer;
+  /** The body, where it is too large for a copy. */
+  readonly loan: Loan | undefined;
   /** Where head block and body begin in {@link bytes}. */
   readonly payloadOffset: number;
   readonly bodyBytes: number;
@@ -81,8 +84,7 @@ export class HotTier {
 
   /** A cache of another life counts other versions: what the former one gave out can not be told good from changed. */
   attach(versions: Int32Array): void {
-    this.#entries.clear();
-    this.usedBytes = 0;
+    for (const [key, entry] of this.#entries) this.#remove(key, entry);
     this.#versions = versions;
   }
 
@@ -103,7 +105,7 @@ export class HotTier {
    * Keeps a copy of a response that the cache said may be kept.
    *
    * @param hash Of `target`.
-   * @param payload Head block and body, whole.
+   * @param payload Head block and body, whole; or the head block alone, with the body on `loan`, which is retained while the response is kept.
    * @param ageSeconds Its age now, and `ttlSeconds` how long it is still fresh, as the cache told.
    */
   keep(
@@ -112,8 +114,9 @@ export class HotTier {
     hash: number,
     payload: Uint8Array,
     response: { bodyBytes: number; ageSeconds: number; ttlSeconds: number; version: number },
+    loan?: Loan,
   ): void {
-    const bytesNeeded = payload.length + HEAD_START_ROOM + OVERHEAD_BYTES;
+    const bytesNeeded = payload.length + (loan?.bytes.length ?? 0) + HEAD_START_ROOM + OVERHEAD_BYTES;
     const { version } = response;
     const stripe = stripeOf(hash);
     if (this.#versions === undefined || bytesNeeded > this.responseBytesMax) return;
@@ -126,9 +129,11 @@ export class HotTier {
     bytes.set(payload, HEAD_START_ROOM);
     const freshness = freshnessNow(response, this.#nowMs());
     const { bodyBytes } = response;
+    loan?.retain();
     const unrendered = { ready: bytes, readyAgeSeconds: -1 };
     this.#entries.set(key, {
       bytes,
+      loan,
       payloadOffset: HEAD_START_ROOM,
       bodyBytes,
       freshness,
@@ -159,14 +164,19 @@ export class HotTier {
         entry.used = false;
         this.#entries.set(key, entry);
       } else {
-        this.usedBytes -= weight(entry);
+        this.#forget(entry);
       }
     }
   }
 
   #remove(key: string, entry: Entry): void {
     this.#entries.delete(key);
+    this.#forget(entry);
+  }
+
+  #forget(entry: Entry): void {
     this.usedBytes -= weight(entry);
+    entry.loan?.giveBack();
   }
 }
 
@@ -175,7 +185,7 @@ function keyOf(wire: Wire, target: string): string {
 }
 
 function weight(entry: Entry): number {
-  return entry.bytes.length + OVERHEAD_BYTES;
+  return entry.bytes.length + (entry.loan?.bytes.length ?? 0) + OVERHEAD_BYTES;
 }
 
 /** Age and time to live as the cache told them, on this thread's clock, for the one function that says what is fresh. */

@@ -7,6 +7,8 @@ export interface BodyStore {
   readonly bytes: number;
   /** The first byte that can still be read: above 0 only for a body that is not kept, once its readers have passed. */
   readonly firstByte: number;
+  /** The number of the shared memory object that holds it, and nothing else, once it is complete: proxies may read it there. */
+  readonly loan?: number;
   /**
    * Copies `chunk` to the end.
    *

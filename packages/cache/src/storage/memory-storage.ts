@@ -1,5 +1,7 @@
 import type { StoredResponse } from "../stored-response.ts";
 import { BlockList } from "./block-list.ts";
+import type { BodyStore } from "./body-store.ts";
+import type { Loans } from "./loans.ts";
 import { ResponseTable } from "./response-table.ts";
 import type { Storage } from "./storage.ts";
 
@@ -10,8 +12,11 @@ const BODY_SHARE = 8;
 export class MemoryStorage implements Storage {
   readonly bodyBytesMax: number;
   readonly #table: ResponseTable;
+  readonly #loans: Loans | undefined;
 
-  constructor(limitBytes: number, onEvict: () => void) {
+  /** @param loans Makes large bodies where proxies can map them; without it all are in private memory. */
+  constructor(limitBytes: number, onEvict: () => void, loans?: Loans) {
+    this.#loans = loans;
     this.#table = new ResponseTable(limitBytes, onEvict);
     this.bodyBytesMax = Math.floor(limitBytes / BODY_SHARE);
   }
@@ -26,8 +31,9 @@ export class MemoryStorage implements Storage {
     return this.#table.count;
   }
 
-  newBody(expectedBytes: number | undefined): BlockList {
-    return new BlockList(this.#table, expectedBytes);
+  newBody(expectedBytes: number | undefined): BodyStore {
+    const lent = expectedBytes === undefined ? undefined : this.#loans?.newBody(expectedBytes, this.#table);
+    return lent ?? new BlockList(this.#table, expectedBytes);
   }
 
   lookup(key: string): readonly StoredResponse[] {

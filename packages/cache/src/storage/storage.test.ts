@@ -6,6 +6,7 @@ import { Fields } from "@proj/protocol";
 import type { StoredResponse } from "../stored-response.ts";
 import type { BodyStore } from "./body-store.ts";
 import { DiskStorage } from "./disk-storage.ts";
+import { Loans } from "./loans.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import type { Storage } from "./storage.ts";
 import { TieredStorage } from "./tiered-storage.ts";
@@ -140,6 +141,18 @@ function storageContract(name: string, use: (test: (make: (onEvict?: () => void)
 }
 
 storageContract("MemoryStorage", (run) => run((onEvict = () => {}) => new MemoryStorage(LIMIT, onEvict)));
+storageContract("MemoryStorage that lends", (run) => {
+  const prefix = `test-${process.pid}-${crypto.randomUUID().slice(0, 8)}-body`;
+  // A lower bound than in use: every body but the smallest is an object of its own.
+  const loans = new Loans(
+    (loan) => `/${prefix}.${loan}`,
+    () => {},
+    100,
+  );
+  run((onEvict = () => {}) => new MemoryStorage(LIMIT, onEvict, loans));
+  expect(readdirSync("/dev/shm").filter((name) => name.startsWith(prefix))).toEqual([]);
+  expect(loans.count).toBe(0);
+});
 storageContract("DiskStorage", (run) =>
   withDirectory((directory) =>
     run(

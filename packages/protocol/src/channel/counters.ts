@@ -28,6 +28,8 @@ export const PROXY_COUNTERS = [
   "lostWakeups",
   "refusedMessages",
   "cacheLosses",
+  "loansBorrowed",
+  "loansMissed",
 ] as const;
 
 export const CACHE_COUNTERS = [
@@ -53,6 +55,7 @@ export const CACHE_COUNTERS = [
   "diskBytes",
   "evictions",
   "storeErrors",
+  "loans",
 ] as const;
 
 export type ProxyCounter = (typeof PROXY_COUNTERS)[number];

@@ -11,6 +11,7 @@ describe("readRequestBlock()", () => {
     const wanted: fc.Arbitrary<WantedResponse> = fc.record({
       wire: fc.constantFrom("getfile", "http"),
       method: fc.constantFrom("GET", "HEAD"),
+      acceptsLoan: fc.boolean(),
       target: octets(1, 200),
       fieldSection: octets(0, 300),
     });
@@ -26,7 +27,13 @@ describe("readRequestBlock()", () => {
 
   test("refuses lengths that do not add up or reach beyond the segment", () => {
     const segment = new Uint8Array(4096);
-    const bytes = writeRequestBlock(segment, { wire: "http", method: "GET", target: "/a", fieldSection: "A: b\r\n" });
+    const bytes = writeRequestBlock(segment, {
+      wire: "http",
+      method: "GET",
+      acceptsLoan: true,
+      target: "/a",
+      fieldSection: "A: b\r\n",
+    });
     expect(readRequestBlock(segment, bytes - 1)).toBeUndefined();
     expect(readRequestBlock(segment, 4096)).toBeUndefined();
     expect(readRequestBlock(segment, 0)).toBeUndefined();

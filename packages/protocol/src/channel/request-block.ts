@@ -7,13 +7,16 @@ import { SEGMENT_BODY_OFFSET } from "./segment-header.ts";
  *   offset  bytes  field
  *        0      1  wire            1 GETFILE, 2 HTTP
  *        1      1  method          1 GET, 2 HEAD
- *        2      2  (zero)
+ *        2      1  flags           1 accepts a loan: the body may stay where it is, to be read there
+ *        3      1  (zero)
  *        4      4  targetBytes     1 or more
  *        8      4  fieldBytes
  *       12      n  target          origin-form with the origin's path prefix joined: the key and what is forwarded are these same bytes
  *     12+n      m  fields          the end-to-end request fields as "Name: value" CRLF lines, one octet for each character
  */
-const FIELD = { wire: 0, method: 1, targetBytes: 4, fieldBytes: 8, target: 12 } as const;
+const FIELD = { wire: 0, method: 1, flags: 2, targetBytes: 4, fieldBytes: 8, target: 12 } as const;
+
+const ACCEPTS_LOAN = 1;
 
 export type Wire = "getfile" | "http";
 
@@ -21,6 +24,7 @@ export interface WantedResponse {
   wire: Wire;
   method: "GET" | "HEAD";
   target: string;
+  acceptsLoan: boolean;
   /** The field section as text, latin1: parsed only by a cache that has to look. */
   fieldSection: string;
 }
@@ -35,7 +39,8 @@ export function writeRequestBlock(segment: Uint8Array, wanted: WantedResponse): 
   const bytes = Buffer.from(segment.buffer, segment.byteOffset + SEGMENT_BODY_OFFSET, requestBlockBytes(wanted));
   bytes[FIELD.wire] = wanted.wire === "getfile" ? 1 : 2;
   bytes[FIELD.method] = wanted.method === "GET" ? 1 : 2;
-  bytes[2] = bytes[3] = 0;
+  bytes[FIELD.flags] = wanted.acceptsLoan ? ACCEPTS_LOAN : 0;
+  bytes[3] = 0;
   bytes.writeUInt32LE(wanted.target.length, FIELD.targetBytes);
   bytes.writeUInt32LE(wanted.fieldSection.length, FIELD.fieldBytes);
   bytes.write(wanted.target, FIELD.target, "latin1");
@@ -57,6 +62,7 @@ export function readRequestBlock(segment: Uint8Array, blockBytes: number): Wante
   return {
     wire: wire === 1 ? "getfile" : "http",
     method: method === 1 ? "GET" : "HEAD",
+    acceptsLoan: (bytes[FIELD.flags]! & ACCEPTS_LOAN) !== 0,
     target: bytes.toString("latin1", FIELD.target, fields),
     fieldSection: fieldBytes === 0 ? "" : bytes.toString("latin1", fields, blockBytes),
   };

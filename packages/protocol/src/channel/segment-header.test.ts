@@ -39,6 +39,7 @@ const portion: fc.Arbitrary<PortionAnswer> = fc.record({
   bodyBytes: fc.option(fc.maxSafeNat(), { nil: undefined }),
   availableBytes: fc.maxSafeNat(),
   payloadOffset: fc.constant(256),
+  loan: fc.option(fc.integer({ min: 0, max: 0xffffffff }), { nil: undefined }),
 });
 
 describe("a segment's header", () => {

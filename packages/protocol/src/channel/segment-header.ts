@@ -12,7 +12,8 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *       68      4  ticket         echoes the request: an answer to another request is refused
  *       72      4  state          1 asked, 2 answered
  *       76      4  flags          1 last: the stream ends with this portion; 2 open: the cache remembers the transfer until `close`;
- *                                 4 replayable: any byte of the stream may be asked for again while the transfer is open
+ *                                 4 replayable: any byte of the stream may be asked for again while the transfer is open;
+ *                                 8 loan: the portion is the head block; the body is the shared memory object that `loan` names
  *       80      8  size           bytes of the stream in this portion; below zero it is invalid and says why (REFUSAL)
  *       88      8  bodyBytes      length of the whole body, -1 while it is not known
  *       96      8  availableBytes how much of the stream the cache could give at once when it answered, counted from the stream's first byte
@@ -26,7 +27,8 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *      132      4  handling       first portion: 1 stored; 2 collapsed; 4 hot: the proxy may keep this response, whole in one portion, for requests that
  *                                 say nothing but which resource they want, as long as hotVersion is the version of its key's stripe
  *      136      4  hotVersion     first portion: version of the stripe when this was answered (stripes.ts)
- *      140     52  (zero)
+ *      140      4  loan           number of the object (names.ts); its length is bodyBytes
+ *      144     48  (zero)
  *      192      n  body           the request block, later the portion
  *
  * The stream of a transfer is the head block ("Name: value" CRLF lines and a closing CRLF, nothing of it hop-by-hop) followed by the body. A portion that
@@ -49,6 +51,7 @@ const FIELD = {
   forwardStatus: 128,
   handling: 132,
   hotVersion: 136,
+  loan: 140,
 } as const;
 
 export const SEGMENT_BODY_OFFSET = 192;
@@ -62,7 +65,7 @@ export const PAYLOAD_TAIL_BYTES = 64;
 export const SEGMENT_BYTES_MIN = 4096;
 
 const STATE = { asked: 1, answered: 2 } as const;
-const FLAG = { last: 1, open: 2, replayable: 4 } as const;
+const FLAG = { last: 1, open: 2, replayable: 4, loan: 8 } as const;
 const HANDLING = { stored: 1, collapsed: 2, hot: 4 } as const;
 export const TTL_UNKNOWN = -0x80000000;
 
@@ -109,6 +112,8 @@ export interface PortionAnswer {
   bodyBytes: number | undefined;
   availableBytes: number;
   payloadOffset: number;
+  /** The body is not in the stream: it is the shared memory object of this number, to be read where it is. */
+  loan: number | undefined;
 }
 /** What a first portion says beyond any portion. */
 export interface ResponseAnswer {
@@ -161,7 +166,11 @@ export function isAsked(words: SegmentWords, ticket: number): boolean {
 /** Step 7, the cache: announces a portion whose bytes are already in the body. The caller posts the semaphore after this. */
 export function writePortion(words: SegmentWords, portion: PortionAnswer, response: ResponseAnswer | undefined): void {
   words[word(FIELD.flags)] =
-    (portion.last ? FLAG.last : 0) | (portion.open ? FLAG.open : 0) | (portion.replayable ? FLAG.replayable : 0);
+    (portion.last ? FLAG.last : 0) |
+    (portion.open ? FLAG.open : 0) |
+    (portion.replayable ? FLAG.replayable : 0) |
+    (portion.loan === undefined ? 0 : FLAG.loan);
+  words[word(FIELD.loan)] = portion.loan ?? 0;
   writeInt64(words, FIELD.size, portion.bytes);
   writeInt64(words, FIELD.bodyBytes, portion.bodyBytes ?? -1);
   writeInt64(words, FIELD.availableBytes, portion.availableBytes);
@@ -230,6 +239,7 @@ export function readAnswer(words: SegmentWords, segmentBytes: number, ticket: nu
     bodyBytes: bodyBytes === -1 ? undefined : bodyBytes,
     availableBytes,
     payloadOffset,
+    loan: (flags & FLAG.loan) === 0 ? undefined : words[word(FIELD.loan)]! >>> 0,
   };
 }
 

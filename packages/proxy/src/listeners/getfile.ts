@@ -11,6 +11,7 @@ import {
 import { Delivery, type DeliveryContext } from "../delivery.ts";
 import { type HotResponse, readyWith, restOf } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
+import { ReadyResponse } from "../ready-response.ts";
 import type { RefusalReason, ResponseSink } from "../response-sink.ts";
 import type { ClientSocket, Connection } from "./connection.ts";
 
@@ -33,8 +34,13 @@ export class GetfileConnection implements Connection, ResponseSink {
   #delivery: Delivery | undefined;
   /** Rendered, not yet framed: it leaves with the first portion. */
   #head = "";
-  /** What the kernel did not take of something that is no portion. */
-  #unsent: Uint8Array | undefined;
+  /** A response, or the rest of one, that waits for the client only. */
+  #ready: ReadyResponse | undefined;
+  readonly #write = (bytes: Uint8Array): number => {
+    const taken = this.#socket.write(bytes);
+    if (taken > 0) this.#context.counters.add("sentBytes", taken);
+    return taken;
+  };
 
   constructor(socket: ClientSocket, context: DeliveryContext, settings: GetfileSettings) {
     this.#socket = socket;
@@ -61,7 +67,7 @@ export class GetfileConnection implements Connection, ResponseSink {
   }
 
   drained(): void {
-    if (this.#unsent !== undefined) return this.#sendWhole(this.#unsent);
+    if (this.#ready !== undefined) return this.#sendReady(this.#ready);
     if (this.#state !== "answering") return;
     this.#socket.timeout(SEND_TIMEOUT_S);
     this.#delivery?.drained();
@@ -73,6 +79,7 @@ export class GetfileConnection implements Connection, ResponseSink {
 
   closed(): void {
     this.#state = "closed";
+    this.#ready?.drop();
     this.#delivery?.clientLeft();
   }
 
@@ -132,6 +139,7 @@ export class GetfileConnection implements Connection, ResponseSink {
     if (hot !== undefined) return this.#sendHot(hot);
     this.#delivery = new Delivery(this.#context, this, {
       wire: "getfile",
+      acceptsLoan: true,
       method: "GET",
       target: target.target,
       fieldSection: "",
@@ -150,21 +158,22 @@ export class GetfileConnection implements Connection, ResponseSink {
     const taken = this.#socket.write(ready);
     if (taken < 0) return;
     counters.add("sentBytes", taken);
-    if (taken === ready.length) return this.finish();
-    this.#unsent = restOf(hot, ready, taken);
-    this.#socket.timeout(SEND_TIMEOUT_S);
+    if (taken === ready.length && hot.loan === undefined) return this.finish();
+    hot.loan?.retain();
+    this.#sendReady(new ReadyResponse(restOf(hot, ready, taken), hot.loan));
   }
 
   #answerWithoutBody(outcome: Exclude<GetfileOutcome, { status: "OK" }>): void {
     this.#state = "answering";
-    this.#sendWhole(Buffer.from(formatResponseHead(this.#settings.wire, outcome), "latin1"));
+    this.#sendReady(new ReadyResponse(Buffer.from(formatResponseHead(this.#settings.wire, outcome), "latin1")));
   }
 
-  #sendWhole(bytes: Uint8Array): void {
-    const taken = this.#socket.write(bytes);
-    if (taken < 0) return;
-    this.#unsent = taken < bytes.length ? bytes.subarray(taken) : undefined;
-    if (this.#unsent === undefined) this.finish();
+  /** Sends what needs nobody's help, as fast as the client takes it. */
+  #sendReady(ready: ReadyResponse): void {
+    const outcome = ready.send(this.#write);
+    if (outcome === "gone") return ready.drop();
+    this.#ready = outcome === "waits" ? ready : undefined;
+    if (outcome === "sent") this.finish();
     else this.#socket.timeout(SEND_TIMEOUT_S);
   }
 

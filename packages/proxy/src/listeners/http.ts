@@ -18,6 +18,7 @@ import {
 import { Delivery, type DeliveryContext } from "../delivery.ts";
 import { type HotResponse, readyWith, restOf } from "../hot-tier.ts";
 import { HEAD_TIMEOUT_MS, IDLE_TIMEOUT_S, LINGER_TIMEOUT_S, PIPELINE_BYTES_MAX, SEND_TIMEOUT_S } from "../limits.ts";
+import { ReadyResponse } from "../ready-response.ts";
 import { outgoingFraming, renderHeadStart, renderHotHeadStart } from "../response-head.ts";
 import type { RefusalReason, ResponseSink } from "../response-sink.ts";
 import type { ClientSocket, Connection } from "./connection.ts";
@@ -64,7 +65,12 @@ export class HttpConnection implements Connection, ResponseSink {
   #delivery: Delivery | undefined;
   #head = "";
   #headBytesLeft = 0;
-  #unsent: Uint8Array | undefined;
+  #ready: ReadyResponse | undefined;
+  readonly #write = (bytes: Uint8Array): number => {
+    const taken = this.#socket.write(bytes);
+    if (taken > 0) this.#context.counters.add("sentBytes", taken);
+    return taken;
+  };
   #halfClosed = false;
   #stopping = false;
 
@@ -85,7 +91,7 @@ export class HttpConnection implements Connection, ResponseSink {
 
   drained(): void {
     this.#socket.timeout(SEND_TIMEOUT_S);
-    if (this.#unsent !== undefined) return this.#sendWhole(this.#unsent);
+    if (this.#ready !== undefined) return this.#sendReady(this.#ready);
     this.#delivery?.drained();
   }
 
@@ -96,13 +102,14 @@ export class HttpConnection implements Connection, ResponseSink {
 
   closed(): void {
     this.#state = "closed";
+    this.#ready?.drop();
     this.#delivery?.clientLeft();
   }
 
   timedOut(): void {
     if (this.#state === "answering") {
       // Only a client that takes nothing is timed out; one that waits for the origin is not.
-      if (this.#unsent !== undefined || this.#delivery?.stalled) this.#socket.terminate();
+      if (this.#ready !== undefined || this.#delivery?.stalled) this.#socket.terminate();
     } else if (this.#state === "idle" && this.#headStartedMs !== undefined) {
       this.#answer(408, "The request head was not complete in time");
     } else {
@@ -229,6 +236,7 @@ export class HttpConnection implements Connection, ResponseSink {
     if (hot !== undefined) return this.#sendHot(hot);
     this.#delivery = new Delivery(this.#context, this, {
       wire: "http",
+      acceptsLoan: true,
       method: head.method,
       target: forwarded,
       fieldSection: endToEndFields(head.fields)
@@ -252,9 +260,9 @@ export class HttpConnection implements Connection, ResponseSink {
     const taken = this.#socket.write(ready);
     if (taken < 0) return;
     counters.add("sentBytes", taken);
-    if (taken === ready.length) return this.finish();
-    this.#unsent = restOf(hot, ready, taken);
-    this.#socket.timeout(SEND_TIMEOUT_S);
+    if (taken === ready.length && hot.loan === undefined) return this.finish();
+    hot.loan?.retain();
+    this.#sendReady(new ReadyResponse(restOf(hot, ready, taken), hot.loan));
   }
 
   /** The response is out: the connection goes on with what has come meanwhile, or waits, or closes. */
@@ -299,14 +307,15 @@ export class HttpConnection implements Connection, ResponseSink {
       `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\nDate: ${formatHttpDate(Date.now())}\r\n` +
       `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n${retry}${option}` +
       "Via: 1.1 webproxy\r\nCache-Status: webproxy\r\n\r\n";
-    this.#sendWhole(Buffer.from(this.#request.method === "HEAD" ? head : head + body, "latin1"));
+    this.#sendReady(new ReadyResponse(Buffer.from(this.#request.method === "HEAD" ? head : head + body, "latin1")));
   }
 
-  #sendWhole(bytes: Uint8Array): void {
-    const taken = this.#socket.write(bytes);
-    if (taken < 0) return;
-    this.#unsent = taken < bytes.length ? bytes.subarray(taken) : undefined;
-    if (this.#unsent === undefined) this.finish();
+  /** Sends what needs nobody's help, as fast as the client takes it. */
+  #sendReady(ready: ReadyResponse): void {
+    const outcome = ready.send(this.#write);
+    if (outcome === "gone") return ready.drop();
+    this.#ready = outcome === "waits" ? ready : undefined;
+    if (outcome === "sent") this.finish();
     else this.#socket.timeout(SEND_TIMEOUT_S);
   }
 

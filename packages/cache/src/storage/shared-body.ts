@@ -1,0 +1,70 @@
+import { type ObjectName, SharedMemory } from "@proj/ipc";
+import type { Room } from "./block-list.ts";
+import type { BodyStore } from "./body-store.ts";
+
+/**
+ * A body in a shared memory object of its own, of just its length: a proxy that is told its number maps it and sends from it, and nothing is copied.
+ * The name goes when the body is discarded; the bytes go when the last process that maps them lets go.
+ */
+export class SharedBody implements BodyStore {
+  readonly firstByte = 0;
+  /** The number that names the object. */
+  readonly loan: number;
+  readonly #memory: SharedMemory;
+  readonly #room: Room;
+  readonly #onUnmap: () => void;
+  #bytes = 0;
+  #holders = 1;
+  #discarded = false;
+
+  /**
+   * @param expectedBytes Length of the body, at least 1; allocated at once, counted as it fills.
+   * @throws {SystemCallError} `ENOSPC`: /dev/shm is full.
+   */
+  constructor(name: ObjectName, loan: number, expectedBytes: number, room: Room, onUnmap: () => void) {
+    this.loan = loan;
+    this.#memory = SharedMemory.create(name, expectedBytes, { registered: false });
+    this.#room = room;
+    this.#onUnmap = onUnmap;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  append(chunk: Uint8Array): boolean {
+    if (this.#bytes + chunk.length > this.#memory.length || !this.#room.take(chunk.length)) return false;
+    this.#memory.bytes.set(chunk, this.#bytes);
+    this.#bytes += chunk.length;
+    return true;
+  }
+
+  read(position: number, into: Uint8Array): number {
+    const count = Math.max(0, Math.min(this.#bytes - position, into.length));
+    into.set(this.#memory.bytes.subarray(position, position + count));
+    return count;
+  }
+
+  retain(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    this.#holders--;
+    this.#unmapIfDone();
+  }
+
+  discard(): void {
+    if (this.#discarded) return;
+    this.#discarded = true;
+    this.#room.giveBack(this.#bytes);
+    this.#memory.unlink();
+    this.#unmapIfDone();
+  }
+
+  #unmapIfDone(): void {
+    if (!this.#discarded || this.#holders > 0) return;
+    this.#memory.close();
+    this.#onUnmap();
+  }
+}

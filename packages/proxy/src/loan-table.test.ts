@@ -1,0 +1,99 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { objectName, SharedMemory } from "@proj/ipc";
+import { LoanTable } from "./loan-table.ts";
+import { ReadyResponse } from "./ready-response.ts";
+
+let next = 0;
+
+/** An object as the cache makes one; its name goes when it is disposed of. */
+function lent(bytes: number): { name: string; evict(): void; [Symbol.dispose](): void } {
+  const name = objectName(`/test-${process.pid}-${crypto.randomUUID().slice(0, 8)}-loan-${next++}`);
+  const memory = SharedMemory.create(name, bytes);
+  memory.bytes.fill(next);
+  memory.close();
+  return { name, evict: () => SharedMemory.unlink(name), [Symbol.dispose]: () => void SharedMemory.unlink(name) };
+}
+
+function mappings(name: string): number {
+  const maps = readFileSync("/proc/self/maps", "latin1");
+  return maps.split("\n").filter((line) => line.includes(name.slice(1))).length;
+}
+
+describe("LoanTable", () => {
+  test("maps an object once, however many borrow it, and keeps its bytes when the cache evicts it", () => {
+    using body = lent(5000);
+    const table = new LoanTable();
+    const one = table.borrow(body.name, 5000)!;
+    body.evict();
+    const two = table.borrow(body.name, 5000)!;
+    expect(two.bytes).toBe(one.bytes);
+    expect(mappings(body.name)).toBe(1);
+    one.giveBack();
+    two.giveBack();
+    table.close();
+    expect(mappings(body.name)).toBe(0);
+  });
+
+  test("what is gone, or has another length than was said, is no loan", () => {
+    using body = lent(5000);
+    const table = new LoanTable();
+    expect(table.borrow(body.name, 4999)).toBeUndefined();
+    table.close();
+    body.evict();
+    expect(table.borrow(body.name, 5000)).toBeUndefined();
+  });
+
+  test("few idle mappings are kept, and none that is being sent from is unmapped", () => {
+    const table = new LoanTable();
+    const bodies = Array.from({ length: 80 }, () => lent(4096));
+    try {
+      const used = table.borrow(bodies[0]!.name, 4096)!;
+      for (const body of bodies.slice(1)) table.borrow(body.name, 4096)!.giveBack();
+      expect(bodies.filter((body) => mappings(body.name) === 1)).toHaveLength(65);
+      expect(used.bytes[4095]).toBe(used.bytes[0]!);
+      used.giveBack();
+      table.close();
+      expect(bodies.filter((body) => mappings(body.name) === 1)).toHaveLength(0);
+    } finally {
+      for (const body of bodies) body[Symbol.dispose]();
+    }
+  });
+});
+
+describe("ReadyResponse", () => {
+  test("sends head and loan in pieces of any size, in order, and gives the loan back once", () => {
+    for (const piece of [1, 7, 100, 1000]) {
+      let givenBack = 0;
+      const loan = { bytes: new Uint8Array(50).fill(2), retain() {}, giveBack: () => givenBack++ };
+      const response = new ReadyResponse(new Uint8Array(20).fill(1), loan);
+      const sent: number[] = [];
+      let outcome = "waits";
+      while (outcome === "waits") {
+        let room = piece;
+        outcome = response.send((bytes) => {
+          const taken = Math.min(room, bytes.length);
+          room -= taken;
+          sent.push(...bytes.subarray(0, taken));
+          return taken;
+        });
+      }
+      expect(outcome).toBe("sent");
+      expect(sent).toEqual([...Array(20).fill(1), ...Array(50).fill(2)]);
+      expect(givenBack).toBe(1);
+    }
+  });
+
+  test("a connection that is gone: dropping gives the loan back", () => {
+    let givenBack = 0;
+    const response = new ReadyResponse(new Uint8Array(5), {
+      bytes: new Uint8Array(5),
+      retain() {},
+      giveBack: () => givenBack++,
+    });
+    expect(response.send(() => -1)).toBe("gone");
+    response.drop();
+    response.drop();
+    expect(givenBack).toBe(1);
+  });
+});
