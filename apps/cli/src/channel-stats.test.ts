@@ -74,7 +74,7 @@ describe("readChannelStats()", () => {
       const stats = readChannelStats(channel);
       const sumOf = (names: readonly string[], name: string) => names.indexOf(name) + 1 + 1000;
       expect(stats).toMatchObject({
-        hits: sumOf(CACHE_COUNTERS, "hits"),
+        hits: sumOf(PROXY_COUNTERS, "hotHits") + sumOf(CACHE_COUNTERS, "hits"),
         misses: sumOf(CACHE_COUNTERS, "misses"),
         portions: sumOf(PROXY_COUNTERS, "portions"),
         segmentsInUse: sumOf(PROXY_COUNTERS, "segmentsHeld"),

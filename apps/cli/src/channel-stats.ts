@@ -32,6 +32,7 @@ export interface ProxyStats extends SideStats<ProxyCounter> {
 /** What the processes of a channel have counted. The names are those of `/api/stats` and of `webproxy stats --json`: stable. */
 export interface ChannelStats {
   channel: string;
+  /** Answered from stored responses: by the cache, or by the proxy's hot tier without asking it. */
   hits: number;
   misses: number;
   portions: number;
@@ -53,7 +54,7 @@ export function readChannelStats(channel: string): ChannelStats {
   const cache = readSide(channel, "cache", CACHE_COUNTERS)?.stats ?? null;
   return {
     channel,
-    hits: cache?.counters.hits ?? 0,
+    hits: (proxy?.counters.hotHits ?? 0) + (cache?.counters.hits ?? 0),
     misses: cache?.counters.misses ?? 0,
     portions: proxy?.counters.portions ?? 0,
     segmentsInUse: proxy?.counters.segmentsHeld ?? 0,

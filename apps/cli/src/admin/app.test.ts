@@ -90,7 +90,7 @@ test("renderMetrics() has every counter of both processes, levels as gauges, and
   const stats = {
     ...STATS,
     proxy,
-    cache: { ...side, counters: { memoryBytes: 6, originBytes: 7 } },
+    cache: { ...side, counters: { memoryBytes: 6, originBytes: 7, responsesStored: 8 } },
   } as unknown as ChannelStats;
   const views = { proxy: { isReady: true, pid: 1, restarts: 0 }, cache: { isReady: true, pid: 2, restarts: 0 } };
   for (let scrape = 0; scrape < 2; scrape++) {
@@ -101,6 +101,7 @@ test("renderMetrics() has every counter of both processes, levels as gauges, and
     expect(text).toContain("# TYPE webproxy_proxy_connections_open gauge\nwebproxy_proxy_connections_open 3\n");
     expect(text).toContain("# TYPE webproxy_cache_memory_bytes gauge\nwebproxy_cache_memory_bytes 6\n");
     expect(text).toContain("webproxy_cache_origin_bytes_total 7\n");
+    expect(text).toContain("# TYPE webproxy_cache_responses_stored gauge\nwebproxy_cache_responses_stored 8\n");
   }
   expect((await renderMetrics(STATS, views)).text).not.toContain("webproxy_proxy_sent_bytes");
 });

@@ -2,16 +2,8 @@ import { Counter, Gauge, Registry } from "prom-client";
 import type { ChannelStats, SideStats } from "../channel-stats.ts";
 import type { ProcessViews } from "./app.ts";
 
-/** Levels among the counters: they go down too. */
-const LEVELS = new Set([
-  "connectionsOpen",
-  "segmentsHeld",
-  "transfersOpen",
-  "fillsOpen",
-  "responsesStored",
-  "memoryBytes",
-  "diskBytes",
-]);
+/** Levels among the counters, as the channel names them: they go down too. */
+const LEVEL = /(?:Open|Held|Entries|Stored)$|^(?:memory|disk|hot)Bytes$/;
 
 /**
  * The counters of a channel in the Prometheus text format. Each scrape makes its own registry from one reading: nothing is kept,
@@ -72,7 +64,7 @@ export async function renderMetrics(
     ["cache", stats.cache],
   ] as const) {
     for (const [name, value] of countersOf(values)) {
-      const isLevel = LEVELS.has(name);
+      const isLevel = LEVEL.test(name);
       metric(
         `webproxy_${side}_${snakeCase(name)}${isLevel ? "" : "_total"}`,
         `${name} of the ${side}, over all its threads.`,
