@@ -115,7 +115,7 @@ test("SegmentPool.create() refuses a taken prefix and bad sizes, and undoes what
 
 test("SegmentPool.open() refuses what is half made, foreign, or of another version", () => {
   const prefix = testName();
-  using table = SharedMemory.create(objectName(`${prefix}.pool`), 65536);
+  using table = SharedMemory.create(objectName(`${prefix}.pool`), 65536, { registered: false });
   try {
     const code = (): unknown => {
       try {
