@@ -140,7 +140,7 @@ function cleanUp(): void {
 
 /** The objects that a child makes for itself, as far as they exist. */
 function objectsOf(pid: number): string[] {
-  const own = filesOf().filter((file) => file.endsWith(`.${pid}`));
+  const own = filesOf().filter((file) => /\.[mbs]\.\d+$/.test(file) && file.endsWith(`.${pid}`));
   try {
     MessageQueue.open(objectName(`${prefix}.q.${pid}`)).close();
     own.push("queue");
