@@ -26,7 +26,10 @@ interface Source {
 
 /** Every file that git knows or would take: what is checked is what a clone holds. */
 function sourceFiles(): Source[] {
-  const listed = Bun.spawnSync(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], { cwd: ROOT });
+  const listed = Bun.spawnSync(
+    ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+    { cwd: ROOT },
+  );
   const paths = listed.stdout.toString().split("\0").filter(Boolean);
   return [...new Set(paths)].flatMap((path) => {
     try {

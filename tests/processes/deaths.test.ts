@@ -89,7 +89,7 @@ describe("kill -9", () => {
         return serving(now) && now;
       });
       expect(stats.restarts).toEqual({ proxy: 0, cache: round });
-      await webproxy.segmentsReturned(1000);
+      await webproxy.segmentsReturned();
       expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
       const [file, page] = await Promise.all([getfile(webproxy.getfile, "/large"), http(webproxy.http, "/large")]);
       expect([file.sha256, page.sha256]).toEqual([LARGE_SUM, LARGE_SUM]);
@@ -112,7 +112,7 @@ describe("kill -9", () => {
         const { cache, restarts } = await webproxy.stats();
         return cache?.counters.transfersOpen === 0 && restarts.proxy === round && restarts.cache === 0;
       });
-      await webproxy.segmentsReturned(1000);
+      await webproxy.segmentsReturned();
       expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
     }
     expect(origin.count("/small")).toBe(1);
@@ -128,7 +128,7 @@ describe("kill -9", () => {
     goOn();
     for (const result of await Promise.all(results)) expect(result.isComplete).toBe(false);
     await servesAgain(webproxy);
-    await webproxy.segmentsReturned(1000);
+    await webproxy.segmentsReturned();
     expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
   }, 60_000);
 
@@ -182,7 +182,7 @@ describe("kill -9", () => {
     }
     expect(whole).toBeGreaterThan(0);
     await servesAgain(webproxy);
-    await webproxy.segmentsReturned(1000);
+    await webproxy.segmentsReturned();
     expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
     expect((await webproxy.stats()).lostWakeups).toBe(0);
   }, 120_000);
@@ -212,7 +212,7 @@ describe("an origin that dies", () => {
     for (const got of await Promise.all(others)) expect(got).toMatchObject({ sha256: SMALL_SUM, isComplete: true });
     origin.set("/dies", { body: LARGE, headers: FRESH });
     expect(await http(webproxy.http, "/dies")).toMatchObject({ status: "200", sha256: LARGE_SUM, isComplete: true });
-    await webproxy.segmentsReturned(1000);
+    await webproxy.segmentsReturned();
   }, 60_000);
 
   test("altogether: what is stored is served, what is not is an error that says so, and nothing hangs", async () => {
@@ -229,7 +229,7 @@ describe("an origin that dies", () => {
       });
       expect((await http(webproxy.http, "/large")).status).toMatch(/^50[24]$/);
       expect((await getfile(webproxy.getfile, "/large")).status).toBe("ERROR");
-      await webproxy.segmentsReturned(1000);
+      await webproxy.segmentsReturned();
     } finally {
       await origin[Symbol.asyncDispose]();
     }

@@ -28,7 +28,7 @@ test(
     await run(webproxy, WARM_UP);
     const before = usage(await webproxy.stats());
     await run(webproxy, REQUESTS);
-    await webproxy.segmentsReturned(1000);
+    await webproxy.segmentsReturned();
     const stats = await webproxy.stats();
     const after = usage(stats);
     for (const side of ["proxy", "cache"] as const) {

@@ -81,7 +81,7 @@ for (const segmentArgs of SEGMENT_ARGS) {
             }
             expect(origin.count(`/many/${length}`)).toBe(1);
           }
-          await webproxy.segmentsReturned(1000);
+          await webproxy.segmentsReturned();
           const { lostWakeups, refusedMessages } = await webproxy.stats();
           expect({ lostWakeups, refusedMessages }).toEqual({ lostWakeups: 0, refusedMessages: 0 });
         }, 120_000);

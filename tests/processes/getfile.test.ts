@@ -176,7 +176,7 @@ describe("45 what the origin says", () => {
       }
       origin.set(`/base${path}`, { body: BODY, headers: FRESH });
       expect(await getfile(webproxy.getfile, path)).toMatchObject(whole);
-      await webproxy.segmentsReturned(1000);
+      await webproxy.segmentsReturned();
     });
   }
 });

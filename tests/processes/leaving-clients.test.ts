@@ -31,7 +31,8 @@ describe("46 clients that leave in the middle of a transfer", () => {
     await using origin = withFiles();
     await using webproxy = await start(origin);
     const leave = [1, 50_000, 1_000_000, 9_000_000];
-    for (let round = 0; round < 6; round++) {
+    const tookMs: number[] = [];
+    for (let round = 0; round < 7; round++) {
       const left = await Promise.all(
         leave.flatMap((leaveAfterBytes) => [
           getfile(webproxy.getfile, "/large", { leaveAfterBytes }),
@@ -39,8 +40,10 @@ describe("46 clients that leave in the middle of a transfer", () => {
         ]),
       );
       for (const got of left) expect(got.isComplete).toBe(false);
-      await webproxy.segmentsReturned(1000);
+      tookMs.push(await webproxy.segmentsReturned());
     }
+    // The middle one: a machine that was busy elsewhere for a second proves nothing.
+    expect(tookMs.sort((one, other) => one - other)[3]).toBeLessThan(1000);
     expect(await getfile(webproxy.getfile, "/large")).toMatchObject({ sha256: sha256(BODY), isComplete: true });
   }, 60_000);
 
@@ -65,7 +68,7 @@ describe("46 clients that leave in the middle of a transfer", () => {
       leaving.resolve();
     }
     await Promise.all(stuck);
-    await webproxy.segmentsReturned(1000);
+    await webproxy.segmentsReturned();
   }, 60_000);
 
   test("46 one that leaves while the origin thinks does not disturb who waits with it", async () => {
@@ -76,7 +79,7 @@ describe("46 clients that leave in the middle of a transfer", () => {
     const socket = await rawConnect(webproxy.getfile, "GETFILE GET /slow\r\n\r\n");
     await eventually(5_000, "the origin has the request", () => origin.count("/slow") === 1);
     socket.terminate();
-    await webproxy.segmentsReturned(1000);
+    await webproxy.segmentsReturned();
     thinking.resolve();
     for (const got of await Promise.all(staying)) expect(got).toMatchObject(smallOk);
     expect(origin.count("/slow")).toBe(1);
@@ -100,7 +103,7 @@ describe("47 and 48 connections without requests", () => {
       const { proxy } = await webproxy.stats();
       return proxy?.counters.connectionsOpen === 0 && proxy.counters.connectionsAccepted >= COUNT;
     });
-    await webproxy.segmentsReturned(1000);
+    await webproxy.segmentsReturned();
     expect((await webproxy.stats()).restarts).toEqual({ proxy: 0, cache: 0 });
   }, 60_000);
 
@@ -118,7 +121,7 @@ describe("47 and 48 connections without requests", () => {
         const both = await Promise.all([getfile(webproxy.getfile, "/small"), http(webproxy.http, "/small")]);
         for (const got of both) expect(got).toMatchObject(smallOk);
       }
-      await webproxy.segmentsReturned(1000);
+      await webproxy.segmentsReturned();
       expect(origin.count("/small")).toBe(1);
     } finally {
       for (const socket of silent) socket.terminate();

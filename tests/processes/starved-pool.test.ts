@@ -42,7 +42,7 @@ for (const [args, name] of POOLS) {
       await Promise.all(leaving);
     }
     for (let file = 0; file < FILES; file++) expect(origin.count(`/${file}`)).toBe(1);
-    await webproxy.segmentsReturned(1000);
+    await webproxy.segmentsReturned();
     const { lostWakeups, refusedMessages, restarts } = await webproxy.stats();
     expect({ lostWakeups, refusedMessages, restarts }).toEqual({
       lostWakeups: 0,

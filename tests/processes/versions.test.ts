@@ -45,7 +45,7 @@ test("a response that has begun keeps its version while a newer one is stored an
     }
     expect(await slow).toMatchObject({ sha256: SUMS[0], isComplete: true });
   }
-  await webproxy.segmentsReturned(1000);
+  await webproxy.segmentsReturned();
 }, 60_000);
 
 test("a file of a directory that is replaced again and again is served whole or broken off, never mixed", async () => {
@@ -84,5 +84,5 @@ test("a file of a directory that is replaced again and again is served whole or 
     isReplacing = false;
     await replacing;
   }
-  await webproxy.segmentsReturned(1000);
+  await webproxy.segmentsReturned();
 }, 60_000);

@@ -26,6 +26,9 @@ export interface StartOptions {
   env?: Record<string, string>;
 }
 
+/** Less than any time-out of the product, so that none of those can be what returned them. */
+const SEGMENTS_MS = 4_000;
+
 /** What `/api/stats` says, as far as the tests look. */
 export interface Stats {
   hits: number;
@@ -146,9 +149,12 @@ export class Webproxy implements AsyncDisposable {
     return (await response.json()) as Stats;
   }
 
-  /** Waits until no segment is in use any more, at most `ms`. */
-  async segmentsReturned(ms: number): Promise<void> {
-    await eventually(ms, "all segments are back in the pool", async () => (await this.stats()).segmentsInUse === 0);
+  /** Waits until no segment is in use any more, and returns how many milliseconds that took. */
+  async segmentsReturned(): Promise<number> {
+    const started = performance.now();
+    const isReturned = async () => (await this.stats()).segmentsInUse === 0;
+    await eventually(SEGMENTS_MS, "all segments are back in the pool", isReturned);
+    return performance.now() - started;
   }
 
   /** Asks it to end, and waits for that. */
