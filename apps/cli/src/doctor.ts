@@ -1,12 +1,10 @@
 import { availableParallelism } from "node:os";
-import { clean, type IpcObject, type Limits, limits, list } from "@proj/ipc";
-import { channelNames } from "@proj/protocol";
+import { type IpcObject, type Limits, limits } from "@proj/ipc";
 import packageJson from "../package.json" with { type: "json" };
+import { channelOf, ownObjects, removeLeftOvers } from "./left-overs.ts";
 import { parseOptions } from "./options.ts";
 import { approximateSize } from "./size.ts";
 
-/** Every object of ours, of whatever channel, has such a name. */
-const PREFIX = "/webproxy.";
 /** Each thread of each side has one queue of this shape, and the pool has one. */
 const QUEUE = { maxmsg: 10, msgsize: 512 } as const;
 
@@ -18,9 +16,9 @@ const QUEUE = { maxmsg: 10, msgsize: 512 } as const;
  * @returns The exit code: 0, or 1 when there is something to look at.
  */
 export async function runDoctor({ channel, fix }: { channel: string | undefined; fix: boolean }): Promise<number> {
-  const prefix = channel === undefined ? PREFIX : channelNames(channel).prefix;
-  const removed = fix ? clean({ prefix }).removed : [];
-  const objects = list({ prefix }).filter(isOwn);
+  const found = ownObjects(channel).filter(isOfThisUser);
+  const objects = fix ? afterRemoval(found, channel) : found;
+  const removed = found.filter(({ name }) => !objects.some((object) => object.name === name));
   const allowed = limits();
   const problems = [...limitProblems(allowed), ...objectProblems(objects)];
   const lines = [
@@ -35,8 +33,15 @@ export async function runDoctor({ channel, fix }: { channel: string | undefined;
   return problems.length === 0 ? 0 : 1;
 }
 
+/** What is there once the dead are removed, on the channels where there are any. */
+function afterRemoval(found: readonly IpcObject[], channel: string | undefined): IpcObject[] {
+  const dead = found.filter(({ state }) => state === "dead" || state === "gone");
+  for (const each of new Set(dead.map(channelOf))) removeLeftOvers(each);
+  return ownObjects(channel).filter(isOfThisUser);
+}
+
 /** Of another user's objects nothing can be told, and nothing is to be done. */
-function isOwn({ uid }: IpcObject): boolean {
+function isOfThisUser({ uid }: IpcObject): boolean {
   return process.geteuid?.() === 0 || uid === undefined || uid === process.geteuid?.();
 }
 
@@ -93,7 +98,7 @@ function objectProblems(objects: readonly IpcObject[]): string[] {
 
 /** One line for each channel: 70 names of one pool say no more than their number. */
 function grouped(objects: readonly IpcObject[]): string[] {
-  const channels = Map.groupBy(objects, ({ name }) => name.slice(PREFIX.length).split(".")[0] ?? "");
+  const channels = Map.groupBy(objects, channelOf);
   return [...channels].map(([channel, group]) => {
     const count = group.reduce((sum, object) => sum + object.count, 0);
     const bytes = group.reduce((sum, object) => sum + object.bytes, 0);
