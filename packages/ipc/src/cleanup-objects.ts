@@ -27,7 +27,7 @@ const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
 
 /** The object of that kind and name, or `undefined` when there is none. */
-export function findObject(kind: Exclude<ObjectKind, "pool">, name: ObjectName): Found | undefined {
+export function findObject(kind: Exclude<ObjectKind, "pool" | "family">, name: ObjectName): Found | undefined {
   if (kind === "queue") return findQueue(name);
   if (kind !== "semaphore") return findFile(name, `${SHM}${name}`);
   // glibc puts "sem." before a semaphore's name, musl nothing.
@@ -45,6 +45,12 @@ export function findPoolObjects(prefix: ObjectName, files: readonly string[], ui
     .map((file) => findFile(`/${file}` as ObjectName, `${SHM}/${file}`));
   const objects = [...found, findQueue(`${prefix}.free` as ObjectName)].filter((each) => each !== undefined);
   return objects.filter((each) => each.uid === uid || each.isOpaque); // anybody may make a file of such a name
+}
+
+/** Those of the files that belong to a family. */
+export function familyFiles(prefix: ObjectName, files: readonly string[]): string[] {
+  const start = `${prefix.slice(1)}.`;
+  return files.filter((file) => file.startsWith(start) || file.startsWith(`sem.${start}`));
 }
 
 /** The names of all files in /dev/shm. Directories, the registry's among them, are left out. */

@@ -214,6 +214,36 @@ test("clean() takes a pool as one thing", () => {
   neighbour.unlink();
 });
 
+test(
+  "clean() judges each object of a dead process's family by itself, and keeps the family until the last has gone",
+  async () => {
+    const child = await spawn(
+      `ipc.registerFamily(named("bodies"));
+     for (const body of ["bodies.1", "bodies.2", "bodies-of-others"]) keep.push(ipc.SharedMemory.create(named(body), 64, { registered: false }));
+     keep.push(ipc.Semaphore.create(named("bodies.s"), 0, { registered: false }));`,
+    );
+    const members = () =>
+      list({ prefix })
+        .map(({ kind, name, state }) => `${kind} ${name.slice(prefix.length + 1)} ${state}`)
+        .toSorted();
+    expect(members()).toEqual([
+      "memory bodies-of-others unknown",
+      "memory bodies.1 alive",
+      "memory bodies.2 alive",
+      "semaphore bodies.s alive",
+    ]);
+    using held = SharedMemory.open(named("bodies.2"));
+    await kill(child);
+    expect(summary(clean({ prefix }).removed)).toEqual(["memory bodies.1", "semaphore bodies.s"]);
+    expect(members()).toEqual(["memory bodies-of-others unknown", "memory bodies.2 held"]);
+    held.close();
+    expect(summary(clean({ prefix }).removed)).toEqual(["memory bodies.2"]);
+    expect(readRegistry(prefix)).toEqual([]);
+    SharedMemory.unlink(named("bodies-of-others"));
+  },
+  WATCHDOG,
+);
+
 test("a cleaner that was killed between hiding and removing is made good by the next one", () => {
   enter(DEAD, `m${named("memory").slice(1)}`);
   const hiding = `${REGISTRY}/removing.${formatMaker(DEAD)}`;

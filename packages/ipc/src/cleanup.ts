@@ -15,6 +15,7 @@ import { cString, libc } from "./libc.ts";
 import { type Limits, limits } from "./limits.ts";
 import type { ObjectName } from "./object-name.ts";
 import {
+  forgetGone,
   type ObjectKind,
   type RegistryEntry,
   readRegistry,
@@ -129,11 +130,7 @@ export function clean(options: CleanOptions = {}): CleanReport {
   const surveyed = survey(prefix);
   const dead = surveyed.filter(({ object }) => object.state === "dead");
   const removed = dryRun ? dead : dead.filter(remove);
-  if (!dryRun) {
-    for (const { object, entries } of surveyed)
-      if (object.state === "gone") for (const entry of entries) removeEntry(entry);
-    removeEmptyDirectories();
-  }
+  if (!dryRun) forgetGone();
   const isRemoved = new Set(removed.map(({ object }) => object));
   const kept = surveyed
     .map(({ object }) => object)
@@ -160,30 +157,35 @@ function proofOf(found: readonly Found[]): Proof {
 
 type Group = Omit<Surveyed, "object"> & { readonly kind: ObjectKind; readonly name: ObjectName };
 
-/** Objects with what the registry says of them: first those that it knows, then the rest. */
+/** Objects with what the registry says of them: those with an entry of their own, those of a family, and the rest. */
 function groupsOf(prefix: string): Group[] {
   const files = sharedMemoryFiles();
+  const registered = readRegistry();
   const groups: Group[] = [];
   const known = new Set<string>();
-  for (const entries of byObject(readRegistry(prefix))) {
+  for (const entries of byObject(registered.filter(({ kind, name }) => kind !== "family" && name.startsWith(prefix)))) {
     const { kind, name, uid } = entries[0]!;
-    const found = kind === "pool" ? findPoolObjects(name, files, uid) : [findObject(kind, name)].filter(isThere);
+    const found =
+      kind === "pool" ? findPoolObjects(name, files, uid) : [findObject(kind as "memory", name)].filter(isThere);
     for (const each of found) known.add(each.path ?? `queue ${each.name}`);
-    groups.push({
-      kind,
-      name,
-      entries: entries.filter((entry) => found.every((each) => mayHaveMade(entry, each))),
-      found,
-    });
+    const makers = entries.filter((entry) => found.every((each) => mayHaveMade(entry, each)));
+    groups.push({ kind, name, entries: makers, found });
   }
-  return [...groups, ...unregistered(prefix, files, known)];
+  const families = registered.filter(({ kind }) => kind === "family");
+  return [...groups, ...others(prefix, files, known, families)];
 }
 
 function isThere(found: Found | undefined): found is Found {
   return found !== undefined;
 }
 
-function unregistered(prefix: string, files: readonly string[], known: ReadonlySet<string>): Group[] {
+/** What has no entry of its own: its makers are those of its family, if it has one. */
+function others(
+  prefix: string,
+  files: readonly string[],
+  known: ReadonlySet<string>,
+  families: readonly RegistryEntry[],
+): Group[] {
   const groups: Group[] = [];
   for (const file of files) {
     const semaphore = semaphoreNameOf(file);
@@ -191,7 +193,8 @@ function unregistered(prefix: string, files: readonly string[], known: ReadonlyS
     if (found === undefined || known.has(`${SHM}/${file}`) || !found.name.startsWith(prefix) || !concerns(found))
       continue;
     const kind = found.isFifo ? "fifo" : semaphore === undefined ? "memory" : "semaphore";
-    groups.push({ kind, name: found.name, entries: [], found: [found] });
+    const entries = families.filter((family) => found.name.startsWith(`${family.name}.`) && mayHaveMade(family, found));
+    groups.push({ kind, name: found.name, entries, found: [found] });
   }
   for (const queue of mountedQueues()) {
     const name = `/${queue}` as ObjectName;
@@ -268,10 +271,6 @@ function verdict(
   return { state: "held", reason: `its maker is dead, but ${who}` };
 }
 
-function removeEntries(surveyed: readonly Surveyed[]): void {
-  for (const { entries } of surveyed) for (const entry of entries) removeEntry(entry);
-}
-
 /** Takes the files' names away, proves again that nobody holds anything, and removes all, or gives the names back. */
 function remove(surveyed: Surveyed): boolean {
   const files = surveyed.found.filter((found) => found.path !== undefined && hide(surveyed, found));
@@ -283,7 +282,8 @@ function remove(surveyed: Surveyed): boolean {
     else restore(hiddenPath(surveyed, found), found.path!);
   }
   removeEmptyDirectory(hidingDirectory(surveyed));
-  if (isUnheld) removeEntries([surveyed]);
+  // A family's entry stays for the rest of the family.
+  if (isUnheld) for (const entry of surveyed.entries) if (entry.kind !== "family") removeEntry(entry);
   return isUnheld;
 }
 
@@ -336,17 +336,6 @@ function restoreInterruptedRemovals(): void {
       for (const file of namesIn(`${path}/${name}`)) restore(`${path}/${name}/${file}`, `${SHM}/${file}`);
       removeEmptyDirectory(`${path}/${name}`);
     }
-  }
-}
-
-/** Directories of processes that died between making theirs and the first entry, and then an empty registry itself. */
-function removeEmptyDirectories(): void {
-  for (const { path } of registries()) {
-    for (const name of namesIn(path)) {
-      const maker = parseMaker(name);
-      if (maker !== undefined && makerState(maker) === "dead") removeEmptyDirectory(`${path}/${name}`);
-    }
-    removeEmptyDirectory(path);
   }
 }
 

@@ -1,5 +1,5 @@
 import { readdirSync, rmdirSync, unlinkSync } from "node:fs";
-import { findObject, findPoolObjects, sharedMemoryFiles } from "./cleanup-objects.ts";
+import { familyFiles, findObject, findPoolObjects, sharedMemoryFiles } from "./cleanup-objects.ts";
 import type { ObjectName } from "./object-name.ts";
 import type { ObjectKind } from "./registry.ts";
 
@@ -23,6 +23,7 @@ export function settle(directory: string, kindOf: (letter: string) => ObjectKind
 /** Also true when it can not be told. */
 function exists(kind: ObjectKind, name: ObjectName): boolean {
   try {
+    if (kind === "family") return familyFiles(name, sharedMemoryFiles()).length > 0;
     if (kind === "pool") return findPoolObjects(name, sharedMemoryFiles(), process.geteuid?.() ?? 0).length > 0;
     return findObject(kind, name) !== undefined;
   } catch {

@@ -27,6 +27,8 @@ export const KINDS = {
   lock: "l",
   /** A segment pool: one entry for all objects whose names begin with the pool's prefix and a dot. */
   pool: "p",
+  /** A family: one entry for all files whose names begin with its name and a dot, each of them an object of its own. */
+  family: "g",
 } as const;
 
 export type ObjectKind = keyof typeof KINDS;
@@ -105,6 +107,36 @@ export function recordRemoval(kind: ObjectKind, name: ObjectName): void {
   const wasOurs = removeOwnEntry(kind, name);
   // A lock's file is taken over from its dead holder as it is: both have made an entry.
   if (!wasOurs || kind === "lock") removeOthersEntry(kind, name);
+}
+
+/**
+ * Enters a whole family of objects at once: all shared memory objects, semaphores and FIFOs (not queues) whose names begin
+ * with `prefix` and a dot, now and later. For objects that come and go often and are made with `registered: false`: when
+ * this process is dead, `clean` judges each of them by itself.
+ *
+ * The entry ends with {@link unregisterFamily}, or when the process exits and none of the family is left.
+ *
+ * @example
+ * registerFamily(objectName("/my-app.bodies")); // /my-app.bodies.1, /my-app.bodies.2, ...
+ */
+export function registerFamily(prefix: ObjectName): void {
+  recordCreation("family", prefix);
+}
+
+/** Ends what {@link registerFamily} began: after the last of the family has been unlinked. */
+export function unregisterFamily(prefix: ObjectName): void {
+  recordRemoval("family", prefix);
+}
+
+/** Forgets what dead processes have entered and what does not exist any more; what does exist is for `clean` to judge. */
+export function forgetGone(): void {
+  for (const { path } of registries()) {
+    for (const makerName of namesIn(path)) {
+      const maker = parseMaker(makerName);
+      if (maker !== undefined && makerState(maker) === "dead") settle(`${path}/${makerName}`, kindOf);
+    }
+    removeEmptyDirectories(`${path}/none`); // the registry itself, when nobody is in it
+  }
 }
 
 /**
