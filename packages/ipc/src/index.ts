@@ -18,6 +18,7 @@ export { type LockOutcome, MUTEX_BYTES, Mutex } from "./mutex.ts";
 export { InvalidNameError, type ObjectName, objectName } from "./object-name.ts";
 export type { PoolMember } from "./pool-member.ts";
 export { type ObjectKind, registerFamily, unregisterFamily } from "./registry.ts";
+export { startTimeOf } from "./registry-maker.ts";
 export { Ring } from "./ring.ts";
 export type { RingWait, RingWaitAsync } from "./ring-end.ts";
 export { RingError, type RingErrorCode } from "./ring-error.ts";

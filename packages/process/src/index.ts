@@ -1,3 +1,3 @@
 export { ChannelInUseError, Life } from "./life.ts";
-export { isAlive, startTimeOf } from "./liveness.ts";
+export { isAlive } from "./liveness.ts";
 export { type FromThread, runThread, Thread, ThreadError, type ToThread, threadEntry } from "./thread-host.ts";

@@ -1,4 +1,4 @@
-import { ExclusiveLock, objectName, SharedMemory } from "@proj/ipc";
+import { ExclusiveLock, objectName, SharedMemory, startTimeOf } from "@proj/ipc";
 import {
   channelNames,
   controlBlockBytes,
@@ -7,7 +7,6 @@ import {
   writePorts,
   writeProcessState,
 } from "@proj/protocol";
-import { startTimeOf } from "./liveness.ts";
 
 /** Another process of this side has the channel. */
 export class ChannelInUseError extends Error {
@@ -66,7 +65,7 @@ export class Life implements Disposable {
       writeControlBlock(control.buffer, {
         life: number,
         pid: process.pid,
-        startTime: startTimeOf(process.pid),
+        startTime: startTimeOf(process.pid) ?? 0,
         state: "starting",
         threads: options.threads,
         segments: options.segments ?? 0,
