@@ -1,6 +1,6 @@
 import { accessSync, constants, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { Doorbell, MessageQueue, objectName, SharedMemory } from "@proj/ipc";
+import { Doorbell, MessageQueue, objectName, registerFamily, SharedMemory, unregisterFamily } from "@proj/ipc";
 import { Life, Thread, threadEntry } from "@proj/process";
 import { channelNames, type LogRecord, REQUEST_MESSAGE_BYTES_MAX, THREADS_MAX } from "@proj/protocol";
 import type { ShardThreadOptions } from "./shard-thread-options.ts";
@@ -62,6 +62,7 @@ export class RunningCache {
     const life = Life.begin({ side: "cache", ...options, removeLeftovers: () => removeLeftovers(names) });
     const threads: Thread<ShardThreadOptions, void>[] = [];
     try {
+      registerFamily(objectName(names.bodies)); // should this life end by kill -9, a cleaner knows whose they were
       for (let shard = 0; shard < options.threads; shard++) {
         const size = { maxmsg: QUEUE_DEPTH, msgsize: REQUEST_MESSAGE_BYTES_MAX };
         MessageQueue.create(objectName(names.requestQueue(shard)), size).close();
@@ -127,10 +128,11 @@ function prepareDirectory(directory: string): void {
 
 function removeLeftovers(names: ReturnType<typeof channelNames>): void {
   for (const file of readdirSync("/dev/shm")) {
-    if (`/${file}`.startsWith(names.bodies)) SharedMemory.unlink(objectName(`/${file}`));
+    if (`/${file}`.startsWith(`${names.bodies}.`)) SharedMemory.unlink(objectName(`/${file}`));
   }
   for (let shard = 0; shard < THREADS_MAX; shard++) {
     MessageQueue.unlink(objectName(names.requestQueue(shard)));
     Doorbell.unlink(objectName(names.bell("cache", shard)));
   }
+  unregisterFamily(objectName(names.bodies));
 }

@@ -22,8 +22,8 @@ export function channelNames(channel: string) {
     noticeQueue: (thread: number): string => `${prefix}notice.${thread}`,
     /** A body on loan. The cache's life is in the name: what a former life lent is never taken for what this one does. */
     body: (life: number, shard: number, loan: number): string => `${prefix}body.${life}.${shard}.${loan}`,
-    /** What the name of every body on loan starts with. */
-    bodies: `${prefix}body.`,
+    /** What the name of every body on loan starts with, before a dot. */
+    bodies: `${prefix}body`,
     bell: (side: Side, thread: number): string => `${prefix}bell.${side}.${thread}`,
   };
 }
