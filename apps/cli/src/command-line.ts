@@ -31,19 +31,37 @@ export async function runCommandLine(args: readonly string[], stop: StopRequest)
   }
 }
 
+/** What each command is added with: the request to stop, and how its outcome becomes the exit code. */
+interface Surroundings {
+  stop: StopRequest;
+  exitWith: <Arguments extends unknown[]>(run: Run<Arguments>) => (...given: Arguments) => Promise<void>;
+}
+
 function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Command {
-  const exitWith = <Arguments extends unknown[]>(run: Run<Arguments>) => {
-    return async (...given: Arguments) => setExitCode(await run(...given));
+  const surroundings: Surroundings = {
+    stop,
+    exitWith:
+      (run) =>
+      async (...given) =>
+        setExitCode(await run(...given)),
   };
   const program = new Command("webproxy")
     .description("A caching web proxy as two processes that share memory: GETFILE and HTTP in, an HTTP origin behind.")
     .version(packageJson.version, "--version", "print the version")
     .helpOption("--help", "print this help")
-    .configureHelp({ showGlobalOptions: false })
     .showHelpAfterError("See webproxy --help")
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(refusalText(text)) });
+  addStart(program, surroundings);
+  addSide(program, "proxy", surroundings);
+  addSide(program, "cache", surroundings);
+  addGet(program, surroundings);
+  addStats(program, surroundings);
+  addDoctor(program, surroundings);
+  return program;
+}
 
+function addStart(program: Command, { stop, exitWith }: Surroundings): void {
   const start = withConfig(withOptions(program.command("start", { isDefault: true }), optionNames()))
     .description("run cache and proxy under a supervisor (the default command)")
     .usage("[options]")
@@ -56,23 +74,23 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
         return runSupervisor(options, stop);
       }),
     );
-
   program.addHelpText("after", () => `\nOptions of start, proxy and cache:\n${optionsHelp(start)}`);
+}
 
-  for (const side of ["proxy", "cache"] as const) {
-    withConfig(withOptions(program.command(side), optionNames()))
-      .description(`run the ${side} process alone; its peer is found by --channel, in either order`)
-      .addOption(new Option("--supervised").hideHelp())
-      .action(
-        exitWith(async (flags: RawOptions & { supervised?: true }) => {
-          const { supervised, ...rest } = flags;
-          const options = await resolve(rest);
-          const { runSide } = await import("./run-side.ts");
-          return runSide(side, options, { stop, isSupervised: supervised === true });
-        }),
-      );
-  }
+function addSide(program: Command, side: "proxy" | "cache", { stop, exitWith }: Surroundings): void {
+  withConfig(withOptions(program.command(side), optionNames()))
+    .description(`run the ${side} process alone; its peer is found by --channel, in either order`)
+    .addOption(new Option("--supervised").hideHelp())
+    .action(
+      exitWith(async ({ supervised, ...flags }: RawOptions & { supervised?: true }) => {
+        const options = await resolve(flags);
+        const { runSide } = await import("./run-side.ts");
+        return runSide(side, options, { stop, isSupervised: supervised === true });
+      }),
+    );
+}
 
+function addGet(program: Command, { stop, exitWith }: Surroundings): void {
   withOptions(program.command("get"), GET_OPTIONS)
     .description("fetch PATH, or getfile://HOST:PORT/PATH, with the GETFILE protocol")
     .argument("<path>")
@@ -80,19 +98,18 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
     .option("--wire <WIRE>", "the same as --getfile-wire")
     .option("--port <N>", "the same as --getfile-port")
     .action(
-      exitWith(async (path: string, flags: GetFlags) => {
-        const { output, wire, port, ...rest } = flags;
-        const raw: RawOptions = {
-          ...rest,
-          ...(wire !== undefined && { getfileWire: wire }),
-          ...(port !== undefined && { getfilePort: port }),
-        };
+      exitWith(async (path: string, { output, wire, port, ...flags }: GetFlags) => {
+        const raw: RawOptions = { ...flags };
+        if (wire !== undefined) raw.getfileWire = wire;
+        if (port !== undefined) raw.getfilePort = port;
         const options = parseOptions({ flags: raw });
         const { runGet } = await import("./get.ts");
         return runGet({ path, output, options, stop: stop.asked });
       }),
     );
+}
 
+function addStats(program: Command, { exitWith }: Surroundings): void {
   withOptions(program.command("stats"), CHANNEL_OPTIONS)
     .description("what the processes of a channel have counted")
     .option("--json", "print JSON")
@@ -103,7 +120,9 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
         return runStats(channel, { asJson: json === true });
       }),
     );
+}
 
+function addDoctor(program: Command, { exitWith }: Surroundings): void {
   withOptions(program.command("doctor"), CHANNEL_OPTIONS)
     .description("kernel limits and what dead processes left behind, on every channel or on one")
     .option("--fix", "remove what is provably dead")
@@ -114,7 +133,6 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
         return runDoctor({ channel: flags.channel === undefined ? undefined : channel, fix: fix === true });
       }),
     );
-  return program;
 }
 
 type GetFlags = RawOptions & { output?: string; wire?: string; port?: string };
