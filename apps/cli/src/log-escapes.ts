@@ -1,5 +1,4 @@
 // C0 but not line feed and tab, DEL, C1; line and paragraph separators; the marks that turn the direction of text.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this must find
 const IN_JSON = /[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this must find
 const IN_TEXT = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
