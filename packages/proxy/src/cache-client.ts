@@ -90,6 +90,7 @@ export class CacheClient {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #loans = new LoanTable();
   #link: Link | undefined;
+  #awaySinceMs: number;
   /** Of a life that is over: the hot tier still looks at its stripes, and answers from what it has while the cache is away. */
   #formerControl: SharedMemory | undefined;
   #nextTicket = 1;
@@ -118,6 +119,7 @@ export class CacheClient {
     this.#isAlive = options.isAlive;
     this.#now = options.now;
     this.#onAttach = options.onAttach;
+    this.#awaySinceMs = options.now();
     this.#notices = MessageQueue.create(objectName(this.#names.noticeQueue(options.thread)), {
       maxmsg: 10,
       msgsize: NOTICE_MESSAGE_BYTES_MAX,
@@ -128,6 +130,11 @@ export class CacheClient {
 
   get attached(): boolean {
     return this.#link !== undefined;
+  }
+
+  /** Since when there is no cache, on the clock that was passed in; means nothing while it is {@link attached}. */
+  get awaySinceMs(): number {
+    return this.#awaySinceMs;
   }
 
   /** A number for a new transfer. */
@@ -399,6 +406,7 @@ export class CacheClient {
     const link = this.#link;
     if (link === undefined) return;
     this.#link = undefined;
+    this.#awaySinceMs = this.#now();
     this.#counters.add("cacheLosses");
     for (const shard of link.shards) closeShard(shard);
     this.#formerControl = link.control;

@@ -22,8 +22,8 @@ import { NEW_TRANSFER, nextAsk, type Sending, step, type Transfer, type Transfer
 const PORTIONS_IN_FLIGHT = 2;
 /** How long a request waits for a segment before it is refused. */
 const SEGMENT_TIMEOUT_MS = 10_000;
-/** How long a request waits for a cache that is away: its restart takes a fraction of that. */
-const CACHE_TIMEOUT_MS = 5_000;
+/** How long a cache may be away before requests do not wait for it any more: its restart takes a quarter of that. */
+const CACHE_AWAY_MS = 1_000;
 /** A client that takes nothing for so long gives its segments back when others wait for them. */
 export const STALL_MS = 100;
 
@@ -171,11 +171,15 @@ export class Delivery implements AskOwner {
   }
 
   #waitForCache(): void {
-    const timer = setTimeout(() => {
-      stop();
-      this.#fail("overloaded");
-    }, CACHE_TIMEOUT_MS);
-    const stop = this.#context.cache.whenAttached(() => {
+    const { cache, now } = this.#context;
+    const timer = setTimeout(
+      () => {
+        stop();
+        this.#fail("cache-away");
+      },
+      Math.max(0, cache.awaySinceMs + CACHE_AWAY_MS - now()),
+    );
+    const stop = cache.whenAttached(() => {
       clearTimeout(timer);
       this.#stopWaitingForCache = undefined;
       this.start();

@@ -1,4 +1,5 @@
 import type { GetfileWire } from "@proj/protocol";
+import type { ClientLimits } from "./limits.ts";
 
 /** What the main thread tells a thread of the proxy. */
 export interface ProxyThreadOptions {
@@ -14,6 +15,10 @@ export interface ProxyThreadOptions {
   readonly hotBytes: number;
   /** Path of the origin's URL without a closing slash: every target is joined to it. */
   readonly prefix: string;
+  /** URL of the origin, for what does not pass the cache. */
+  readonly origin: string;
+  readonly trustProxy: readonly string[];
+  readonly limits: ClientLimits;
 }
 
 export interface ListeningPorts {

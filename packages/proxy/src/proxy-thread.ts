@@ -1,13 +1,27 @@
 import { Doorbell, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
+import { OriginClient } from "@proj/origin";
 import { isAlive, runThread } from "@proj/process";
-import { Counters, channelNames, PROXY_COUNTERS, sleepingOffset, threadCounters } from "@proj/protocol";
+import {
+  Counters,
+  channelNames,
+  formatResponseHead,
+  type LogRecord,
+  PROXY_COUNTERS,
+  type ProxyCounter,
+  sleepingOffset,
+  threadCounters,
+} from "@proj/protocol";
 import { CacheClient } from "./cache-client.ts";
 import { type Delivery, type DeliveryContext, STALL_MS } from "./delivery.ts";
 import { HotTier } from "./hot-tier.ts";
+import { TICK_MS } from "./limits.ts";
 import { type Connection, type Listener, listen } from "./listeners/connection.ts";
 import { GetfileConnection } from "./listeners/getfile.ts";
-import { HttpConnection } from "./listeners/http.ts";
+import { HttpConnection, type HttpSettings } from "./listeners/http.ts";
+import { renderOwnResponse } from "./own-response.ts";
+import type { PassContext } from "./pass-through.ts";
 import type { ListeningPorts, ProxyThreadOptions } from "./proxy-thread-options.ts";
+import { TrustedPeers } from "./trusted-peers.ts";
 
 /** How long open responses may go on after the thread was told to stop. */
 const DRAIN_CHECK_MS = 20;
@@ -19,11 +33,13 @@ class ProxyThread {
   readonly #pool: SegmentPool;
   readonly #context: DeliveryContext;
   readonly #bell: Doorbell;
+  readonly #origin: OriginClient;
   readonly #listeners: readonly Listener[];
   readonly #connections = new Set<Connection>();
   readonly #sweeper: ReturnType<typeof setInterval>;
+  readonly #ticker: ReturnType<typeof setInterval>;
 
-  constructor(options: ProxyThreadOptions) {
+  constructor(options: ProxyThreadOptions, log: (record: LogRecord) => void) {
     const names = channelNames(options.channel);
     const now = () => performance.now();
     this.#control = SharedMemory.open(objectName(names.controlBlock("proxy")));
@@ -39,23 +55,36 @@ class ProxyThread {
       look: () => cache.look(),
     });
     const getfile = { wire: options.getfileWire, prefix: options.prefix };
-    const http = { prefix: options.prefix };
+    this.#origin = new OriginClient({ origin: new URL(options.origin) });
+    const http: HttpSettings = {
+      prefix: options.prefix,
+      pass: passContext(this.#origin, counters, log),
+      trusted: new TrustedPeers(options.trustProxy),
+      limits: options.limits,
+      scheme: "http",
+    };
+    const { connections } = options.limits;
     this.#listeners = [
       listen(
         { host: options.host, port: options.httpPort },
         this.#context,
         this.#connections,
         (socket) => new HttpConnection(socket, this.#context, http),
+        { connections, farewell: HTTP_FAREWELL },
       ),
       listen(
         { host: options.host, port: options.getfilePort },
         this.#context,
         this.#connections,
         (socket) => new GetfileConnection(socket, this.#context, getfile),
+        { connections, farewell: formatResponseHead(options.getfileWire, { status: "ERROR" }) },
       ),
     ];
     this.ports = { http: this.#listeners[0]!.port, getfile: this.#listeners[1]!.port };
     this.#sweeper = setInterval(() => this.#sweep(), STALL_MS);
+    this.#ticker = setInterval(() => {
+      for (const connection of this.#connections) connection.tick?.();
+    }, TICK_MS);
   }
 
   /** Finishes what is open, then lets go of everything; the main thread ends us when we take too long. */
@@ -64,6 +93,8 @@ class ProxyThread {
     for (const connection of [...this.#connections]) connection.stopping();
     while (this.#connections.size > 0) await Bun.sleep(DRAIN_CHECK_MS);
     clearInterval(this.#sweeper);
+    clearInterval(this.#ticker);
+    this.#origin.close();
     this.#context.cache.stop();
     this.#bell.close();
     this.#context.pool.close();
@@ -82,7 +113,28 @@ class ProxyThread {
   }
 }
 
-runThread<ProxyThreadOptions, ListeningPorts>(async (options) => {
-  const thread = new ProxyThread(options);
+const HTTP_FAREWELL = renderOwnResponse(
+  { status: 503, text: "Too many connections are open" },
+  { isHead: false, connection: "close", nowMs: Date.now() },
+);
+
+function passContext(
+  origin: OriginClient,
+  counters: Counters<ProxyCounter>,
+  log: (record: LogRecord) => void,
+): PassContext {
+  return {
+    origin,
+    nowMs: () => Date.now(),
+    onOriginError({ message, code }, target) {
+      counters.add("originErrors");
+      log({ level: "warn", message, code, target });
+    },
+    invalidate: (_head, _target, _response, done) => done(),
+  };
+}
+
+runThread<ProxyThreadOptions, ListeningPorts>(async (options, log) => {
+  const thread = new ProxyThread(options, log);
   return { result: thread.ports, stop: () => thread.stop() };
 });

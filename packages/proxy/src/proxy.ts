@@ -1,8 +1,10 @@
 import { Doorbell, MessageQueue, objectName, SegmentPool } from "@proj/ipc";
 import { Life, Thread, threadEntry } from "@proj/process";
 import { channelNames, type GetfileWire, type LogRecord, THREADS_MAX } from "@proj/protocol";
+import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "./limits.ts";
 import { claimPort } from "./listeners/port-claim.ts";
 import type { ListeningPorts, ProxyThreadOptions } from "./proxy-thread-options.ts";
+import { TrustedPeers } from "./trusted-peers.ts";
 
 export interface ProxyOptions {
   /** Names the IPC objects: the cache of the same channel is asked. */
@@ -20,8 +22,12 @@ export interface ProxyOptions {
   readonly getfileWire: GetfileWire;
   /** Limit of the hot tiers of all threads together, in bytes; 0: every response crosses the channel. */
   readonly hotBytes: number;
-  /** Only its path is used here: what clients ask for is joined to it. */
+  /** What clients ask for is joined to its path. What caching has no part in goes there from here. */
   readonly origin: URL;
+  /** Addresses and networks (CIDR) of proxies in front of this one, whose word about the client is taken. Default: none. */
+  readonly trustProxy?: readonly string[];
+  /** What is not named is as in {@link DEFAULT_CLIENT_LIMITS}. */
+  readonly limits?: Partial<ClientLimits>;
   readonly log: (record: LogRecord) => void;
 }
 
@@ -57,6 +63,7 @@ export class RunningProxy {
 
   /** See {@link startProxy}. */
   static async start(options: ProxyOptions): Promise<RunningProxy> {
+    new TrustedPeers(options.trustProxy ?? []); // refused here rather than in every thread
     claimPort(options.host, options.httpPort, "--http-port");
     claimPort(options.host, options.getfilePort, "--getfile-port");
     const names = channelNames(options.channel);
@@ -96,7 +103,8 @@ export class RunningProxy {
 /**
  * Starts a proxy in this process: listens for GETFILE and HTTP, and answers from the cache of the same channel, which may come later.
  *
- * @throws {ChannelInUseError} Another proxy has the channel. {@link PortInUseError} `EADDRINUSE`. {@link SystemCallError} An IPC object
+ * @throws {TrustProxyError} `trustProxy` holds what is no address and no network.
+ *   {@link ChannelInUseError} Another proxy has the channel. {@link PortInUseError} `EADDRINUSE`. {@link SystemCallError} An IPC object
  *   can not be made: `ENOSPC` when /dev/shm is too small for the pool. {@link ThreadError} A thread could not start.
  * @example
  * const proxy = await startProxy({ channel: "default", threads: 2, segments: 64, segmentBytes: 262_144, host: "127.0.0.1",
@@ -125,6 +133,9 @@ async function startThreads(
       httpPort: ports.http,
       getfilePort: ports.getfile,
       hotBytes: Math.floor(options.hotBytes / options.threads),
+      origin: options.origin.href,
+      trustProxy: options.trustProxy ?? [],
+      limits: { ...DEFAULT_CLIENT_LIMITS, ...options.limits },
     };
     const entry = threadEntry(import.meta.url, "proxy-thread");
     const started = new Thread<ProxyThreadOptions, ListeningPorts>(

@@ -1,7 +1,7 @@
 import type { PortionAnswer, Refusal, ResponseAnswer } from "@proj/protocol";
 
-/** Why there is no response: the cache's word, or the request does not fit into a segment. */
-export type RefusalReason = Refusal | "request-too-large";
+/** Why there is no response: the cache's word, or the request does not fit into a segment, or there is no cache. */
+export type RefusalReason = Refusal | "request-too-large" | "cache-away";
 
 /** Where a response goes: one client connection, in the words of its wire. A {@link Delivery} calls it in this order: `begin`, `frame` and `write` for each portion, `finish`. */
 export interface ResponseSink {

@@ -30,6 +30,9 @@ export const PROXY_COUNTERS = [
   "cacheLosses",
   "loansBorrowed",
   "loansMissed",
+  "passes",
+  "originErrors",
+  "connectionsRefused",
 ] as const;
 
 export const CACHE_COUNTERS = [

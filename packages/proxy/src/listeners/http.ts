@@ -1,31 +1,44 @@
 import {
-  checkHost,
-  endToEndFields,
-  formatHttpDate,
   HeadScanner,
   keepsAlive,
   LAST_CHUNK,
   type Malformed,
   type PortionAnswer,
   parseRequestHead,
-  parseTarget,
   type RequestHead,
   type ResponseAnswer,
-  reasonPhrase,
   renderChunkHead,
-  requestFraming,
 } from "@proj/protocol";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
 import { type HotResponse, readyWith, restOf } from "../hot-tier.ts";
-import { HEAD_TIMEOUT_MS, IDLE_TIMEOUT_S, LINGER_TIMEOUT_S, PIPELINE_BYTES_MAX, SEND_TIMEOUT_S } from "../limits.ts";
+import {
+  type ClientLimits,
+  CONTENT_RATE_WINDOW_S,
+  LINGER_TIMEOUT_S,
+  PIPELINE_BYTES_MAX,
+  SEND_TIMEOUT_S,
+  TICK_MS,
+} from "../limits.ts";
+import { Outgoing } from "../outgoing.ts";
+import { echoOf, type OwnResponse, renderOwnResponse } from "../own-response.ts";
+import { type PassClient, type PassContext, PassThrough } from "../pass-through.ts";
+import { errorTypeOf, type GatewayFault } from "../proxy-status.ts";
 import { ReadyResponse } from "../ready-response.ts";
+import { type Peer, renderCacheFields } from "../request-fields.ts";
 import { outgoingFraming, renderHeadStart, renderHotHeadStart } from "../response-head.ts";
 import type { RefusalReason, ResponseSink } from "../response-sink.ts";
+import { type PassRoute, type Route, routeOf } from "../route.ts";
+import type { TrustedPeers } from "../trusted-peers.ts";
 import type { ClientSocket, Connection } from "./connection.ts";
 
+/** What all HTTP connections of one thread share. */
 export interface HttpSettings {
   /** Path of the origin's URL, without a closing slash. */
   readonly prefix: string;
+  readonly pass: PassContext;
+  readonly trusted: TrustedPeers;
+  readonly limits: ClientLimits;
+  readonly scheme: "http" | "https";
 }
 
 /** What a refusal is to an HTTP client. */
@@ -40,46 +53,57 @@ const STATUS_OF: Record<RefusalReason, number> = {
   overloaded: 503,
   pending: 503,
   "request-too-large": 431,
+  "cache-away": 503,
 };
-/** Fields that are not the client's to pass on: Host is the origin's, and a length without a body is nobody's. */
-const NOT_FORWARDED = new Set(["host", "content-length", "expect"]);
-/** A dot segment, plain or percent-encoded: under a prefix it could lead out of it. */
-const DOT_SEGMENT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?]|%2f|%5c|$)/i;
+/** Refusals that say nothing about the origin: it is asked without the cache. */
+const ASKED_WITHOUT_CACHE: ReadonlySet<RefusalReason> = new Set(["cache-away", "request-too-large"]);
 const CRLF = "\r\n";
+const CONTENT_RATE_WINDOW_TICKS = (CONTENT_RATE_WINDOW_S * 1000) / TICK_MS;
 
 /** One HTTP/1.1 connection: its requests are answered one after another, in order. */
-export class HttpConnection implements Connection, ResponseSink {
+export class HttpConnection implements Connection, ResponseSink, PassClient {
   framesBody = false;
   readonly #socket: ClientSocket;
   readonly #context: DeliveryContext;
   readonly #settings: HttpSettings;
-  readonly #scanner = new HeadScanner();
+  readonly #scanner: HeadScanner;
   /** Bytes received and not yet taken; a head may start anywhere in them. */
   #input: Uint8Array | undefined;
   #taking = false;
   #paused = false;
   #state: "idle" | "answering" | "lingering" | "closed" = "idle";
   #headStartedMs: number | undefined;
-  #request: { method: string; minorVersion: 0 | 1 } = { method: "GET", minorVersion: 1 };
+  #request: RequestHead | undefined;
   #keepAlive = true;
   #delivery: Delivery | undefined;
+  #pass: PassThrough | undefined;
   #head = "";
   #headBytesLeft = 0;
+  /** A hot response, or the rest of one, that waits for the client only. */
   #ready: ReadyResponse | undefined;
   readonly #write = (bytes: Uint8Array): number => {
     const taken = this.#socket.write(bytes);
     if (taken > 0) this.#context.counters.add("sentBytes", taken);
     return taken;
   };
+  #out: Outgoing | undefined;
+  /** A response of ours is on its way out. */
+  #finishesWhenSent = false;
   #halfClosed = false;
   #stopping = false;
+  /** Ticks, and octets of content, of the window over which a rate is kept; in a tunnel, ticks without an octet. */
+  #ticks = 0;
+  #windowBytes = 0;
 
   constructor(socket: ClientSocket, context: DeliveryContext, settings: HttpSettings) {
     this.#socket = socket;
     this.#context = context;
     this.#settings = settings;
-    socket.timeout(IDLE_TIMEOUT_S);
+    this.#scanner = new HeadScanner(settings.limits.head);
+    socket.timeout(settings.limits.idleTimeoutMs / 1000);
   }
+
+  // ---- Connection: what the socket reports
 
   received(chunk: Uint8Array): void {
     if (this.#state === "lingering" || this.#state === "closed") return;
@@ -92,41 +116,57 @@ export class HttpConnection implements Connection, ResponseSink {
   drained(): void {
     this.#socket.timeout(SEND_TIMEOUT_S);
     if (this.#ready !== undefined) return this.#sendReady(this.#ready);
-    this.#delivery?.drained();
+    this.#out?.drained();
+    if (this.#out?.isHeldBack) return;
+    if (this.#finishesWhenSent) this.#finishOwn();
+    else if (this.#pass !== undefined) this.#pass.drained();
+    else this.#delivery?.drained();
   }
 
   halfClosed(): void {
     this.#halfClosed = true;
     if (this.#state !== "answering") this.#socket.end();
+    else this.#pass?.clientEnded();
   }
 
   closed(): void {
     this.#state = "closed";
     this.#ready?.drop();
     this.#delivery?.clientLeft();
+    this.#pass?.clientLeft();
+    this.#out?.discard();
   }
 
   timedOut(): void {
     if (this.#state === "answering") {
       // Only a client that takes nothing is timed out; one that waits for the origin is not.
-      if (this.#ready !== undefined || this.#delivery?.stalled) this.#socket.terminate();
+      if (this.#ready !== undefined || this.#out?.isHeldBack || this.#delivery?.stalled) this.#socket.terminate();
     } else if (this.#state === "idle" && this.#headStartedMs !== undefined) {
-      this.#answer(408, "The request head was not complete in time");
+      this.#answer({ status: 408, text: "The request head was not complete in time" });
     } else {
       this.#socket.end();
     }
   }
 
+  tick(): void {
+    const pass = this.#pass;
+    if (pass === undefined) return;
+    if (pass.isTunnel) this.#tickTunnel(pass);
+    else this.#tickContent(pass);
+  }
+
   stopping(): void {
     this.#stopping = true;
     if (this.#state === "idle" || this.#state === "lingering") this.#socket.end();
+    else if (this.#pass?.isTunnel) this.#socket.terminate(); // a tunnel has no end that could be waited for
   }
 
+  // ---- ResponseSink: a response of the cache's
+
   begin(response: ResponseAnswer, portion: PortionAnswer): boolean {
-    const framing = outgoingFraming(this.#request, response.status, portion.bodyBytes);
-    this.#keepAlive &&= framing.kind !== "until-close" && !this.#stopping && !this.#halfClosed;
+    const framing = outgoingFraming(this.#request!, response.status, portion.bodyBytes);
     this.framesBody = framing.kind === "chunked";
-    this.#head = renderHeadStart(response, framing, this.#connectionOption());
+    this.#head = renderHeadStart(response, framing, this.connectionOption(framing.kind !== "until-close"));
     this.#headBytesLeft = response.headBytes;
     return true;
   }
@@ -154,7 +194,14 @@ export class HttpConnection implements Connection, ResponseSink {
   }
 
   refuse(reason: RefusalReason): void {
-    this.#answer(STATUS_OF[reason], REASON_TEXT[reason]);
+    const request = this.#request!;
+    if (ASKED_WITHOUT_CACHE.has(reason)) {
+      const route = routeOf(request, this.#settings.prefix);
+      if (route.kind === "cache") return this.#passOn(request, { ...route, kind: "pass", ...WITHOUT_CONTENT });
+    }
+    const saysStored = reason === "origin-timeout" && /only-if-cached/i.test(request.fields.get("cache-control") ?? "");
+    const error = saysStored ? undefined : errorTypeOf(reason);
+    this.#answer({ status: STATUS_OF[reason], text: REASON_TEXT[reason], error });
   }
 
   finish(): void {
@@ -168,32 +215,116 @@ export class HttpConnection implements Connection, ResponseSink {
     this.#socket.terminate();
   }
 
+  // ---- PassClient: a response of the origin's
+
+  get out(): Outgoing {
+    this.#out ??= new Outgoing(this.#socket, {
+      onHeldBack: () => {
+        this.#socket.timeout(SEND_TIMEOUT_S);
+        this.#pass?.heldBack();
+      },
+      onSent: (bytes) => this.#context.counters.add("sentBytes", bytes),
+    });
+    return this.#out;
+  }
+
+  get hasEarlyOctets(): boolean {
+    return this.#input !== undefined;
+  }
+
+  connectionOption(mayGoOn: boolean): "keep-alive" | "close" | undefined {
+    if (!mayGoOn || this.#stopping) this.#keepAlive = false;
+    if (!this.#keepAlive) return "close";
+    return this.#request?.minorVersion === 0 ? "keep-alive" : undefined;
+  }
+
+  holdBack(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  goOn(): void {
+    if (!this.#paused || this.#state === "closed") return;
+    this.#paused = false;
+    this.#socket.resume();
+  }
+
+  passRefused(fault: GatewayFault | Malformed, requestWhole: boolean): void {
+    this.#pass = undefined;
+    if (!requestWhole) this.#keepAlive = false;
+    this.#context.counters.add("responsesRefused");
+    if ("kind" in fault) return this.#refuseMalformed(fault);
+    this.#answer(fault);
+  }
+
+  passSent(requestWhole: boolean): void {
+    this.#context.counters.add("responsesSent");
+    this.#context.counters.add("httpRequests");
+    this.#pass = undefined;
+    if (!requestWhole) this.#keepAlive = false;
+    this.#next();
+  }
+
+  passAborted(): void {
+    this.#pass = undefined;
+    this.#context.counters.add("responsesAborted");
+    this.abort();
+  }
+
+  switched(): void {
+    this.#keepAlive = false;
+    this.#ticks = 0;
+    const input = this.#input;
+    this.#input = undefined;
+    if (input !== undefined) this.#take(input, "owned");
+    if (this.#halfClosed) this.#pass?.clientEnded();
+  }
+
+  // ----
+
   /**
-   * Takes requests off `bytes` until one has to be waited for; keeps the rest.
+   * Takes requests off `bytes`, and the content of one that passes, until a response has to be waited for; keeps the rest.
    *
    * @param ownership "borrowed": the memory is the socket's, what is kept of it is copied.
    */
   #take(bytes: Uint8Array, ownership: "borrowed" | "owned"): void {
     let start = 0;
     this.#taking = true;
-    while (this.#state === "idle" && start < bytes.length) {
-      const end = this.#scanner.scan(bytes, start, bytes.length);
-      if (end === undefined) {
-        this.#waitForHead();
-        break;
-      }
-      const head = typeof end === "object" ? end : parseRequestHead(bytes, start, end);
-      this.#headStartedMs = undefined;
-      this.#state = "answering";
-      if (head.kind === "malformed") this.#refuseMalformed(head);
-      else this.#handle(head);
-      if (typeof end === "number") start = end;
+    while (start < bytes.length) {
+      const taken = this.#state === "idle" ? this.#takeHead(bytes, start) : this.#takeContent(bytes, start);
+      if (taken === 0) break;
+      start += taken;
     }
     this.#taking = false;
     if (this.#isOver || start === bytes.length) return;
     const rest = bytes.subarray(start);
     this.#input = ownership === "owned" ? rest : Uint8Array.from(rest);
-    if (this.#state === "answering") this.#holdBack();
+    if (this.#state === "answering" && rest.length >= PIPELINE_BYTES_MAX) this.holdBack();
+  }
+
+  /** Octets taken: those of one head, or none while it is not whole. */
+  #takeHead(bytes: Uint8Array, start: number): number {
+    const end = this.#scanner.scan(bytes, start, bytes.length);
+    if (end === undefined) {
+      this.#waitForHead();
+      return 0;
+    }
+    const head = typeof end === "object" ? end : parseRequestHead(bytes, start, end, this.#settings.limits.head);
+    this.#headStartedMs = undefined;
+    this.#state = "answering";
+    if (head.kind === "request") {
+      this.#handle(head);
+    } else {
+      this.#request = undefined;
+      this.#refuseMalformed(head);
+    }
+    return typeof end === "number" ? end - start : 0;
+  }
+
+  #takeContent(bytes: Uint8Array, start: number): number {
+    if (this.#state !== "answering") return 0;
+    return this.#pass?.received(bytes, start, bytes.length) ?? 0;
   }
 
   get #isOver(): boolean {
@@ -203,54 +334,69 @@ export class HttpConnection implements Connection, ResponseSink {
   /** A head that is sent a byte at a time has as long as any other. */
   #waitForHead(): void {
     const nowMs = this.#context.now();
+    const { headTimeoutMs } = this.#settings.limits;
     if (this.#headStartedMs === undefined) {
       this.#headStartedMs = nowMs;
-      this.#socket.timeout(HEAD_TIMEOUT_MS / 1000);
-    } else if (nowMs - this.#headStartedMs > HEAD_TIMEOUT_MS) {
+      this.#socket.timeout(headTimeoutMs / 1000);
+    } else if (nowMs - this.#headStartedMs > headTimeoutMs) {
       this.timedOut();
     }
   }
 
   #handle(head: RequestHead): void {
-    this.#request = { method: head.method, minorVersion: head.minorVersion };
+    this.#request = head;
     this.#keepAlive = keepsAlive(head);
-    const host = checkHost(head);
-    if (typeof host === "object") return this.#refuseMalformed(host);
-    const framing = requestFraming(head);
-    if (framing.kind === "malformed") return this.#refuseMalformed(framing);
-    // A body that nobody reads must not be taken for the next request.
-    if (framing.kind !== "none" && !(framing.kind === "length" && framing.bytes === 0)) this.#keepAlive = false;
-    if (head.method !== "GET" && head.method !== "HEAD") return this.#answer(501, `${head.method} is not served here`);
-    const expectation = head.fields.get("expect");
-    if (expectation !== undefined && expectation.toLowerCase() !== "100-continue") {
-      return this.#answer(417, "The only expectation that can be met is 100-continue");
-    }
-    const target = parseTarget(head.method, head.target);
-    if ("kind" in target) return this.#refuseMalformed(target);
-    if (target.form !== "origin" && target.form !== "absolute") return this.#answer(400, "No such target");
-    if (this.#settings.prefix !== "" && DOT_SEGMENT.test(target.path)) {
-      return this.#answer(400, "The path holds a dot segment");
-    }
-    const forwarded = this.#settings.prefix + target.path;
-    const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", forwarded);
+    const route = routeOf(head, this.#settings.prefix);
+    if (route.kind === "cache") this.#retrieve(head, route);
+    else if (route.kind === "pass") this.#passOn(head, route);
+    else this.#answerAt(route, head);
+  }
+
+  #retrieve(head: RequestHead, { target }: Extract<Route, { kind: "cache" }>): void {
+    const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", target);
     if (hot !== undefined) return this.#sendHot(hot);
     this.#delivery = new Delivery(this.#context, this, {
       wire: "http",
       acceptsLoan: true,
-      method: head.method,
-      target: forwarded,
-      fieldSection: endToEndFields(head.fields)
-        .filter((lowerName) => !NOT_FORWARDED.has(lowerName))
-        .render(),
+      method: head.method === "HEAD" ? "HEAD" : "GET",
+      target,
+      fieldSection: renderCacheFields(head.fields),
     });
     this.#delivery.start();
+  }
+
+  #passOn(head: RequestHead, route: PassRoute): void {
+    const { pass, trusted, scheme } = this.#settings;
+    const address = this.#socket.remoteAddress.replace(/^::ffff:(?=\d+\.)/, "");
+    const peer: Peer = { address, isTrusted: trusted.has(address), scheme };
+    this.#delivery = undefined;
+    this.#ticks = 0;
+    this.#windowBytes = 0;
+    this.#context.counters.add("passes");
+    this.#pass = new PassThrough(pass, this, { head, route });
+    this.#pass.start(peer);
+  }
+
+  #answerAt(route: Exclude<Route, { kind: "cache" | "pass" }>, head: RequestHead): void {
+    // What content there is is not read, and must not be taken for the next request.
+    if (head.fields.has("content-length") || head.fields.has("transfer-encoding")) this.#keepAlive = false;
+    switch (route.kind) {
+      case "malformed":
+        return this.#refuseMalformed(route.fault);
+      case "answer":
+        if (head.method === "CONNECT") this.#keepAlive = false; // what follows is meant for a tunnel
+        return this.#answer(route);
+      case "echo":
+        return this.#answer(echoOf(head));
+      case "options":
+        return this.#answer({ status: 200, text: "This proxy passes every method but CONNECT" });
+    }
   }
 
   #sendHot(hot: HotResponse): void {
     const { counters, hot: tier } = this.#context;
     counters.add("hotHits");
-    const connection = this.#keepAlive && !this.#stopping ? this.#connectionOption() : "close";
-    if (connection === "close") this.#keepAlive = false;
+    const connection = this.connectionOption(true);
     const times = tier.times(hot);
     let { ready } = hot;
     if (connection !== undefined || hot.readyAgeSeconds !== times.ageSeconds) {
@@ -265,51 +411,6 @@ export class HttpConnection implements Connection, ResponseSink {
     this.#sendReady(new ReadyResponse(restOf(hot, ready, taken), hot.loan));
   }
 
-  /** The response is out: the connection goes on with what has come meanwhile, or waits, or closes. */
-  #next(): void {
-    if (!this.#keepAlive) return this.#linger();
-    this.#state = "idle";
-    this.#socket.timeout(IDLE_TIMEOUT_S);
-    if (this.#paused) {
-      this.#paused = false;
-      this.#socket.resume();
-    }
-    if (this.#taking) return; // the loop that took this request takes the next
-    const input = this.#input;
-    this.#input = undefined;
-    if (input !== undefined) this.#take(input, "owned");
-    if (this.#state === "idle" && (this.#halfClosed || this.#stopping)) this.#socket.end();
-  }
-
-  /** Requests that pile up behind the one being answered stay with the kernel. */
-  #holdBack(): void {
-    if (this.#paused || (this.#input?.length ?? 0) < PIPELINE_BYTES_MAX) return;
-    this.#paused = true;
-    this.#socket.pause();
-  }
-
-  #refuseMalformed(fault: Malformed): void {
-    this.#context.counters.add("malformedRequests");
-    this.#keepAlive = false;
-    this.#answer(fault.status, `Malformed request: ${fault.reason}`);
-  }
-
-  /** A response of our own. */
-  #answer(status: number, text: string): void {
-    if (status === 408 || this.#stopping) this.#keepAlive = false;
-    this.#state = "answering";
-    this.#delivery = undefined;
-    const connection = this.#connectionOption();
-    const body = `${text}\n`;
-    const retry = status === 503 ? "Retry-After: 1\r\n" : "";
-    const option = connection === undefined ? "" : `Connection: ${connection}\r\n`;
-    const head =
-      `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\nDate: ${formatHttpDate(Date.now())}\r\n` +
-      `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n${retry}${option}` +
-      "Via: 1.1 webproxy\r\nCache-Status: webproxy\r\n\r\n";
-    this.#sendReady(new ReadyResponse(Buffer.from(this.#request.method === "HEAD" ? head : head + body, "latin1")));
-  }
-
   /** Sends what needs nobody's help, as fast as the client takes it. */
   #sendReady(ready: ReadyResponse): void {
     const outcome = ready.send(this.#write);
@@ -319,19 +420,75 @@ export class HttpConnection implements Connection, ResponseSink {
     else this.#socket.timeout(SEND_TIMEOUT_S);
   }
 
-  #connectionOption(): "keep-alive" | "close" | undefined {
-    if (!this.#keepAlive) return "close";
-    return this.#request.minorVersion === 0 ? "keep-alive" : undefined;
+  /** The response is out: the connection goes on with what has come meanwhile, or waits, or closes. */
+  #next(): void {
+    if (!this.#keepAlive) return this.#linger();
+    this.#state = "idle";
+    this.#socket.timeout(this.#settings.limits.idleTimeoutMs / 1000);
+    this.goOn();
+    if (this.#taking) return; // the loop that took this request takes the next
+    const input = this.#input;
+    this.#input = undefined;
+    if (input !== undefined) this.#take(input, "owned");
+    if (this.#state === "idle" && (this.#halfClosed || this.#stopping)) this.#socket.end();
+  }
+
+  #refuseMalformed(fault: Malformed): void {
+    this.#context.counters.add("malformedRequests");
+    this.#keepAlive = false;
+    this.#answer({ status: fault.status, text: `Malformed request: ${fault.reason}` });
+  }
+
+  #answer(response: OwnResponse): void {
+    this.#state = "answering";
+    this.#delivery = undefined;
+    const connection = this.connectionOption(response.status !== 408);
+    const isHead = this.#request?.method === "HEAD";
+    const nowMs = this.#settings.pass.nowMs();
+    this.out.text(renderOwnResponse(response, { isHead, connection, nowMs }));
+    this.out.flush();
+    if (!this.out.isHeldBack) return this.finish();
+    this.#finishesWhenSent = true;
+  }
+
+  #finishOwn(): void {
+    this.#finishesWhenSent = false;
+    this.finish();
   }
 
   #linger(): void {
     this.#state = "lingering";
     this.#input = undefined;
+    this.goOn();
     this.#socket.shutdown();
     this.#socket.timeout(LINGER_TIMEOUT_S);
     if (this.#halfClosed) this.#socket.end();
   }
+
+  /** Content has to come at a rate, measured only while it is we who wait for it. */
+  #tickContent(pass: PassThrough): void {
+    const bytes = pass.takeContentBytes();
+    if (bytes === undefined) {
+      this.#ticks = 0;
+      this.#windowBytes = 0;
+      return;
+    }
+    this.#ticks++;
+    this.#windowBytes += bytes;
+    if (this.#ticks < CONTENT_RATE_WINDOW_TICKS) return;
+    const isTooSlow = this.#windowBytes < this.#settings.limits.contentRateMin * CONTENT_RATE_WINDOW_S;
+    this.#ticks = 0;
+    this.#windowBytes = 0;
+    if (isTooSlow) pass.tooSlow();
+  }
+
+  #tickTunnel(pass: PassThrough): void {
+    this.#ticks = pass.takeMoved() ? 0 : this.#ticks + 1;
+    if (this.#ticks * TICK_MS > this.#settings.limits.tunnelIdleMs) this.#socket.terminate();
+  }
 }
+
+const WITHOUT_CONTENT = { framing: undefined, upgrade: undefined } as const;
 
 /** Whether a request says more than which resource it wants: then the cache decides. */
 function hasDecidingFields({ method, fields }: RequestHead): boolean {
@@ -359,4 +516,5 @@ const REASON_TEXT: Record<RefusalReason, string> = {
   overloaded: "Too busy at the moment",
   pending: "Too busy at the moment",
   "request-too-large": "The request's target and fields do not fit into a segment",
+  "cache-away": "The cache is away",
 };

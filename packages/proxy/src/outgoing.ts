@@ -1,0 +1,136 @@
+import type { Socket } from "bun";
+
+/** What small pieces are gathered into, so that head, chunk heads and content leave in one write. One for the thread: whoever writes last owns it. */
+const gathered = Buffer.from(new ArrayBuffer(64 * 1024));
+let gatheredBytes = 0;
+let owner: Outgoing | undefined;
+
+const NONE = new Uint8Array(0);
+
+/**
+ * Octets on their way to one client, in order. Small ones leave together at the end of this turn of the event loop; what the kernel does not take
+ * waits here, so whoever produces them has to stop when told.
+ */
+export class Outgoing {
+  readonly #socket: Pick<Socket, "write">;
+  readonly #onHeldBack: () => void;
+  readonly #onSent: (bytes: number) => void;
+  #isHeld = false;
+  #waiting = NONE;
+  #waitingFrom = 0;
+  #waitingTo = 0;
+
+  /**
+   * @param told.onHeldBack The kernel takes no more just now. Called whenever it has left something.
+   * @param told.onSent It has taken so many octets.
+   */
+  constructor(socket: Pick<Socket, "write">, told: { onHeldBack: () => void; onSent: (bytes: number) => void }) {
+    this.#socket = socket;
+    this.#onHeldBack = told.onHeldBack;
+    this.#onSent = told.onSent;
+  }
+
+  /** Whether something that was flushed waits here: the kernel has left it, or it is held. */
+  get isHeldBack(): boolean {
+    return this.#isHeld || this.#waitingFrom < this.#waitingTo;
+  }
+
+  /** Nothing goes out until {@link release}. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.drained();
+  }
+
+  /** One octet for each char. */
+  text(latin1: string): void {
+    if (latin1.length > gathered.length || this.isHeldBack) return this.bytes(Buffer.from(latin1, "latin1"));
+    this.#makeRoom(latin1.length);
+    gathered.write(latin1, gatheredBytes, "latin1");
+    gatheredBytes += latin1.length;
+  }
+
+  /** `chunk` is valid during the call only. */
+  bytes(chunk: Uint8Array): void {
+    if (this.isHeldBack) {
+      this.flush(); // what was gathered before goes first
+      return this.#keep(chunk);
+    }
+    if (chunk.length > gathered.length / 2) {
+      this.flush();
+      return this.#hand(chunk);
+    }
+    this.#makeRoom(chunk.length);
+    gathered.set(chunk, gatheredBytes);
+    gatheredBytes += chunk.length;
+  }
+
+  /** Hands the kernel what has been gathered. */
+  flush(): void {
+    if (owner !== this) return;
+    owner = undefined;
+    const bytes = gatheredBytes;
+    gatheredBytes = 0;
+    this.#hand(gathered.subarray(0, bytes));
+  }
+
+  /** The kernel has room again. */
+  drained(): void {
+    if (this.#isHeld || this.#waitingFrom === this.#waitingTo) return;
+    const taken = Math.max(0, this.#socket.write(this.#waiting.subarray(this.#waitingFrom, this.#waitingTo)));
+    this.#onSent(taken);
+    this.#waitingFrom += taken;
+    if (this.#waitingFrom === this.#waitingTo) this.#forget();
+  }
+
+  /** The client has left: nothing of it goes out any more. */
+  discard(): void {
+    if (owner === this) {
+      owner = undefined;
+      gatheredBytes = 0;
+    }
+    this.#isHeld = false;
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#waiting = NONE;
+    this.#waitingFrom = 0;
+    this.#waitingTo = 0;
+  }
+
+  /** Makes the gathered octets ours alone, with room for `bytes` more. */
+  #makeRoom(bytes: number): void {
+    if (owner === this && gatheredBytes + bytes <= gathered.length) return;
+    owner?.flush();
+    owner = this;
+    queueMicrotask(this.#flush);
+  }
+
+  readonly #flush = (): void => this.flush();
+
+  #hand(bytes: Uint8Array): void {
+    if (this.isHeldBack) return this.#keep(bytes); // what was flushed before was not taken
+    const taken = Math.max(0, this.#socket.write(bytes)); // below 0: it is closed, and says so
+    this.#onSent(taken);
+    if (taken === bytes.length) return;
+    this.#keep(bytes.subarray(taken));
+    this.#onHeldBack();
+  }
+
+  #keep(bytes: Uint8Array): void {
+    const length = this.#waitingTo - this.#waitingFrom;
+    if (this.#waitingTo + bytes.length > this.#waiting.length) {
+      const grown = new Uint8Array(Math.max(4096, length + bytes.length, length * 2));
+      grown.set(this.#waiting.subarray(this.#waitingFrom, this.#waitingTo));
+      this.#waiting = grown;
+      this.#waitingFrom = 0;
+      this.#waitingTo = length;
+    }
+    this.#waiting.set(bytes, this.#waitingTo);
+    this.#waitingTo += bytes.length;
+  }
+}

@@ -1,0 +1,54 @@
+import {
+  endToEndFields,
+  type Fields,
+  type Framing,
+  isSafeMethod,
+  type ResponseHead,
+  renderCacheStatus,
+  withDate,
+} from "@proj/protocol";
+import type { OutgoingFraming } from "./response-head.ts";
+
+/** How a response that only passes is framed for this client: as it came where that can be, in chunks where its length is not known. */
+export function passFraming(framing: Framing, minorVersion: 0 | 1): OutgoingFraming {
+  if (framing.kind === "none" || framing.kind === "length") return framing;
+  return minorVersion === 1 ? { kind: "chunked" } : { kind: "until-close" };
+}
+
+/** The head of a response that only passes: the origin's fields in their order and case, then those of this hop. */
+export function renderPassHead(
+  head: ResponseHead,
+  how: {
+    method: string;
+    framing: OutgoingFraming;
+    connection: "keep-alive" | "close" | undefined;
+    nowMs: number;
+  },
+): string {
+  const { status, reason, minorVersion } = head;
+  // RFC 9110 section 8.6: no length in 204. A response in chunks has none; one that ends with the connection has none either.
+  const fields = status === 204 ? withoutLength(endToEndFields(head.fields)) : endToEndFields(head.fields);
+  let text = `HTTP/1.1 ${status} ${reason}\r\n${withDate(fields, how.nowMs).render()}`;
+  if (how.framing.kind === "chunked") text += "Transfer-Encoding: chunked\r\n";
+  if (how.connection !== undefined) text += `Connection: ${how.connection}\r\n`;
+  const forwarded =
+    isSafeMethod(how.method) && how.method !== "OPTIONS" && how.method !== "TRACE" ? "bypass" : "method";
+  return `${text}Via: 1.${minorVersion} webproxy\r\nCache-Status: ${renderCacheStatus({ forwarded })}\r\n\r\n`;
+}
+
+/** An interim response (RFC 9110 section 15.2). It has no content, whatever its fields say. */
+export function renderInterim(head: ResponseHead): string {
+  const fields = withoutLength(endToEndFields(head.fields));
+  return `HTTP/1.1 ${head.status} ${head.reason}\r\n${fields.render()}Via: 1.${head.minorVersion} webproxy\r\n\r\n`;
+}
+
+/** The 101 that turns the connection into a tunnel. */
+export function renderSwitch(head: ResponseHead, protocol: string): string {
+  const fields = withoutLength(endToEndFields(head.fields));
+  const ours = `Connection: Upgrade\r\nUpgrade: ${protocol}\r\nVia: 1.${head.minorVersion} webproxy\r\n\r\n`;
+  return `HTTP/1.1 101 ${head.reason}\r\n${fields.render()}${ours}`;
+}
+
+function withoutLength(fields: Fields): Fields {
+  return fields.filter((lowerName) => lowerName !== "content-length");
+}

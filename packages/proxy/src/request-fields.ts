@@ -1,0 +1,101 @@
+import { endToEndFields, type Fields, type RequestHead } from "@proj/protocol";
+import type { PassRoute } from "./route.ts";
+
+/** Whom a request comes from, as the socket says. */
+export interface Peer {
+  readonly address: string;
+  /** Its word about those behind it is taken: `--trust-proxy` names it. */
+  readonly isTrusted: boolean;
+  readonly scheme: "http" | "https";
+}
+
+/**
+ * Fields by which a proxy tells the origin who asked for what, beside `X-Forwarded-*`. From a client they are lies: about its address, or about what it
+ * asks for.
+ */
+const SAID_BY_PROXIES = new Set([
+  ...["forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "client-ip", "via-proxy"],
+  ...["x-original-url", "x-original-uri", "x-original-host", "x-rewrite-url", "x-rewrite-uri", "x-host", "x-proxy-url"],
+  ...["x-url-scheme", "x-scheme", "front-end-https", "x-wap-profile", "x-proxyuser-ip"],
+]);
+/** Another method than the one that the cache goes by. */
+const METHOD_OVERRIDES = new Set(["x-http-method-override", "x-http-method", "x-method-override"]);
+/** Not the client's to pass on: Host is the origin's, a length without a body is nobody's, an expectation without content is met. */
+const NOT_TO_CACHE = new Set(["host", "content-length", "expect"]);
+
+export function isSaidByProxies(lowerName: string): boolean {
+  return lowerName.startsWith("x-forwarded-") || SAID_BY_PROXIES.has(lowerName);
+}
+
+/**
+ * The fields of a GET or HEAD as the cache gets them, as text. What is fetched for one client may be stored for all, so nothing is among them that
+ * says who asked, through which name or how, true or not: an origin that answers by it would answer everybody so.
+ */
+export function renderCacheFields(fields: Fields): string {
+  return endToEndFields(fields)
+    .filter(
+      (lowerName) => !NOT_TO_CACHE.has(lowerName) && !isSaidByProxies(lowerName) && !METHOD_OVERRIDES.has(lowerName),
+    )
+    .render();
+}
+
+/** The fields of a request that goes straight to the origin: the client's in their order, then those of this hop. */
+export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fields {
+  const { framing } = route;
+  const expectsContinue = framing !== undefined && head.minorVersion === 1;
+  const fields = endToEndFields(head.fields).filter((lowerName) => {
+    if (lowerName === "host") return false;
+    if (lowerName === "expect") return expectsContinue;
+    if (lowerName === "content-length") return framing?.kind !== "chunked";
+    return !isSaidByProxies(lowerName);
+  });
+  if (head.method === "TRACE" || head.method === "OPTIONS") countForward(fields);
+  addForwarding(fields, head, route.authority, peer);
+  if (framing?.kind === "chunked") fields.add("Transfer-Encoding", "chunked");
+  addConnectionFields(fields, head, route);
+  fields.add("Via", `1.${head.minorVersion} webproxy`);
+  return fields;
+}
+
+/** RFC 9110 section 7.6.2. */
+function countForward(fields: Fields): void {
+  const left = fields.get("max-forwards");
+  if (left !== undefined && /^\d{1,9}$/.test(left)) fields.set("Max-Forwards", String(Number(left) - 1));
+}
+
+/** RFC 7239, and the fields that were there before it: a trusted peer's go on, with the peer added; of others only what the socket says. */
+function addForwarding(fields: Fields, head: RequestHead, authority: string, peer: Peer): void {
+  const said = (lowerName: string) => (peer.isTrusted ? head.fields.get(lowerName) : undefined);
+  const append = (before: string | undefined, own: string) => (before === undefined ? own : `${before}, ${own}`);
+  const node = peer.address.includes(":") ? `"[${peer.address}]"` : peer.address;
+  const host = authority === "" ? "" : `;host=${quoted(authority)}`;
+  fields.add("Forwarded", append(said("forwarded"), `for=${node}${host};proto=${peer.scheme}`));
+  fields.add("X-Forwarded-For", append(said("x-forwarded-for"), peer.address));
+  fields.add("X-Forwarded-Proto", said("x-forwarded-proto") ?? peer.scheme);
+  const saidHost = said("x-forwarded-host") ?? authority;
+  if (saidHost !== "") fields.add("X-Forwarded-Host", saidHost);
+}
+
+/** RFC 9110 section 5.6: what is no token is quoted. A Host holds neither quote nor backslash. */
+function quoted(text: string): string {
+  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text) ? text : `"${text}"`;
+}
+
+/** What the client said about the connection and holds for ours too: it takes trailers, and the protocol it offers. */
+function addConnectionFields(fields: Fields, head: RequestHead, { upgrade }: PassRoute): void {
+  const options: string[] = [];
+  const takesTrailers = head.fields
+    .get("te")
+    ?.toLowerCase()
+    .split(",")
+    .some((coding) => coding.trim() === "trailers");
+  if (takesTrailers) {
+    fields.add("TE", "trailers");
+    options.push("TE");
+  }
+  if (upgrade !== undefined) {
+    fields.add("Upgrade", upgrade);
+    options.push("Upgrade");
+  }
+  if (options.length > 0) fields.add("Connection", options.join(", "));
+}

@@ -1,0 +1,136 @@
+import { describe, expect, test } from "bun:test";
+import { parseRequestHead, type RequestHead } from "@proj/protocol";
+import { passFields, renderCacheFields } from "./request-fields.ts";
+import { type PassRoute, routeOf } from "./route.ts";
+
+function head(text: string): RequestHead {
+  const bytes = Buffer.from(`${text.replaceAll("\n", "\r\n")}\r\n\r\n`, "latin1");
+  const parsed = parseRequestHead(bytes, 0, bytes.length);
+  if (parsed.kind !== "request") throw new Error(parsed.reason);
+  return parsed;
+}
+
+function passRoute(request: RequestHead, prefix = ""): PassRoute {
+  const route = routeOf(request, prefix);
+  if (route.kind !== "pass") throw new Error(`It does not pass: ${JSON.stringify(route)}`);
+  return route;
+}
+
+const CLIENT = { address: "192.0.2.1", isTrusted: false, scheme: "http" } as const;
+const PROXY = { ...CLIENT, address: "2001:db8::1", isTrusted: true } as const;
+const fieldsOf = (text: string, peer: typeof CLIENT | typeof PROXY = CLIENT) => {
+  const request = head(text);
+  return passFields(request, passRoute(request), peer);
+};
+
+describe("routeOf()", () => {
+  test("GET and HEAD without content are the cache's, everything else passes", () => {
+    for (const method of ["GET", "HEAD"]) {
+      const route = routeOf(head(`${method} /a?b HTTP/1.1\nHost: a`), "/p");
+      expect(route).toEqual({ kind: "cache", target: "/p/a?b", authority: "a" });
+    }
+    for (const method of ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "x-own"])
+      expect(passRoute(head(`${method} /a HTTP/1.1\nHost: a`), "/p").target).toBe("/p/a");
+    expect(passRoute(head("GET /a HTTP/1.1\nHost: a\nContent-Length: 3")).framing).toEqual({
+      kind: "length",
+      bytes: 3,
+    });
+    const chunked = head("HEAD /a HTTP/1.1\nHost: a\nTransfer-Encoding: chunked");
+    expect(passRoute(chunked).framing).toEqual({ kind: "chunked" });
+    expect(routeOf(head("GET /a HTTP/1.1\nHost: a\nContent-Length: 0"), "").kind).toBe("cache");
+  });
+
+  test("OPTIONS * is forwarded as such, whatever the prefix", () => {
+    expect(passRoute(head("OPTIONS * HTTP/1.1\nHost: a"), "/p").target).toBe("*");
+    expect(passRoute(head("OPTIONS http://a HTTP/1.1\nHost: a"), "/p").target).toBe("*");
+  });
+
+  test("Max-Forwards: 0 goes no further with TRACE and OPTIONS, and means nothing to others", () => {
+    expect(routeOf(head("TRACE / HTTP/1.1\nHost: a\nMax-Forwards: 0"), "").kind).toBe("echo");
+    expect(routeOf(head("OPTIONS / HTTP/1.1\nHost: a\nMax-Forwards: 0"), "").kind).toBe("options");
+    expect(routeOf(head("POST / HTTP/1.1\nHost: a\nMax-Forwards: 0"), "").kind).toBe("pass");
+  });
+
+  test("refuses CONNECT, TRACE with content, other expectations, dot segments under a prefix", () => {
+    expect(routeOf(head("CONNECT a:1 HTTP/1.1\nHost: a:1"), "")).toMatchObject({ kind: "answer", status: 501 });
+    const trace = head("TRACE / HTTP/1.1\nHost: a\nContent-Length: 1");
+    expect(routeOf(trace, "")).toMatchObject({ kind: "malformed", fault: { status: 400 } });
+    expect(routeOf(head("GET / HTTP/1.1\nHost: a\nExpect: x"), "")).toMatchObject({ kind: "answer", status: 417 });
+    expect(routeOf(head("POST /%2e%2E/ HTTP/1.1\nHost: a"), "/p")).toMatchObject({ kind: "answer", status: 400 });
+    expect(routeOf(head("POST /../ HTTP/1.1\nHost: a"), "").kind).toBe("pass");
+  });
+
+  test("offers WebSocket only, in HTTP/1.1, when Connection says so", () => {
+    const upgrade = (more: string, version = "1.1") => {
+      const route = routeOf(head(`GET / HTTP/${version}\nHost: a\n${more}`), "");
+      return route.kind === "pass" ? route.upgrade : undefined;
+    };
+    expect(upgrade("Connection: keep-alive, Upgrade\nUpgrade: WebSocket")).toBe("WebSocket");
+    expect(upgrade("Upgrade: websocket")).toBeUndefined();
+    expect(upgrade("Connection: Upgrade\nUpgrade: h2c")).toBeUndefined();
+    expect(upgrade("Connection: Upgrade\nUpgrade: websocket, h2c")).toBeUndefined();
+    expect(upgrade("Connection: Upgrade\nUpgrade: websocket", "1.0")).toBeUndefined();
+    expect(upgrade("Connection: Upgrade\nUpgrade: websocket\nContent-Length: 1")).toBeUndefined();
+  });
+});
+
+describe("passFields()", () => {
+  test("keeps order, case and repeats; takes out what is the connection's; names this hop", () => {
+    const request =
+      "PUT / HTTP/1.0\nHost: front\nX-b: 1\nconnection: x-b, close\nX-A: 1\nX-a: 2\nkeep-alive: 1\nVia: 1.0 fred\nContent-Length: 2\nTE: gzip";
+    expect([...fieldsOf(request)]).toEqual([
+      ["X-A", "1"],
+      ["X-a", "2"],
+      ["Via", "1.0 fred"],
+      ["Content-Length", "2"],
+      ["Forwarded", "for=192.0.2.1;host=front;proto=http"],
+      ["X-Forwarded-For", "192.0.2.1"],
+      ["X-Forwarded-Proto", "http"],
+      ["X-Forwarded-Host", "front"],
+      ["Via", "1.0 webproxy"],
+    ]);
+  });
+
+  const FORGED =
+    "POST / HTTP/1.1\nHost: a:1\nForwarded: for=1.1.1.1\nX-Forwarded-For: 1.1.1.1\nX-Forwarded-Host: evil\nX-Forwarded-Proto: https\nX-Forwarded-Prefix: /x\nX-Real-IP: 1.1.1.1\nX-Original-URL: /admin";
+
+  test("a client's word about itself is not passed on", () => {
+    const fields = fieldsOf(FORGED);
+    expect(fields.get("forwarded")).toBe('for=192.0.2.1;host="a:1";proto=http');
+    expect(fields.get("x-forwarded-for")).toBe("192.0.2.1");
+    expect(fields.get("x-forwarded-host")).toBe("a:1");
+    expect(fields.get("x-forwarded-proto")).toBe("http");
+    for (const name of ["x-forwarded-prefix", "x-real-ip", "x-original-url"]) expect(fields.has(name)).toBe(false);
+  });
+
+  test("a trusted proxy's is, with the proxy added", () => {
+    const fields = fieldsOf(FORGED, PROXY);
+    expect(fields.all("forwarded")).toEqual(['for=1.1.1.1, for="[2001:db8::1]";host="a:1";proto=http']);
+    expect(fields.all("x-forwarded-for")).toEqual(["1.1.1.1, 2001:db8::1"]);
+    expect(fields.all("x-forwarded-host")).toEqual(["evil"]);
+    expect(fields.all("x-forwarded-proto")).toEqual(["https"]);
+  });
+
+  test("Expect goes with content only, and not for HTTP/1.0; chunks stay chunks; TE: trailers is said on", () => {
+    const expecting = (version: string, more: string) =>
+      fieldsOf(`POST / HTTP/${version}\nHost: a\nExpect: 100-continue${more}`).has("expect");
+    expect(expecting("1.1", "\nContent-Length: 1")).toBe(true);
+    expect(expecting("1.0", "\nContent-Length: 1")).toBe(false);
+    expect(expecting("1.1", "")).toBe(false);
+    const chunked = fieldsOf("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nTE: gzip, trailers");
+    expect(chunked.all("transfer-encoding")).toEqual(["chunked"]);
+    expect([chunked.get("te"), chunked.get("connection")]).toEqual(["trailers", "TE"]);
+  });
+
+  test("Max-Forwards is counted down", () => {
+    expect(fieldsOf("OPTIONS / HTTP/1.1\nHost: a\nMax-Forwards: 3").get("max-forwards")).toBe("2");
+    expect(fieldsOf("POST / HTTP/1.1\nHost: a\nMax-Forwards: 3").get("max-forwards")).toBe("3");
+  });
+});
+
+test("renderCacheFields() lets nothing through by which one client could change what all get (CHECKLIST 31)", () => {
+  const { fields } = head(
+    "GET / HTTP/1.1\nHost: a\nX-Forwarded-Host: e\nX-Forwarded-Proto: e\nX-Forwarded-Anything: e\nForwarded: host=e\nX-Original-URL: /e\nX-Rewrite-URL: /e\nX-HTTP-Method-Override: DELETE\nX-HTTP-Method: DELETE\nX-Host: e\nAccept: text/html\nExpect: 100-continue\nContent-Length: 0",
+  );
+  expect(renderCacheFields(fields)).toBe("Accept: text/html\r\n");
+});

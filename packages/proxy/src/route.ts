@@ -1,0 +1,84 @@
+import { checkHost, type Framing, type Malformed, parseTarget, type RequestHead, requestFraming } from "@proj/protocol";
+
+/** What is to be done with a request, as far as its head says. */
+export type Route =
+  /** It can be read in two ways, or in none: refused, and the connection closes. */
+  | { kind: "malformed"; fault: Malformed }
+  /** Answered here. */
+  | { kind: "answer"; status: number; text: string }
+  /** TRACE that may go no further: its head comes back (RFC 9110 section 9.3.8). */
+  | { kind: "echo" }
+  /** OPTIONS that may go no further. */
+  | { kind: "options" }
+  /** GET or HEAD without content: the cache's. */
+  | { kind: "cache"; target: string; authority: string }
+  | PassRoute;
+
+/** Caching has no part in it: straight to the origin. */
+export interface PassRoute {
+  kind: "pass";
+  target: string;
+  authority: string;
+  framing: ContentFraming | undefined;
+  /** The protocol that the client offers to switch to and that is passed on. */
+  upgrade: string | undefined;
+}
+
+/** How the content of a request that has some ends. */
+export type ContentFraming = Extract<Framing, { kind: "length" | "chunked" }>;
+
+/** A dot segment, plain or percent-encoded: under a prefix it could lead out of it. */
+const DOT_SEGMENT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?]|%2f|%5c|$)/i;
+
+/**
+ * Where a request goes.
+ *
+ * @param prefix Path of the origin's URL without a closing slash: every target is joined to it.
+ */
+export function routeOf(head: RequestHead, prefix: string): Route {
+  const authority = checkHost(head);
+  if (typeof authority === "object") return { kind: "malformed", fault: authority };
+  const framing = requestFraming(head);
+  if (framing.kind === "malformed") return { kind: "malformed", fault: framing };
+  const { method, fields } = head;
+  if (method === "CONNECT") return { kind: "answer", status: 501, text: "CONNECT is not served here" };
+  const target = parseTarget(method, head.target);
+  if ("kind" in target) return { kind: "malformed", fault: target };
+  if (target.form === "authority") return { kind: "answer", status: 400, text: "No such target" };
+  const path = target.form === "asterisk" ? "*" : target.path;
+  if (prefix !== "" && DOT_SEGMENT.test(path)) {
+    return { kind: "answer", status: 400, text: "The path holds a dot segment" };
+  }
+  const content = framing.kind === "length" || framing.kind === "chunked" ? framing : undefined;
+  const expectation = fields.get("expect");
+  if (expectation !== undefined && expectation.toLowerCase() !== "100-continue") {
+    return { kind: "answer", status: 417, text: "The only expectation that can be met is 100-continue" };
+  }
+  // OPTIONS * is about the server as a whole, whatever prefix stands before its resources.
+  const forwarded = path === "*" ? "*" : prefix + path;
+  const isRetrieval = method === "GET" || method === "HEAD";
+  const upgrade = method === "GET" && content === undefined ? offeredProtocol(head) : undefined;
+  if (isRetrieval && content === undefined && upgrade === undefined) {
+    return { kind: "cache", target: forwarded, authority };
+  }
+  if (method === "TRACE" && content !== undefined) {
+    // RFC 9110 section 9.3.8: a client must not send content in it.
+    return { kind: "malformed", fault: { kind: "malformed", reason: "trace-with-content", status: 400 } };
+  }
+  if ((method === "TRACE" || method === "OPTIONS") && fields.get("max-forwards") === "0") {
+    return { kind: method === "TRACE" ? "echo" : "options" };
+  }
+  return { kind: "pass", target: forwarded, authority, framing: content, upgrade };
+}
+
+/**
+ * The protocol to switch to, when it is one that may be tunnelled: WebSocket (RFC 6455), in HTTP/1.1. Others are left out of what is forwarded: behind
+ * an `Upgrade: h2c` requests would pass that nobody here has looked at.
+ */
+function offeredProtocol({ fields, minorVersion }: RequestHead): string | undefined {
+  const offered = fields.get("upgrade");
+  if (offered === undefined || minorVersion === 0) return undefined;
+  const options = fields.get("connection")?.toLowerCase().split(",") ?? [];
+  if (!options.some((option) => option.trim() === "upgrade")) return undefined;
+  return offered.toLowerCase() === "websocket" ? offered : undefined;
+}
