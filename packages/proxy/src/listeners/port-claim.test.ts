@@ -1,0 +1,22 @@
+import { expect, test } from "bun:test";
+import { claimPort } from "./port-claim.ts";
+
+test("claimPort() refuses a port that is shared with reusePort, names the option, and leaves the port as it was", () => {
+  const other = Bun.listen({ hostname: "127.0.0.1", port: 0, reusePort: true, socket: { data() {} } } as Parameters<
+    typeof Bun.listen
+  >[0]);
+  const { port } = other as unknown as { port: number };
+  const message = `Cannot listen on 127.0.0.1 port ${port}: another process does. Stop it, or choose another port with --http-port`;
+  try {
+    expect(() => claimPort("127.0.0.1", port, "--http-port")).toThrow(message);
+  } finally {
+    other.stop(true);
+  }
+  claimPort("127.0.0.1", port, "--http-port");
+  claimPort("127.0.0.1", port, "--http-port");
+});
+
+test("claimPort() says why an address is not to be had", () => {
+  expect(() => claimPort("nonexistent.invalid", 8080, "--http-port")).toThrow("no address has that name");
+  expect(() => claimPort("203.0.113.1", 8080, "--http-port")).toThrow("no interface of this machine has that address");
+});
