@@ -133,9 +133,12 @@ function filesOf(): string[] {
 function cleanUp(): void {
   expectedEnd = true;
   for (const child of children) child.process.kill("SIGKILL");
-  clean({ prefix });
   SegmentPool.unlinkAll(objectName(`${prefix}.p`));
   memory.unlink();
+  for (let tries = 0; tries < 100 && filesOf().length > 0; tries++) {
+    clean({ prefix });
+    Bun.sleepSync(20); // the killed take a moment to die
+  }
 }
 
 /** The objects that a child makes for itself, as far as they exist. */
