@@ -32,6 +32,17 @@ export class ClientRequest {
     return this.#section !== "" && DECIDING_FIELD.test(this.#section);
   }
 
+  /** The value of its Range field, where that counts: GET over HTTP. */
+  get range(): string | undefined {
+    if (this.method !== "GET" || !this.hasDecidingFields) return undefined;
+    return this.fields.get("range");
+  }
+
+  /** It asks to be told the cache key (in Cache-Status), as CDNs have it: `Pragma: x-get-cache-key`. */
+  get wantsKey(): boolean {
+    return this.hasDecidingFields && /(?:^|[ ,])x-get-cache-key(?:$|[ ,])/i.test(this.fields.get("pragma") ?? "");
+  }
+
   /** The end-to-end request fields, in their order and case. */
   get fields(): Fields {
     this.#fields ??= this.wire === "getfile" ? GETFILE_FIELDS : parseSection(this.#section);

@@ -1,15 +1,18 @@
+import { varyKey } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
 import type { Fill } from "./fill.ts";
+import type { PurgeMatch } from "./purge.ts";
 
 /** How long a key that gave an uncacheable response is not waited for in turn (Varnish's "hit for miss" has two minutes). */
 const PASS_MS = 10_000;
-/** Keys remembered as passing: beyond it the oldest are forgotten, and cost one collapsed round each. */
-const PASSES_MAX = 10_000;
+/** Keys remembered: beyond it the oldest are forgotten, and cost one collapsed round each. */
+const REMEMBERED_MAX = 10_000;
 
-/** The fills that are under way in one shard, and the keys that need none to wait for. */
+/** The fills that are under way in one shard, and what is known of keys from former ones. */
 export class FillTable {
   readonly #byKey = new Map<string, Set<Fill>>();
   readonly #passUntilMs = new Map<string, number>();
+  readonly #varyNames = new Map<string, readonly string[]>();
   readonly #nowMs: () => number;
   size = 0;
 
@@ -33,17 +36,30 @@ export class FillTable {
 
   /** A fill whose response `request` may share, but for the one that has already been found unfit. */
   find(request: ClientRequest, without: Fill | undefined): Fill | undefined {
-    for (const fill of this.#byKey.get(request.key) ?? []) if (fill !== without && fill.takes(request)) return fill;
+    const fills = this.#byKey.get(request.key);
+    if (fills === undefined) return undefined;
+    const names = this.#varyNames.get(request.key);
+    for (const fill of fills) {
+      if (fill === without || !fill.takes(request)) continue;
+      // A response is on its way that is known to vary: who would not get it need not wait to hear that.
+      if (names === undefined) return fill;
+      if (varyKey(names, request.fields) === varyKey(names, fill.request.fields)) return fill;
+    }
     return undefined;
+  }
+
+  /** Fills that began before a purge: what they bring is neither kept nor given to who comes after it. */
+  purge(matches: PurgeMatch): void {
+    for (const fills of this.#byKey.values()) for (const fill of fills) fill.purged(matches);
+  }
+
+  purgeKey(key: string): void {
+    for (const fill of this.#byKey.get(key) ?? []) fill.purged(() => true);
   }
 
   /** Requests for `key` need not wait for one another for a while: its response can not be shared. */
   rememberPass(key: string): void {
-    this.#passUntilMs.delete(key);
-    this.#passUntilMs.set(key, this.#nowMs() + PASS_MS);
-    if (this.#passUntilMs.size <= PASSES_MAX) return;
-    const [oldest] = this.#passUntilMs.keys();
-    if (oldest !== undefined) this.#passUntilMs.delete(oldest);
+    remember(this.#passUntilMs, key, this.#nowMs() + PASS_MS);
   }
 
   isPass(key: string): boolean {
@@ -53,4 +69,18 @@ export class FillTable {
     this.#passUntilMs.delete(key);
     return false;
   }
+
+  /** Responses for `key` depend on these fields of the request. */
+  rememberVary(key: string, names: readonly string[]): void {
+    if (names.length > 0) remember(this.#varyNames, key, names);
+    else this.#varyNames.delete(key);
+  }
+}
+
+function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= REMEMBERED_MAX) return;
+  const [oldest] = map.keys();
+  if (oldest !== undefined) map.delete(oldest);
 }

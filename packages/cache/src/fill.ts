@@ -1,8 +1,10 @@
 import type { OriginClient, OriginError, OriginExchange, OriginHandler } from "@proj/origin";
 import {
+  acceptsCoding,
   type CacheCounter,
+  type ContentRange,
   type Counters,
-  conditionalFields,
+  cacheTags,
   currentAgeMs,
   endToEndFields,
   type Fields,
@@ -10,30 +12,36 @@ import {
   type Freshness,
   fieldsToStore,
   freshnessOf,
+  headEffect,
   type LogRecord,
+  madeStale,
   matchesExactly,
   type OriginFailure,
   parseContentLength,
+  parseContentRange,
   type Refusal,
   type ResponseHead,
   reuseOnError,
+  sameStrongValidator,
   selectFreshened,
   storable,
   ttlMs,
-  updateStored,
   type Variant,
   type Verdict,
   variantOf,
   withDate,
 } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
+import { askFields, type FillAsk } from "./fill-ask.ts";
+import { type ExchangeTimes, freshen } from "./freshening.ts";
 import { GrowingBody } from "./growing-body.ts";
 import { renderHeadBlock } from "./head-block.ts";
-import { fillFields, passFields } from "./origin-request.ts";
-import type { Available, Handling } from "./reply.ts";
-import { requestControl } from "./selection.ts";
+import { Parts } from "./parts.ts";
+import type { PurgeMatch } from "./purge.ts";
+import type { Available, Handling, ReadableBody } from "./reply.ts";
+import { isWhole, requestControl } from "./selection.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
-import type { StoredResponse } from "./stored-response.ts";
+import { replaces, type StoredResponse } from "./stored-response.ts";
 import type { Source, Transfer } from "./transfer.ts";
 
 /**
@@ -41,6 +49,14 @@ import type { Source, Transfer } from "./transfer.ts";
  * the response may be stored all the same. `pass`: caching has no part in it, the client's conditions and ranges go to the origin.
  */
 export type FillMode = "shared" | "own" | "pass";
+
+/** What a fill is begun with. */
+export interface FillStart {
+  readonly mode: FillMode;
+  readonly ask: FillAsk;
+  /** Why the origin is asked: what Cache-Status will say. */
+  readonly reason: Verdict;
+}
 
 /** What a fill needs of the shard it belongs to. */
 export interface FillHost {
@@ -59,10 +75,13 @@ export interface FillHost {
   ): "attached" | "length-wanted" | "gone";
   /** Decides anew what to do for a transfer that this fill can not serve. */
   decide(transfer: Transfer, without: Fill): void;
+  /** Asks again for the whole, without any condition: what came can not be used with what is stored. */
+  askForWhole(transfers: readonly Transfer[], reason: Verdict): void;
   serve(transfer: Transfer): void;
   refuse(transfer: Transfer, refusal: Refusal): void;
   /** The response of a shared fill may not be stored: for a while nobody need wait for another's. */
   rememberPass(key: string): void;
+  rememberVary(key: string, names: readonly string[]): void;
   ended(fill: Fill): void;
 }
 
@@ -70,15 +89,27 @@ export interface FillHost {
 const WINDOW_BYTES = 1024 * 1024;
 /** How much of one may be held back for a GETFILE client, which has to be told the length first. */
 const HELD_BACK_BYTES_MAX = 16 * 1024 * 1024;
+/** While a stale response is good enough, an origin that has just failed is left alone for so long; a Retry-After of its own may make it longer. */
+const QUIET_MS = 2_000;
+const QUIET_MS_MAX = 30_000;
+
+/** What is on its way in. */
+interface Arriving extends Available {
+  readonly variant: Variant | undefined;
+  readonly freshness: Freshness;
+  readonly fields: Fields;
+  /** A 206 that is to be kept, and the bytes that it says it brings. */
+  readonly part?: ContentRange | undefined;
+}
 
 /** One request to the origin and what becomes of its response: it is stored while the transfers that wait for it are served. */
 export class Fill implements Source, OriginHandler {
   readonly key: string;
   readonly mode: FillMode;
+  readonly request: ClientRequest;
   readonly #host: FillHost;
-  readonly #request: ClientRequest;
+  readonly #ask: FillAsk;
   readonly #reason: Verdict;
-  readonly #validating: StoredResponse | undefined;
   /** Whose request this is; undefined for one in the background. */
   readonly #leader: Transfer | undefined;
   readonly #waiting = new Set<Transfer>();
@@ -86,27 +117,26 @@ export class Fill implements Source, OriginHandler {
   readonly #readers = new Set<Transfer>();
   readonly #requestTimeMs: number;
   #exchange: OriginExchange | undefined;
-  #response: (Available & { variant: Variant | undefined; freshness: Freshness; fields: Fields }) | undefined;
+  #isConditional = false;
+  #response: Arriving | undefined;
   #body: GrowingBody | undefined;
+  /** Where {@link #body} begins in the body that readers see. */
+  #bodyStart = 0;
   #shared: Pick<Available, "fields" | "headBlock"> | undefined;
   #mayStore = false;
+  #isPurged = false;
   #isOver = false;
   #failed = false;
   #serving = false;
 
-  constructor(
-    host: FillHost,
-    leader: Transfer | undefined,
-    request: ClientRequest,
-    how: { mode: FillMode; reason: Verdict; validating?: StoredResponse | undefined },
-  ) {
+  constructor(host: FillHost, leader: Transfer | undefined, request: ClientRequest, start: FillStart) {
     this.#host = host;
     this.#leader = leader;
-    this.#request = request;
+    this.request = request;
     this.key = request.key;
-    this.mode = how.mode;
-    this.#reason = how.reason;
-    this.#validating = how.validating;
+    this.mode = start.mode;
+    this.#ask = start.ask;
+    this.#reason = start.reason;
     this.#requestTimeMs = host.nowMs();
     if (leader !== undefined) this.#waiting.add(leader);
   }
@@ -120,18 +150,19 @@ export class Fill implements Source, OriginHandler {
   }
 
   start(): void {
-    const { method, target } = this.#request;
-    const conditions = this.#validating === undefined ? [] : conditionalFields(this.#validating.fields);
-    const fields = this.mode === "pass" ? passFields(this.#request) : fillFields(this.#request, conditions);
+    const { method, target } = this.request;
+    const { fields, isConditional } = askFields(this.#ask, this.request, this.#requestTimeMs);
+    this.#isConditional = isConditional;
     this.#host.counters.add("originRequests");
     this.#exchange = this.#host.origin.send({ method, target, fields }, this);
   }
 
   /** Whether `request` may wait for this fill's response, or read it as it comes. */
   takes(request: ClientRequest): boolean {
-    if (this.mode !== "shared" || this.#isOver || request.method !== "GET") return false;
+    if (this.mode !== "shared" || this.#isOver || this.#isPurged || request.method !== "GET") return false;
+    if (this.#ask.kind === "range" && request.range !== this.request.range) return false;
     if (this.#response === undefined) return true;
-    return this.#body?.tier !== undefined && this.#matches(request);
+    return this.#body?.tier !== undefined && this.#isFor(request);
   }
 
   join(transfer: Transfer): void {
@@ -148,6 +179,14 @@ export class Fill implements Source, OriginHandler {
     this.#endIfUnwanted();
   }
 
+  /** A purge, or an invalidation, has been: if it concerns this response, or may, nobody who comes later gets it. */
+  purged(matches: PurgeMatch): void {
+    const tags = this.#response === undefined ? undefined : cacheTags(this.#response.fields);
+    if (!matches(this.request.target, tags)) return;
+    this.#isPurged = true;
+    this.#endIfUnwanted();
+  }
+
   progressed(): void {
     if (!this.#isOver) this.#control();
   }
@@ -156,30 +195,26 @@ export class Fill implements Source, OriginHandler {
   #endIfUnwanted(): void {
     if (this.#isOver) return;
     const wanted = this.#waiting.size + this.#lengthWanted.size + this.#readers.size > 0;
-    const kept = this.#response === undefined ? this.mode === "shared" : this.#body?.tier !== undefined;
-    if (wanted || kept) return this.#control();
-    this.#exchange?.abort();
-    this.#end();
+    const mayKeep = this.#response === undefined ? this.mode === "shared" : this.#body?.tier !== undefined;
+    if (wanted || (mayKeep && !this.#isPurged)) return this.#control();
+    this.#giveUp();
     this.#body?.abandon();
   }
 
   onHead(head: ResponseHead, framing: Framing): void {
-    if (this.#validating !== undefined) {
-      if (head.status === 304) return this.#validated(this.#validating, head);
-      if (this.#serveStale(this.#validating, { kind: "status", status: head.status })) {
-        this.#exchange?.abort();
-        return this.#end();
-      }
+    const selected = this.#selected;
+    if (head.status === 304 && this.#ask.kind === "whole") return this.#notModified(this.#ask, head);
+    if (selected !== undefined && this.#serveStale(selected, { kind: "status", status: head.status }, head)) {
+      return this.#giveUp();
     }
-    this.#begin(head, framing);
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    if (!this.#mayStore && this.mode === "shared") this.#host.rememberPass(this.key);
-    for (const transfer of waiting) {
-      if (transfer === this.#leader || (this.#mayStore && this.#matches(transfer.request))) this.#attach(transfer);
-      else this.#host.decide(transfer, this);
+    if (this.#ask.kind === "as-sent" && this.#ask.stored !== undefined && this.#headSays(this.#ask.stored, head))
+      return;
+    if (this.#ask.kind === "rest" && (head.status === 206 || head.status === 416)) {
+      if (head.status === 416 || !this.#beginRest(this.#ask, head, framing)) return this.#askForWhole();
+    } else {
+      this.#begin(head, framing);
     }
-    this.#endIfUnwanted();
+    this.#attachWaiting();
   }
 
   onContent(chunk: Uint8Array): void {
@@ -192,9 +227,13 @@ export class Fill implements Source, OriginHandler {
   onEnd(): void {
     if (this.#isOver) return;
     this.#end();
-    this.#keep();
+    const body = this.#body!;
     const response = this.#response!;
-    const bodyBytes = this.#body!.bytes;
+    if (this.#ask.kind === "rest" && response.part !== undefined && body.bytes !== bytesIn(response.part)) {
+      return this.#fail("cut-short"); // it has brought another length than it said, in the middle of a body
+    }
+    this.#keep(response, body);
+    const bodyBytes = this.#bodyStart + body.bytes;
     this.#response = { ...response, bodyBytes };
     for (const transfer of this.#readers) transfer.lengthKnown(bodyBytes);
     for (const transfer of [...this.#lengthWanted]) {
@@ -208,16 +247,28 @@ export class Fill implements Source, OriginHandler {
     if (this.#isOver) return;
     const { counters, log } = this.#host;
     counters.add("originErrors");
-    log({ level: "warn", message: error.message, code: error.code, target: this.#request.target });
+    log({ level: "warn", message: error.message, code: error.code, target: this.request.target });
     const refusal = refusalOf(error);
     if (this.#response === undefined) {
-      const stale = this.#validating !== undefined && this.#serveStale(this.#validating, { kind: "unreachable" });
+      const selected = this.#selected;
+      const stale = selected !== undefined && this.#serveStale(selected, { kind: "unreachable" }, undefined);
       this.#end();
       if (!stale) for (const transfer of [...this.#waiting]) this.#host.refuse(transfer, refusal);
       return;
     }
-    this.#failed = true;
     this.#end();
+    this.#fail(refusal);
+  }
+
+  /** The stored response that would have been the answer, if it were fresh. */
+  get #selected(): StoredResponse | undefined {
+    const ask = this.#ask;
+    return ask.kind === "whole" || ask.kind === "range" ? ask.selected : undefined;
+  }
+
+  /** What came can not be finished: readers see that, and it is not kept. */
+  #fail(refusal: Refusal): void {
+    this.#failed = true;
     this.#body?.abandon();
     for (const transfer of [...this.#lengthWanted]) this.#host.refuse(transfer, refusal);
     this.#serveReaders();
@@ -226,25 +277,64 @@ export class Fill implements Source, OriginHandler {
   /** Decides what the response is to us: kept or passing. */
   #begin(head: ResponseHead, framing: Framing): void {
     const { status } = head;
-    const responseTimeMs = this.#host.nowMs();
-    const endToEnd = withDate(endToEndFields(head.fields), responseTimeMs);
+    const times = this.#times();
+    const endToEnd = withDate(endToEndFields(head.fields), times.responseTimeMs);
     const message = { status, fields: endToEnd };
-    const variant = variantOf(this.#request.fields, endToEnd);
-    const allowed = this.mode !== "pass" && variant !== undefined && storable(this.#request, message).storable;
-    const bodyBytes = bodyBytesOf(this.#request.method, head, framing);
+    const variant = variantOf(this.request.fields, endToEnd);
+    const isPart = status === 206;
+    // A 206 that was not asked for is passed on, and is no answer to anything else (CHECKLIST 41).
+    const mayKeep = this.mode !== "pass" && !this.#isPurged && (!isPart || this.#ask.kind === "range");
+    const allowed = mayKeep && variant !== undefined && storable(this.request, message).storable;
+    const bodyBytes = bodyBytesOf(this.request.method, head, framing);
     this.#body = new GrowingBody(this.#host.storage, bodyBytes, allowed);
     this.#mayStore = this.#body.tier !== undefined;
     this.#response = {
       status,
       fields: endToEnd,
       variant,
-      freshness: freshnessOf(message, this.#requestTimeMs, responseTimeMs),
-      headBlock: renderHeadBlock(endToEnd, endToEnd.has("age") ? "ours" : "theirs"),
+      freshness: freshnessOf(message, times.requestTimeMs, times.responseTimeMs),
+      headBlock: renderHeadBlock(endToEnd, "theirs"),
       body: this.#body,
       bodyBytes,
-      responseTimeMs,
-      reusable: this.mode !== "pass",
+      responseTimeMs: times.responseTimeMs,
+      reusable: this.mode !== "pass" && !isPart,
+      part: isPart ? parseContentRange(endToEnd) : undefined,
     };
+    if (this.mode === "pass") return;
+    this.#host.rememberVary(this.key, variant?.varyNames ?? []);
+    if (!this.#mayStore && this.mode === "shared" && !this.#isPurged) this.#host.rememberPass(this.key);
+  }
+
+  /** RFC 9111 section 3.4: what was missing arrives, of the same representation; false when it can not be joined. */
+  #beginRest({ stored, missing }: Extract<FillAsk, { kind: "rest" }>, head: ResponseHead, framing: Framing): boolean {
+    const times = this.#times();
+    const newer = withDate(endToEndFields(head.fields), times.responseTimeMs);
+    const part = parseContentRange(newer);
+    const { parts } = stored;
+    if (parts === undefined || part === undefined || part.completeBytes !== stored.bodyBytes) return false;
+    if (part.start !== missing.start || part.end !== missing.end) return false;
+    if (framing.kind === "length" && framing.bytes !== bytesIn(part)) return false;
+    if (this.#isPurged || !this.#host.storage.has(stored)) return false;
+    if (!sameStrongValidator(stored.fields, newer, times.responseTimeMs)) return false;
+    this.#host.storage.renewed(stored);
+    freshen(stored, newer, times);
+    this.#body = new GrowingBody(this.#host.storage, bytesIn(part), true);
+    this.#bodyStart = missing.start;
+    this.#mayStore = this.#body.tier !== undefined;
+    const body = parts.view({ start: missing.start, body: this.#body });
+    this.#response = { ...availableFrom(stored), ...pick(stored), body, loan: undefined, part };
+    return true;
+  }
+
+  /** Everybody who waited gets the response, or looks for another one. */
+  #attachWaiting(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const transfer of waiting) {
+      if (transfer === this.#leader || (this.#mayStore && this.#isFor(transfer.request))) this.#attach(transfer);
+      else this.#host.decide(transfer, this);
+    }
+    this.#endIfUnwanted();
   }
 
   #attach(transfer: Transfer): void {
@@ -268,57 +358,105 @@ export class Fill implements Source, OriginHandler {
   #sharedResponse(response: Available): Available {
     this.#shared ??= (() => {
       const fields = fieldsToStore(response.fields);
-      return { fields, headBlock: renderHeadBlock(fields, fields.has("age") ? "ours" : "theirs") };
+      return { fields, headBlock: renderHeadBlock(fields, "ours") };
     })();
     return { ...response, ...this.#shared };
   }
 
-  #handling(transfer: Transfer, forwardStatus: number): Handling {
-    const { freshness, fields } = this.#response!;
+  #handling(transfer: Transfer, status: number): Handling {
+    const { freshness } = this.#response!;
+    // Whoever asked gets the origin's Age as it came; who joined, or gets stored bytes too, gets it as it is now.
+    const passes = transfer === this.#leader && this.#bodyStart === 0;
     return {
       verdict: this.#reason,
-      ageSeconds: fields.has("age") ? Math.floor(currentAgeMs(freshness, this.#host.nowMs()) / 1000) : undefined,
+      ageSeconds: passes ? undefined : Math.floor(currentAgeMs(freshness, this.#host.nowMs()) / 1000),
       ttlSeconds: undefined,
-      forwardStatus,
+      forwardStatus: this.#bodyStart > 0 ? 206 : status,
       stored: this.#mayStore,
       collapsed: transfer !== this.#leader,
       hotVersion: undefined,
+      hasCacheStatus: false,
     };
   }
 
-  /** RFC 9111 section 4.3.4: the stored response is good again. */
-  #validated(stored: StoredResponse, head: ResponseHead): void {
-    const responseTimeMs = this.#host.nowMs();
-    const newer = endToEndFields(head.fields);
+  /** RFC 9111 section 4.3.4: a stored response is good again, which need not be the one that was selected. */
+  #notModified(ask: Extract<FillAsk, { kind: "whole" }>, head: ResponseHead): void {
     this.#end();
     const waiting = [...this.#waiting];
     this.#waiting.clear();
-    if (selectFreshened([stored.fields], newer).length === 0) {
-      // It speaks of something else: what is stored is no answer, and is not asked about again.
-      this.#host.storage.invalidate(stored.key, stored);
-      for (const transfer of waiting) this.#host.decide(transfer, this);
+    if (!this.#isConditional) {
+      // It answers a condition that nobody set: there is nothing to be had from it.
+      for (const transfer of waiting) this.#host.refuse(transfer, "origin-error");
       return;
     }
+    const newer = endToEndFields(head.fields);
+    const known = [...ask.candidates, ...(ask.selected === undefined ? [] : [ask.selected])];
+    const chosen = selectFreshened(
+      known.map((stored) => stored.fields),
+      newer,
+    ).map((index) => known[index]!);
+    if (chosen.length === 0) return this.#host.askForWhole(waiting, this.#reason);
     this.#host.counters.add("revalidations");
-    this.#host.storage.renewed(stored);
-    stored.fields = fieldsToStore(updateStored(stored.fields, withDate(newer, responseTimeMs)));
-    stored.freshness = freshnessOf(stored, this.#requestTimeMs, responseTimeMs);
-    stored.headBlock = renderHeadBlock(stored.fields, "ours");
-    stored.variant = variantOf(this.#request.fields, stored.fields) ?? stored.variant;
+    const answering = chosen.findLast((one) => isFor(this.request, one.variant, one.fields)) ?? chosen.at(-1);
+    const renewed = chosen.map((stored) => this.#renew(stored, newer, stored === answering));
     for (const transfer of waiting) {
-      if (matchesExactly(stored.variant, transfer.request.fields)) this.#attachStored(transfer, stored, 304);
+      const stored = renewed.findLast((one) => isFor(transfer.request, one.variant, one.fields));
+      if (stored !== undefined) this.#attachStored(transfer, stored, 304);
       else this.#host.decide(transfer, this);
     }
   }
 
-  /** RFC 5861 section 4, RFC 9111 section 4.2.4: what is stale may be better than nothing. */
-  #serveStale(stored: StoredResponse, failure: OriginFailure): boolean {
+  /**
+   * What a purge has reached meanwhile is good for those who asked before it, and stays as the purge left it.
+   *
+   * @param answersThis It is the origin's answer to this very request, also where it was stored for another one.
+   */
+  #renew(stored: StoredResponse, newer: Fields, answersThis: boolean): StoredResponse {
+    const { storage } = this.#host;
+    const renewed = this.#isPurged ? { ...stored } : stored;
+    if (!this.#isPurged) storage.renewed(stored);
+    freshen(renewed, newer, this.#times());
+    if (!answersThis) return renewed;
+    const variant = variantOf(this.request.fields, renewed.fields);
+    if (variant === undefined)
+      storage.invalidate(this.key, stored); // from now on nothing will ever match it
+    else renewed.variant = variant;
+    for (const other of storage.lookup(this.key)) {
+      if (other !== renewed && !this.#isPurged && replaces(renewed, other)) storage.invalidate(this.key, other);
+    }
+    return renewed;
+  }
+
+  /** RFC 9111 section 4.3.5: what a 200 to HEAD says of a stored response; true when that is the answer. */
+  #headSays(stored: StoredResponse, head: ResponseHead): boolean {
+    if (head.status !== 200 || this.#isPurged || !this.#host.storage.has(stored)) return false;
+    const newer = endToEndFields(head.fields);
+    if (headEffect(stored.fields, newer, isWhole(stored) ? stored.bodyBytes : undefined) === "invalidate") {
+      this.#host.storage.renewed(stored);
+      stored.freshness = madeStale(stored.freshness, this.#host.nowMs());
+      return false;
+    }
+    this.#end();
+    const renewed = this.#renew(stored, newer, true);
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const transfer of waiting) this.#attachStored(transfer, renewed, head.status);
+    return true;
+  }
+
+  /** RFC 5861 section 4, RFC 9111 section 4.2.4: what is stale may be better than nothing, and the origin gets some rest. */
+  #serveStale(stored: StoredResponse, failure: OriginFailure, head: ResponseHead | undefined): boolean {
     const nowMs = this.#host.nowMs();
-    if (reuseOnError(stored.freshness, requestControl(this.#request), failure, nowMs).use !== "stale") return false;
+    if (reuseOnError(stored.freshness, requestControl(this.request), failure, nowMs).use !== "stale") return false;
+    stored.quietUntilMs = nowMs + quietMs(head?.fields.get("retry-after"));
     const forwardStatus = failure.kind === "status" ? failure.status : undefined;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
-    for (const transfer of waiting) this.#attachStored(transfer, stored, forwardStatus);
+    for (const transfer of waiting) {
+      if (transfer === this.#leader || isFor(transfer.request, stored.variant, stored.fields))
+        this.#attachStored(transfer, stored, forwardStatus);
+      else this.#host.decide(transfer, this);
+    }
     return true;
   }
 
@@ -332,41 +470,96 @@ export class Fill implements Source, OriginHandler {
       stored: false,
       collapsed: transfer !== this.#leader,
       hotVersion: undefined,
+      hasCacheStatus: false,
     };
     this.#host.attach(transfer, availableFrom(stored), handling, undefined);
     this.#host.serve(transfer);
   }
 
+  #askForWhole(): void {
+    this.#giveUp();
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    this.#host.askForWhole(waiting, this.#reason);
+  }
+
   /** The body is whole: it goes into the store, if it may and has found room. */
-  #keep(): void {
-    const { key } = this;
-    const body = this.#body!;
-    const { status, variant, freshness } = this.#response!;
-    if (body.tier === undefined || variant === undefined) {
-      body.abandon();
-      return;
-    }
-    const fields = fieldsToStore(this.#response!.fields);
-    const headBlock = renderHeadBlock(fields, "ours");
-    const { stripe } = this.#request;
-    const stored = {
-      key,
-      stripe,
-      variant,
-      status,
-      fields,
-      headBlock,
-      freshness,
-      body: body.store,
-      bodyBytes: body.bytes,
-    };
-    this.#host.storage.store(body.tier, stored);
+  #keep(response: Arriving, body: GrowingBody): void {
+    const { variant } = response;
+    if (body.tier === undefined || variant === undefined || this.#isPurged) return body.abandon();
+    if (this.#ask.kind === "rest") this.#keepRest(this.#ask.stored, response, body);
+    else if (response.status === 206) this.#keepPart(response, variant, body);
+    else this.#host.storage.store(body.tier, this.#storedResponse(response, variant, body));
     body.settle();
   }
 
-  #matches(request: ClientRequest): boolean {
-    const variant = this.#response?.variant;
-    return variant !== undefined && matchesExactly(variant, request.fields);
+  #keepRest(stored: StoredResponse, { part }: Arriving, body: GrowingBody): void {
+    const { storage } = this.#host;
+    if (part === undefined || !storage.has(stored)) return body.store.discard();
+    storage.renewed(stored);
+    stored.parts?.add(part, body.store);
+  }
+
+  /** RFC 9111 sections 3.3, 3.4: a part joins those of the same representation, or replaces what is older. */
+  #keepPart(response: Arriving, variant: Variant, body: GrowingBody): void {
+    const { storage } = this.#host;
+    const { part } = response;
+    const stored = storage.lookup(this.key).find((one) => one.variant.varyKey === variant.varyKey);
+    const completeBytes = part?.completeBytes;
+    // Two writers: a whole response that came meanwhile is worth more.
+    if (stored !== undefined && isWhole(stored) && stored.freshness.responseTimeMs >= this.#requestTimeMs)
+      return body.store.discard();
+    if (part === undefined || completeBytes === undefined || body.bytes !== bytesIn(part)) {
+      const onlyForRange = this.request.fields.has("if-range") ? undefined : this.request.range;
+      if (onlyForRange === undefined) return body.store.discard();
+      storage.store(body.tier!, { ...this.#storedResponse(response, variant, body), onlyForRange });
+      return;
+    }
+    const { responseTimeMs } = response;
+    const joins =
+      stored?.parts !== undefined &&
+      stored.bodyBytes === completeBytes &&
+      sameStrongValidator(stored.fields, response.fields, responseTimeMs);
+    if (joins) {
+      storage.renewed(stored);
+      freshen(stored, response.fields, { requestTimeMs: this.#requestTimeMs, responseTimeMs });
+      stored.parts?.add(part, body.store);
+      return;
+    }
+    const parts = new Parts(completeBytes);
+    parts.add(part, body.store);
+    // What is put together of parts is a 200 that lacks something, not a 206: its own Content-Range goes with the part.
+    const fields = response.fields.filter((lowerName) => lowerName !== "content-range");
+    const whole = this.#storedResponse({ ...response, status: 200, fields }, variant, body);
+    storage.store(body.tier!, { ...whole, body: parts, parts, bodyBytes: completeBytes });
+  }
+
+  #storedResponse(response: Arriving, variant: Variant, body: GrowingBody): StoredResponse {
+    const { status, freshness } = response;
+    const fields = fieldsToStore(response.fields);
+    return {
+      key: this.key,
+      stripe: this.request.stripe,
+      variant,
+      status,
+      fields,
+      headBlock: renderHeadBlock(fields, "ours"),
+      freshness,
+      tags: cacheTags(fields),
+      body: body.store,
+      bodyBytes: body.bytes,
+      quietUntilMs: 0,
+    };
+  }
+
+  /** Whether others than who asked may have the response. */
+  #isFor(request: ClientRequest): boolean {
+    const { variant, fields } = this.#response!;
+    return variant !== undefined && isFor(request, variant, fields);
+  }
+
+  #times(): ExchangeTimes {
+    return { requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#host.nowMs() };
   }
 
   /** Back-pressure for a body that is not kept: it runs so far ahead of its slowest reader and no farther. */
@@ -374,7 +567,8 @@ export class Fill implements Source, OriginHandler {
     const body = this.#body;
     if (body === undefined || body.tier !== undefined) return;
     let slowest = this.#lengthWanted.size > 0 ? 0 : body.bytes;
-    for (const transfer of this.#readers) slowest = Math.min(slowest, transfer.bodyPosition);
+    for (const transfer of this.#readers)
+      slowest = Math.min(slowest, Math.max(0, transfer.bodyPosition - this.#bodyStart));
     body.dropBefore(slowest);
     const aheadBytes = body.bytes - slowest;
     if (this.#lengthWanted.size > 0) {
@@ -398,6 +592,11 @@ export class Fill implements Source, OriginHandler {
     for (const transfer of [...this.#readers]) this.#host.serve(transfer);
   }
 
+  #giveUp(): void {
+    this.#exchange?.abort();
+    this.#end();
+  }
+
   #end(): void {
     this.#isOver = true;
     this.#host.ended(this);
@@ -406,9 +605,23 @@ export class Fill implements Source, OriginHandler {
 
 /** A stored response as one that can be sent. */
 export function availableFrom(stored: StoredResponse): Available {
-  const { status, fields, headBlock, body, bodyBytes, freshness } = stored;
+  const { status, fields, headBlock, bodyBytes, freshness } = stored;
   const { responseTimeMs } = freshness;
-  return { status, fields, headBlock, body, bodyBytes, loan: body.loan, responseTimeMs, reusable: true };
+  const body: ReadableBody = stored.parts?.view() ?? stored.body;
+  return { status, fields, headBlock, body, bodyBytes, loan: stored.body.loan, responseTimeMs, reusable: true };
+}
+
+function pick({ variant, freshness }: StoredResponse): Pick<StoredResponse, "variant" | "freshness"> {
+  return { variant, freshness };
+}
+
+/** Whether a response that is this variant is one for `request` (RFC 9111 section 4.1), in a coding that its client can read. */
+function isFor(request: ClientRequest, variant: Variant, fields: Fields): boolean {
+  return matchesExactly(variant, request.fields) && acceptsCoding(request.fields, fields);
+}
+
+function bytesIn({ start, end }: ContentRange): number {
+  return end - start;
 }
 
 function bodyBytesOf(method: string, head: ResponseHead, framing: Framing): number | undefined {
@@ -417,6 +630,12 @@ function bodyBytesOf(method: string, head: ResponseHead, framing: Framing): numb
   if (method !== "HEAD") return 0;
   const length = head.fields.get("content-length");
   return length === undefined ? undefined : parseContentLength(length);
+}
+
+/** For how long an origin that failed is not asked again: Retry-After in seconds (RFC 9110 section 10.2.3), within reason. */
+function quietMs(retryAfter: string | undefined): number {
+  const seconds = /^[0-9]{1,9}$/.test(retryAfter ?? "") ? Number(retryAfter) : 0;
+  return Math.min(QUIET_MS_MAX, Math.max(QUIET_MS, seconds * 1000));
 }
 
 function refusalOf(error: OriginError): Refusal {

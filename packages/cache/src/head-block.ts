@@ -3,9 +3,12 @@ import type { Fields } from "@proj/protocol";
 /** How this hop names itself (RFC 9110 section 7.6.3): the protocol received, a pseudonym. */
 export const VIA = "1.1 webproxy";
 
-/** Fields that the proxy renders for each client: the length of what it sends, and the age at that moment. */
-const RENDERED_BY_PROXY = new Set(["content-length", "age"]);
-const RENDERED_BY_PROXY_BUT_AGE = new Set(["content-length"]);
+/**
+ * Fields that are rendered for each client: the length of what it gets, the age at that moment, and Cache-Status, to which every cache on the way
+ * adds at the end.
+ */
+const RENDERED_ANEW = new Set(["content-length", "age", "cache-status"]);
+const RENDERED_ANEW_BUT_AGE = new Set(["content-length", "cache-status"]);
 
 /**
  * The fields of a response as a head block: lines, our Via behind any other, and the closing CRLF.
@@ -14,8 +17,17 @@ const RENDERED_BY_PROXY_BUT_AGE = new Set(["content-length"]);
  * @param age "ours" when the proxy says how old it is; "theirs" for a response that only passes.
  */
 export function renderHeadBlock(fields: Fields, age: "ours" | "theirs"): Uint8Array {
-  const left = age === "ours" ? RENDERED_BY_PROXY : RENDERED_BY_PROXY_BUT_AGE;
+  const left = age === "ours" ? RENDERED_ANEW : RENDERED_ANEW_BUT_AGE;
   const lines = fields.filter((lowerName) => !left.has(lowerName));
   lines.add("Via", VIA);
   return Uint8Array.from(Buffer.from(`${lines.render()}\r\n`, "latin1"));
+}
+
+/** A head block with a Cache-Status line of its own in front, for a response whose value the proxy can not render from the segment's header. */
+export function withCacheStatus(headBlock: Uint8Array, value: string): Uint8Array {
+  const line = Buffer.from(`Cache-Status: ${value}\r\n`, "latin1");
+  const block = new Uint8Array(line.length + headBlock.length);
+  block.set(line);
+  block.set(headBlock, line.length);
+  return block;
 }

@@ -1,16 +1,29 @@
-import { CONDITIONAL_FIELD_NAMES, Fields } from "@proj/protocol";
+import { CONDITIONAL_FIELD_NAMES, Fields, SURROGATE_CAPABILITY } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
 import { VIA } from "./head-block.ts";
 
-const NOT_FOR_THE_WHOLE = new Set([...CONDITIONAL_FIELD_NAMES, "range"]);
+/**
+ * What one client says and the response to others must not depend on. Its conditions and ranges: the whole response is wanted. And fields that are no
+ * part of the key but by which many an origin chooses another host, target or method: who sends one would answer for
+ * everybody else (CHECKLIST 31).
+ */
+const NOT_FOR_OTHERS = new Set([
+  ...CONDITIONAL_FIELD_NAMES,
+  "range",
+  ...["forwarded", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-forwarded-scheme"],
+  ...["x-forwarded-server", "x-forwarded-prefix", "x-forwarded-path", "x-forwarded-uri", "x-host"],
+  ...["x-original-host", "x-original-url", "x-original-uri", "x-rewrite-url", "x-override-url"],
+  ...["x-http-method", "x-http-method-override", "x-method-override"],
+]);
 
 /**
- * The fields of a request that may be answered to others too: the client's, without its conditions and ranges, since the whole response is
- * wanted; with our own conditions where something is to be validated.
+ * The fields of a request that may be answered to others too: the client's, without what only concerns that client; with our own conditions where
+ * something is to be validated, or our own Range.
  */
-export function fillFields(request: ClientRequest, conditions: readonly (readonly [string, string])[]): Fields {
-  const fields = request.fields.filter((lowerName) => !NOT_FOR_THE_WHOLE.has(lowerName));
-  for (const [name, value] of conditions) fields.add(name, value);
+export function fillFields(request: ClientRequest, own: readonly (readonly [string, string])[]): Fields {
+  const fields = request.fields.filter((lowerName) => !NOT_FOR_OTHERS.has(lowerName));
+  for (const [name, value] of own) fields.add(name, value);
+  fields.add("Surrogate-Capability", SURROGATE_CAPABILITY);
   fields.add("Via", VIA);
   return fields;
 }

@@ -11,6 +11,7 @@ import {
 } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
 import { renderHeadBlock } from "./head-block.ts";
+import { MultipartBody } from "./multipart-body.ts";
 
 /** Bytes that a transfer reads from: a stored response's body, or one that is still growing. */
 export interface ReadableBody {
@@ -109,7 +110,7 @@ function getfileReply(available: Available, handling: Handling): Choice {
   };
 }
 
-/** RFC 9110 section 14.2: a Range applies to what would be a 200 of known length. Several ranges may be answered with the whole. */
+/** RFC 9110 section 14.2: a Range applies to what would be a 200 of known length. */
 function partialReply(request: ClientRequest, available: Available, handling: Handling): Choice | undefined {
   const { status, fields, body, bodyBytes, responseTimeMs } = available;
   if (status !== 200 || bodyBytes === undefined) return undefined;
@@ -117,21 +118,26 @@ function partialReply(request: ClientRequest, available: Available, handling: Ha
   if (outcome.kind === "unsatisfiable") {
     return withoutBody(416, Fields.from([["Content-Range", renderUnsatisfiedRange(bodyBytes)]]), handling);
   }
-  if (outcome.kind !== "single") return undefined;
-  const { start, end } = outcome.range;
+  if (outcome.kind === "single") {
+    const { start, end } = outcome.range;
+    const partFields = fields.filter(() => true);
+    partFields.set("Content-Range", renderContentRange(outcome.range, bodyBytes));
+    return partReply(body, start, end - start, partFields, handling);
+  }
+  // Of a body that is still arriving several ranges may be refused: the whole is an answer too.
+  if (outcome.kind !== "multiple" || body.bytes < bodyBytes) return undefined;
+  const whole = { completeBytes: bodyBytes, contentType: fields.get("content-type") };
+  const boundary = crypto.randomUUID().replaceAll("-", "");
+  const multipart = new MultipartBody(body, outcome.ranges, whole, boundary);
   const partFields = fields.filter(() => true);
-  partFields.set("Content-Range", renderContentRange(outcome.range, bodyBytes));
-  return {
-    kind: "reply",
-    reply: {
-      response: { ...handling, status: 206 },
-      headBlock: renderHeadBlock(partFields, "ours"),
-      body,
-      from: start,
-      length: end - start,
-      contentLength: end - start,
-    },
-  };
+  partFields.set("Content-Type", multipart.contentType);
+  return partReply(multipart, 0, multipart.bytes, partFields, handling);
+}
+
+function partReply(body: ReadableBody, from: number, length: number, fields: Fields, handling: Handling): Choice {
+  const response = { ...handling, status: 206 };
+  const headBlock = renderHeadBlock(fields, "ours");
+  return { kind: "reply", reply: { response, headBlock, body, from, length, contentLength: length } };
 }
 
 function withoutBody(status: 304 | 416, fields: Fields, handling: Handling): Choice {

@@ -1,20 +1,32 @@
 import type { OriginClient } from "@proj/origin";
 import {
+  bumpStripe,
   type CacheCounter,
   type Counters,
+  cacheStatusOf,
   currentAgeMs,
   type LogRecord,
+  madeStale,
   type Refusal,
+  renderCacheStatus,
+  reuseOnError,
+  STRIPES,
+  stripeOf,
   stripeVersion,
+  targetHash,
   ttlMs,
+  type ValidationReason,
   type Verdict,
   type WantedResponse,
 } from "@proj/protocol";
 import type { Ask, AskHandler, ChannelServer } from "./channel-server.ts";
 import { ClientRequest } from "./client-request.ts";
-import { availableFrom, Fill, type FillHost, type FillMode } from "./fill.ts";
+import { availableFrom, Fill, type FillHost, type FillMode, type FillStart } from "./fill.ts";
+import { askFor } from "./fill-ask.ts";
 import { FillTable } from "./fill-table.ts";
-import { type Available, chooseReply, type Handling } from "./reply.ts";
+import { withCacheStatus } from "./head-block.ts";
+import { type Purge, type PurgeCount, purgeMatch } from "./purge.ts";
+import { type Available, chooseReply, type Handling, type Reply } from "./reply.ts";
 import { requestControl, type Selection, select } from "./selection.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
 import type { StoredResponse } from "./stored-response.ts";
@@ -118,7 +130,7 @@ export class Shard implements AskHandler, FillHost {
     const choice = chooseReply(transfer.request, available, handling);
     switch (choice.kind) {
       case "reply":
-        transfer.begin(choice.reply, source);
+        transfer.begin(this.#withStatus(choice.reply, transfer.request, available), source);
         return "attached";
       case "refusal":
         this.refuse(transfer, choice.refusal);
@@ -126,7 +138,7 @@ export class Shard implements AskHandler, FillHost {
       case "length-wanted":
         return "length-wanted";
       case "ask-origin":
-        this.#startFill(transfer, { mode: "pass", reason: "request" });
+        this.#startFill(transfer, { mode: "pass", ask: { kind: "as-sent", stored: undefined }, reason: "request" });
         return "gone";
     }
   }
@@ -152,8 +164,62 @@ export class Shard implements AskHandler, FillHost {
     this.serve(transfer);
   }
 
+  askForWhole(transfers: readonly Transfer[], reason: Verdict): void {
+    const ask = { kind: "whole", selected: undefined, candidates: [] } as const;
+    let fill: Fill | undefined;
+    for (const transfer of transfers) {
+      if (fill?.takes(transfer.request)) {
+        transfer.fill = fill;
+        fill.join(transfer);
+      } else {
+        fill = this.#startFill(transfer, { mode: modeOf(transfer.request), ask, reason });
+      }
+    }
+  }
+
   rememberPass(key: string): void {
     this.#fills.rememberPass(key);
+  }
+
+  rememberVary(key: string, names: readonly string[]): void {
+    this.#fills.rememberVary(key, names);
+  }
+
+  /**
+   * What an operator wants out of the cache. When this returns, what proxies keep of it is no longer used either, and what is on its way in
+   * neither comes back into the store nor answers anybody who asks from now on.
+   */
+  purge({ selector, soft, dryRun }: Purge): PurgeCount {
+    const count: PurgeCount = { responses: 0, bodyBytes: 0 };
+    const matches = purgeMatch(selector);
+    const prefixLength = this.#keyPrefix.length;
+    const stored =
+      selector.by === "url" ? this.storage.lookup(this.#keyPrefix + selector.target) : this.storage.entries();
+    const found = [...stored].filter(({ key, tags }) => matches(key.slice(prefixLength), tags));
+    for (const stored of found) {
+      count.responses++;
+      count.bodyBytes += stored.body.bytes;
+      if (dryRun) continue;
+      if (soft) this.#makeStale(stored);
+      else this.storage.invalidate(stored.key, stored);
+    }
+    if (dryRun) return count;
+    this.#fills.purge(matches);
+    // A proxy may hold what has been evicted here: of that nothing is found any more.
+    if (selector.by === "url") bumpStripe(this.#versions, stripeOf(targetHash(selector.target)));
+    else for (let stripe = 0; stripe < STRIPES; stripe++) bumpStripe(this.#versions, stripe);
+    return count;
+  }
+
+  /** RFC 9111 section 4.4: an unsafe request has changed these. `groups`: RFC 9875 section 3. */
+  invalidate(targets: readonly string[], groups: readonly string[]): void {
+    for (const target of targets) {
+      const key = this.#keyPrefix + target;
+      this.storage.invalidate(key);
+      this.#fills.purgeKey(key);
+      bumpStripe(this.#versions, stripeOf(targetHash(target)));
+    }
+    for (const tag of groups) this.purge({ selector: { by: "tag", tag }, soft: false, dryRun: false });
   }
 
   ended(fill: Fill): void {
@@ -162,8 +228,9 @@ export class Shard implements AskHandler, FillHost {
   }
 
   /** True when the stored response is the answer, or the request forbids any other. */
-  #answerFromStore(transfer: Transfer, { stored, reuse }: Extract<Selection, { kind: "stored" }>): boolean {
-    if (reuse.use === "validate") return false;
+  #answerFromStore(transfer: Transfer, selection: Extract<Selection, { kind: "stored" }>): boolean {
+    const { stored, reuse } = selection;
+    if (reuse.use === "validate" && !this.#isGoodEnough(stored, reuse.reason, transfer.request)) return false;
     if (reuse.use === "gateway-timeout") {
       this.refuse(transfer, "origin-timeout");
       return true;
@@ -171,10 +238,36 @@ export class Shard implements AskHandler, FillHost {
     this.counters.add("hits");
     this.storage.touch(stored);
     if (reuse.use === "stale" && reuse.reason === "stale-while-revalidate")
-      this.#validateInBackground(transfer, stored);
+      this.#validateInBackground(transfer, selection);
     const nowMs = this.nowMs();
     this.attach(transfer, availableFrom(stored), this.#hitHandling(transfer.request, stored, nowMs), undefined);
     return true;
+  }
+
+  /** The origin has failed a moment ago to say whether it still is: what was good enough then is so now. */
+  #isGoodEnough(stored: StoredResponse, reason: ValidationReason, request: ClientRequest): boolean {
+    const nowMs = this.nowMs();
+    if (reason !== "stale" || nowMs >= stored.quietUntilMs) return false;
+    return reuseOnError(stored.freshness, requestControl(request), { kind: "unreachable" }, nowMs).use === "stale";
+  }
+
+  #makeStale(stored: StoredResponse): void {
+    this.storage.renewed(stored);
+    stored.freshness = madeStale(stored.freshness, this.nowMs());
+    stored.quietUntilMs = 0;
+  }
+
+  /** Renders Cache-Status here where the proxy can not: behind what caches nearer the origin said, or with the key. */
+  #withStatus(reply: Reply, request: ClientRequest, { fields }: Available): Reply {
+    const upstream = fields.get("cache-status");
+    const key = request.wantsKey ? request.key : undefined;
+    if (request.wire === "getfile" || (upstream === undefined && key === undefined)) return reply;
+    const status = { ...cacheStatusOf(reply.response), ...(key !== undefined && { key }) };
+    return {
+      ...reply,
+      headBlock: withCacheStatus(reply.headBlock, renderCacheStatus(status, upstream)),
+      response: { ...reply.response, hasCacheStatus: true, hotVersion: undefined },
+    };
   }
 
   #hitHandling(request: ClientRequest, stored: StoredResponse, nowMs: number): Handling {
@@ -188,43 +281,48 @@ export class Shard implements AskHandler, FillHost {
       collapsed: false,
       hotVersion:
         ttlSeconds > 0 && mayBeHot(request, stored) ? stripeVersion(this.#versions, stored.stripe) : undefined,
+      hasCacheStatus: false,
     };
   }
 
   #fetch(transfer: Transfer, selection: Selection, without: Fill | undefined): void {
     const { request } = transfer;
     this.counters.add("misses");
-    const validating = selection.kind === "stored" ? selection.stored : undefined;
     const reason = reasonOf(selection);
-    if (request.method === "HEAD") return this.#startFill(transfer, { mode: "pass", reason });
-    if (this.#fills.isPass(request.key) && validating === undefined) {
-      this.counters.add("passes");
-      return this.#startFill(transfer, { mode: "pass", reason: "bypass" });
+    const ask = askFor(request, selection);
+    if (ask.kind === "as-sent") {
+      this.#startFill(transfer, { mode: "pass", ask, reason });
+      return;
     }
-    const mode: FillMode = request.hasDecidingFields && request.fields.has("authorization") ? "own" : "shared";
+    if (selection.kind === "none" && this.#fills.isPass(request.key)) {
+      this.counters.add("passes");
+      this.#startFill(transfer, { mode: "pass", ask: { kind: "as-sent", stored: undefined }, reason: "bypass" });
+      return;
+    }
+    const mode = modeOf(request);
     const other = mode === "shared" ? this.#fills.find(request, without) : undefined;
-    if (other === undefined) return this.#startFill(transfer, { mode, reason, validating });
+    if (other === undefined) {
+      this.#startFill(transfer, { mode, ask, reason });
+      return;
+    }
     transfer.fill = other;
     other.join(transfer);
   }
 
-  #startFill(
-    transfer: Transfer | undefined,
-    how: { mode: FillMode; reason: Verdict; validating?: StoredResponse | undefined },
-    request = transfer!.request,
-  ): void {
-    const fill = new Fill(this, transfer, request, how);
+  #startFill(transfer: Transfer | undefined, start: FillStart, request = transfer!.request): Fill {
+    const fill = new Fill(this, transfer, request, start);
     if (transfer !== undefined) transfer.fill = fill;
     this.#fills.add(fill);
     this.counters.set("fillsOpen", this.#fills.size);
     fill.start();
+    return fill;
   }
 
   /** RFC 5861 section 3: once, however many are served stale meanwhile. */
-  #validateInBackground(transfer: Transfer, stored: StoredResponse): void {
-    const { request } = transfer;
-    if (this.#fills.find(request, undefined) !== undefined) return;
-    this.#startFill(undefined, { mode: "shared", reason: "stale", validating: stored }, request);
+  #validateInBackground({ request }: Transfer, selection: Extract<Selection, { kind: "stored" }>): void {
+    if (this.nowMs() < selection.stored.quietUntilMs || this.#fills.find(request, undefined) !== undefined) return;
+    const ask = askFor(request, selection);
+    if (ask.kind !== "as-sent") this.#startFill(undefined, { mode: "shared", ask, reason: "stale" }, request);
   }
 
   #wait(transfer: Transfer): void {
@@ -257,13 +355,21 @@ export class Shard implements AskHandler, FillHost {
 }
 
 /** A proxy may answer others with it without asking: the same for everybody who says nothing but which resource is wanted. */
-function mayBeHot(request: ClientRequest, { status, variant, fields }: StoredResponse): boolean {
-  if (status !== 200 || request.method !== "GET" || request.hasDecidingFields) return false;
+function mayBeHot(request: ClientRequest, { status, variant, fields, parts }: StoredResponse): boolean {
+  if (status !== 200 || request.method !== "GET" || request.hasDecidingFields || parts !== undefined) return false;
   return variant.varyNames.length === 0 && !fields.has("content-encoding");
+}
+
+/** Credentials may matter to the response: nobody waits for one that was asked for with somebody's. */
+function modeOf(request: ClientRequest): FillMode {
+  if (!request.hasDecidingFields) return "shared";
+  const { fields } = request;
+  return fields.has("authorization") || (request.range !== undefined && fields.has("if-range")) ? "own" : "shared";
 }
 
 function reasonOf(selection: Selection): Verdict {
   if (selection.kind === "none") return selection.reason;
+  if (selection.kind === "incomplete") return "partial";
   const { reuse } = selection;
   return reuse.use === "validate" && reuse.reason.startsWith("request-") ? "request" : "stale";
 }

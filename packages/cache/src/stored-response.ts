@@ -1,4 +1,5 @@
 import type { Fields, Freshness, Variant } from "@proj/protocol";
+import type { Parts } from "./parts.ts";
 import type { BodyStore } from "./storage/body-store.ts";
 
 /** One representation as it is kept: RFC 9111 section 3. Validation renews its fields and freshness, never its body. */
@@ -13,12 +14,27 @@ export interface StoredResponse {
   /** The fields as they go out: lines and the closing CRLF. */
   headBlock: Uint8Array;
   freshness: Freshness;
+  /** By which it can be purged. */
+  tags: readonly string[];
   readonly body: BodyStore;
+  /** Length of the whole body, also where only parts of it are there. */
   readonly bodyBytes: number;
+  /** The same object as `body`, where that was put together of parts (RFC 9111 section 3.3); some may be missing. */
+  readonly parts?: Parts;
+  /** A 206 that can not be combined with others: it answers only who sends this very Range. */
+  readonly onlyForRange?: string;
+  /** Wall clock: until then the origin is not asked about it again, since it has just failed to answer. */
+  quietUntilMs: number;
 }
 
 /** What a stored response weighs beside its body: key, fields, and the objects around them, in bytes. */
 export function overheadBytes(response: StoredResponse): number {
   const { key, variant, headBlock } = response;
   return 512 + 2 * key.length + 2 * variant.varyKey.length + 3 * headBlock.length;
+}
+
+/** Whether `newer` takes the place of `older`, which is stored under the same key. */
+export function replaces(newer: StoredResponse, older: StoredResponse): boolean {
+  if (newer.variant.varyKey !== older.variant.varyKey) return false;
+  return newer.onlyForRange === undefined || newer.onlyForRange === older.onlyForRange;
 }

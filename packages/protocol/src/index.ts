@@ -134,6 +134,7 @@ export {
 } from "./channel/request-block.ts";
 export {
   type Answer,
+  cacheStatusOf,
   FIRST_PAYLOAD_OFFSET,
   isAsked,
   NEXT_PAYLOAD_OFFSET,

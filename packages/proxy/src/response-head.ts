@@ -1,4 +1,4 @@
-import { type CacheStatus, type ResponseAnswer, reasonPhrase, renderCacheStatus } from "@proj/protocol";
+import { cacheStatusOf, type ResponseAnswer, reasonPhrase, renderCacheStatus } from "@proj/protocol";
 
 /** How the body of a response is delimited for this client (RFC 9112 section 6.3). */
 export type OutgoingFraming =
@@ -38,7 +38,7 @@ export function renderHeadStart(
   else if (framing.kind === "chunked") head += "Transfer-Encoding: chunked\r\n";
   if (connection !== undefined) head += `Connection: ${connection}\r\n`;
   if (response.ageSeconds !== undefined) head += `Age: ${response.ageSeconds}\r\n`;
-  return `${head}Cache-Status: ${renderCacheStatus(cacheStatusOf(response))}\r\n`;
+  return response.hasCacheStatus ? head : `${head}Cache-Status: ${renderCacheStatus(cacheStatusOf(response))}\r\n`;
 }
 
 /** The start of the head of a response from the hot tier. */
@@ -58,15 +58,5 @@ const HOT = {
   stored: false,
   collapsed: false,
   hotVersion: undefined,
+  hasCacheStatus: false,
 } as const;
-
-function cacheStatusOf(response: ResponseAnswer): CacheStatus {
-  const { verdict, ttlSeconds, forwardStatus, stored, collapsed, status } = response;
-  return {
-    ...(verdict === "hit" ? { hit: true } : { forwarded: verdict }),
-    ...(forwardStatus !== undefined && forwardStatus !== status && { forwardedStatus: forwardStatus }),
-    ...(ttlSeconds !== undefined && { ttlMs: ttlSeconds * 1000 }),
-    stored,
-    collapsed,
-  };
-}

@@ -58,6 +58,14 @@ export class DiskStorage implements Storage {
     return this.#table.lookup(key);
   }
 
+  entries(): Iterable<StoredResponse> {
+    return this.#table.entries();
+  }
+
+  has(response: StoredResponse): boolean {
+    return this.#table.has(response);
+  }
+
   touch(response: StoredResponse): void {
     this.#table.touch(response);
   }

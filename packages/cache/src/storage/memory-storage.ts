@@ -40,6 +40,14 @@ export class MemoryStorage implements Storage {
     return this.#table.lookup(key);
   }
 
+  entries(): Iterable<StoredResponse> {
+    return this.#table.entries();
+  }
+
+  has(response: StoredResponse): boolean {
+    return this.#table.has(response);
+  }
+
   touch(response: StoredResponse): void {
     this.#table.touch(response);
   }

@@ -1,7 +1,9 @@
-import { overheadBytes, type StoredResponse } from "../stored-response.ts";
+import { overheadBytes, replaces, type StoredResponse } from "../stored-response.ts";
 import type { Room } from "./block-list.ts";
 
 const NONE: readonly StoredResponse[] = [];
+/** Variants of one key: beyond it the one that was stored first goes. Whoever varies on a cookie has one for each client (CHECKLIST 26). */
+export const VARIANTS_MAX = 64;
 
 /** The index of one tier: variants by key, the order in which they were used, and the bytes they take. */
 export class ResponseTable implements Room {
@@ -42,6 +44,14 @@ export class ResponseTable implements Room {
     return this.#variants.get(key) ?? NONE;
   }
 
+  entries(): Iterable<StoredResponse> {
+    return this.#order.keys();
+  }
+
+  has(response: StoredResponse): boolean {
+    return this.#order.has(response);
+  }
+
   touch(response: StoredResponse): void {
     const bytes = this.#order.get(response);
     if (bytes === undefined) return;
@@ -51,14 +61,14 @@ export class ResponseTable implements Room {
 
   /** Takes in a response whose body has its room already; false when there is none for the rest of it. */
   insert(response: StoredResponse): boolean {
-    const renewed = this.lookup(response.key).find((other) => other.variant.varyKey === response.variant.varyKey);
-    if (renewed !== undefined) this.remove(renewed);
+    for (const other of this.lookup(response.key)) if (replaces(response, other)) this.remove(other);
     const bytes = overheadBytes(response);
     if (!this.take(bytes)) return false;
     this.#order.set(response, bytes);
     const variants = this.#variants.get(response.key);
     if (variants === undefined) this.#variants.set(response.key, [response]);
     else variants.push(response);
+    if (variants !== undefined && variants.length > VARIANTS_MAX) this.remove(variants[0]!);
     return true;
   }
 

@@ -27,6 +27,8 @@ function responseTo(key: string, body: BodyStore, varyKey = ""): StoredResponse 
     fields: new Fields(),
     headBlock: new Uint8Array(2),
     freshness: {} as StoredResponse["freshness"],
+    tags: [],
+    quietUntilMs: 0,
     body,
     bodyBytes: body.bytes,
   };

@@ -15,6 +15,9 @@ export interface Storage {
   newBody(expectedBytes: number | undefined): BodyStore | undefined;
   /** All variants of `key`; using one is told by {@link touch}. */
   lookup(key: string): readonly StoredResponse[];
+  /** All that is stored, in no promised order; what is invalidated meanwhile may be among it or not. */
+  entries(): Iterable<StoredResponse>;
+  has(response: StoredResponse): boolean;
   touch(response: StoredResponse): void;
   /**
    * Keeps a complete response; it takes the place of the variant that it renews.

@@ -1,4 +1,4 @@
-import type { StoredResponse } from "../stored-response.ts";
+import { replaces, type StoredResponse } from "../stored-response.ts";
 import type { BodyStore } from "./body-store.ts";
 import type { Storage } from "./storage.ts";
 
@@ -20,6 +20,15 @@ export class TieredStorage {
       if (variants.length > 0) found = found === undefined ? variants : [...found, ...variants];
     }
     return found ?? [];
+  }
+
+  *entries(): Iterable<StoredResponse> {
+    for (const tier of this.#tiers) yield* tier.entries();
+  }
+
+  /** Whether it is still stored: not evicted, replaced or purged. */
+  has(response: StoredResponse): boolean {
+    return this.#tiers.some((tier) => tier.has(response));
   }
 
   touch(response: StoredResponse): void {
@@ -47,7 +56,7 @@ export class TieredStorage {
     for (const tier of this.#tiers) {
       if (tier === storage) continue;
       for (const other of tier.lookup(response.key)) {
-        if (other.variant.varyKey === response.variant.varyKey) tier.invalidate(response.key, other);
+        if (replaces(response, other)) tier.invalidate(response.key, other);
       }
     }
     return storage.store(response);

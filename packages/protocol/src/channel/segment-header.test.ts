@@ -27,6 +27,7 @@ const response: fc.Arbitrary<ResponseAnswer> = fc.record({
   forwardStatus: fc.option(fc.integer({ min: 100, max: 999 }), { nil: undefined }),
   stored: fc.boolean(),
   collapsed: fc.boolean(),
+  hasCacheStatus: fc.boolean(),
   hotVersion: fc.option(fc.integer({ min: -0x80000000, max: 0x7fffffff }), { nil: undefined }),
 });
 

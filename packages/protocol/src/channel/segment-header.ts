@@ -1,4 +1,4 @@
-import type { ForwardReason } from "../caching/cache-status.ts";
+import type { CacheStatus, ForwardReason } from "../caching/cache-status.ts";
 import { LAYOUT_VERSION } from "./layout-version.ts";
 
 /**
@@ -25,7 +25,8 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *      124      4  ttlSeconds     first portion: freshness left, may be below zero; TTL_UNKNOWN when it was not stored
  *      128      4  forwardStatus  first portion: status of the origin's answer to this request, 0 when the origin was not asked
  *      132      4  handling       first portion: 1 stored; 2 collapsed; 4 hot: the proxy may keep this response, whole in one portion, for requests that
- *                                 say nothing but which resource they want, as long as hotVersion is the version of its key's stripe
+ *                                 say nothing but which resource they want, as long as hotVersion is the version of its key's stripe;
+ *                                 8 the head block has the Cache-Status field already
  *      136      4  hotVersion     first portion: version of the stripe when this was answered (stripes.ts)
  *      140      4  loan           number of the object (names.ts); its length is bodyBytes
  *      144     48  (zero)
@@ -66,7 +67,7 @@ export const SEGMENT_BYTES_MIN = 4096;
 
 const STATE = { asked: 1, answered: 2 } as const;
 const FLAG = { last: 1, open: 2, replayable: 4, loan: 8 } as const;
-const HANDLING = { stored: 1, collapsed: 2, hot: 4 } as const;
+const HANDLING = { stored: 1, collapsed: 2, hot: 4, hasCacheStatus: 8 } as const;
 export const TTL_UNKNOWN = -0x80000000;
 
 /**
@@ -127,8 +128,22 @@ export interface ResponseAnswer {
   collapsed: boolean;
   /** The proxy may keep it while this is the version of its stripe; undefined: it may not. */
   hotVersion: number | undefined;
+  /** Cache-Status is in the head block: the proxy adds none. */
+  hasCacheStatus: boolean;
 }
 export type Answer = PortionAnswer | { kind: "refusal"; refusal: Refusal } | { kind: "malformed"; reason: string };
+
+/** What the cache did, as Cache-Status says it (RFC 9211). */
+export function cacheStatusOf(response: Omit<ResponseAnswer, "headBytes">): CacheStatus {
+  const { verdict, ttlSeconds, forwardStatus, stored, collapsed, status } = response;
+  return {
+    ...(verdict === "hit" ? { hit: true } : { forwarded: verdict }),
+    ...(forwardStatus !== undefined && forwardStatus !== status && { forwardedStatus: forwardStatus }),
+    ...(ttlSeconds !== undefined && { ttlMs: ttlSeconds * 1000 }),
+    stored,
+    collapsed,
+  };
+}
 
 /** The view that this file reads and writes a segment's header through: made once for each mapping. */
 export type SegmentWords = Int32Array;
@@ -188,11 +203,12 @@ export function writePortion(words: SegmentWords, portion: PortionAnswer, respon
   Atomics.store(words, word(FIELD.state), STATE.answered);
 }
 
-function handlingBits({ stored, collapsed, hotVersion }: ResponseAnswer): number {
+function handlingBits({ stored, collapsed, hotVersion, hasCacheStatus }: ResponseAnswer): number {
   return (
     (stored ? HANDLING.stored : 0) |
     (collapsed ? HANDLING.collapsed : 0) |
-    (hotVersion === undefined ? 0 : HANDLING.hot)
+    (hotVersion === undefined ? 0 : HANDLING.hot) |
+    (hasCacheStatus ? HANDLING.hasCacheStatus : 0)
   );
 }
 
@@ -263,6 +279,7 @@ export function readResponse(words: SegmentWords): ResponseAnswer | undefined {
     stored: (handling & HANDLING.stored) !== 0,
     collapsed: (handling & HANDLING.collapsed) !== 0,
     hotVersion: (handling & HANDLING.hot) === 0 ? undefined : words[word(FIELD.hotVersion)]!,
+    hasCacheStatus: (handling & HANDLING.hasCacheStatus) !== 0,
   };
 }
 

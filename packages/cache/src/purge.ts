@@ -1,0 +1,64 @@
+/** Which stored responses a purge concerns. Targets are in origin-form, as they are forwarded. */
+export type PurgeSelector =
+  | { readonly by: "url"; readonly target: string }
+  | { readonly by: "prefix"; readonly prefix: string }
+  /** `*` stands for any run of characters, also none; everything else for itself. Matched against the whole target. */
+  | { readonly by: "pattern"; readonly pattern: string }
+  /** Surrogate-Key, Cache-Tag, or group (RFC 9875). */
+  | { readonly by: "tag"; readonly tag: string }
+  | { readonly by: "all" };
+
+/** An operator's invalidation. */
+export interface Purge {
+  readonly selector: PurgeSelector;
+  /** What is stored stays, stale: it is validated at its next use, or sent when the origin is gone. */
+  readonly soft: boolean;
+  /** Only says how many there are. */
+  readonly dryRun: boolean;
+}
+
+/** What a purge found. */
+export interface PurgeCount {
+  responses: number;
+  bodyBytes: number;
+}
+
+/** Whether a purge concerns a response; `tags` undefined: they are not known yet, so that it may. */
+export type PurgeMatch = (target: string, tags: readonly string[] | undefined) => boolean;
+
+/** The one test that a selector stands for. */
+export function purgeMatch(selector: PurgeSelector): PurgeMatch {
+  switch (selector.by) {
+    case "url":
+      return (target) => target === selector.target;
+    case "prefix":
+      return (target) => target.startsWith(selector.prefix);
+    case "pattern":
+      return patternMatch(selector.pattern);
+    case "tag":
+      return (_, tags) => tags === undefined || tags.includes(selector.tag);
+    case "all":
+      return () => true;
+  }
+}
+
+/**
+ * Matches by looking for the pieces between the stars, each at its first place behind the one before: no backtracking, so that no pattern is costly
+ * (CHECKLIST 29).
+ */
+function patternMatch(pattern: string): PurgeMatch {
+  const [head = "", ...rest] = pattern.split("*");
+  const tail = rest.pop();
+  if (tail === undefined) return (target) => target === head;
+  const middle = rest.filter((piece) => piece !== "");
+  return (target) => {
+    if (!target.startsWith(head)) return false;
+    let at = head.length;
+    for (const piece of middle) {
+      const found = target.indexOf(piece, at);
+      if (found === -1) return false;
+      at = found + piece.length;
+    }
+    return target.length - tail.length >= at && target.endsWith(tail);
+  };
+}
