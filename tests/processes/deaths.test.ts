@@ -6,6 +6,7 @@ import type { ClientResult } from "../support/client-result.ts";
 import { CountingOrigin } from "../support/counting-origin.ts";
 import { getfile } from "../support/getfile-client.ts";
 import { http } from "../support/http-client.ts";
+import { TIERS } from "../support/tiers.ts";
 import { ownChannel, type Stats, Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
 
@@ -22,10 +23,10 @@ function withFiles(): CountingOrigin {
   return CountingOrigin.start({ "/large": { body: LARGE, headers: FRESH }, "/small": { body: SMALL, headers: FRESH } });
 }
 
-async function start(origin: CountingOrigin): Promise<Webproxy> {
+async function start(origin: CountingOrigin, tierArgs: readonly string[] = []): Promise<Webproxy> {
   return await Webproxy.start({
     origin: origin.url,
-    args: ["--segments", String(SEGMENTS), "--segment-size", "64KiB"],
+    args: ["--segments", String(SEGMENTS), "--segment-size", "64KiB", ...tierArgs],
   });
 }
 
@@ -74,119 +75,120 @@ function serving({ proxy, cache }: Stats): boolean {
   return proxy?.state === "serving" && cache?.state === "serving";
 }
 
-describe("kill -9", () => {
-  test("of the cache in mid-transfer: an honest end for who was served, everybody else is served within seconds, no segment is lost", async () => {
-    await using origin = withFiles();
-    await using webproxy = await start(origin);
-    for (let round = 1; round <= 3; round++) {
-      const { goOn, results } = await halfWay(webproxy);
-      process.kill((await pids(webproxy)).cache, "SIGKILL");
-      goOn();
-      for (const result of await Promise.all(results)) expectHonest(result);
-      await servesAgain(webproxy);
-      const stats = await eventually(BACK_MS, "both serve", async () => {
-        const now = await webproxy.stats();
-        return serving(now) && now;
-      });
-      expect(stats.restarts).toEqual({ proxy: 0, cache: round });
-      await webproxy.segmentsReturned();
-      expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
-      const [file, page] = await Promise.all([getfile(webproxy.getfile, "/large"), http(webproxy.http, "/large")]);
-      expect([file.sha256, page.sha256]).toEqual([LARGE_SUM, LARGE_SUM]);
-    }
-  }, 90_000);
-
-  test("of the proxy in mid-transfer: its clients see an abort, it is back on the same ports, and the cache has let go of what it asked for", async () => {
-    await using origin = withFiles();
-    await using webproxy = await start(origin);
-    for (let round = 1; round <= 3; round++) {
-      const { goOn, results } = await halfWay(webproxy);
-      process.kill((await pids(webproxy)).proxy, "SIGKILL");
-      goOn();
-      for (const result of await Promise.all(results)) {
-        expect(result.isComplete).toBe(false);
-        expect(result.length).toBe(LARGE.length);
-      }
-      await servesAgain(webproxy);
-      await eventually(BACK_MS, "the cache has no transfer open", async () => {
-        const { cache, restarts } = await webproxy.stats();
-        return cache?.counters.transfersOpen === 0 && restarts.proxy === round && restarts.cache === 0;
-      });
-      await webproxy.segmentsReturned();
-      expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
-    }
-    expect(origin.count("/small")).toBe(1);
-  }, 90_000);
-
-  test("of both at once", async () => {
-    await using origin = withFiles();
-    await using webproxy = await start(origin);
-    const { goOn, results } = await halfWay(webproxy);
-    const { proxy, cache } = await pids(webproxy);
-    process.kill(cache, "SIGKILL");
-    process.kill(proxy, "SIGKILL");
-    goOn();
-    for (const result of await Promise.all(results)) expect(result.isComplete).toBe(false);
-    await servesAgain(webproxy);
-    await webproxy.segmentsReturned();
-    expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
-  }, 60_000);
-
-  test("of the supervisor: both processes end, and nothing is left", async () => {
-    await using origin = withFiles();
-    const webproxy = await start(origin);
-    try {
-      const { proxy, cache } = await pids(webproxy);
-      webproxy.kill("SIGKILL");
-      await eventually(BACK_MS, "both children have ended", () => !isRunning(proxy) && !isRunning(cache));
-      await webproxy.expectNothingLeft();
-    } finally {
-      await webproxy[Symbol.asyncDispose]();
-    }
-  }, 60_000);
-
-  test("again and again under load: no wrong byte, no hang, and at the end all is well", async () => {
-    await using origin = withFiles();
-    await using webproxy = await start(origin);
-    let isOver = false;
-    let whole = 0;
-    const clients = Array.from({ length: 12 }, async (_, client) => {
-      while (!isOver) {
-        try {
-          const got = await (client % 2 === 0 ? getfile(webproxy.getfile, "/large") : http(webproxy.http, "/large"));
-          expectHonest(got);
-          if (got.isComplete) whole++;
-        } catch (error) {
-          // Refused while the proxy is away. What took too long is a hang, and is the test's to report.
-          if (!(error instanceof Error && "code" in error && error.code === "ECONNREFUSED")) throw error;
-          await Bun.sleep(20);
-        }
-      }
-    });
-    const killing = (async () => {
-      for (const victim of ["cache", "proxy", "cache", "cache", "proxy"] as const) {
-        await Bun.sleep(700);
-        const before = await eventually(BACK_MS, "both serve", async () => {
-          const stats = await webproxy.stats();
-          return serving(stats) && stats;
+for (const { name, args } of TIERS)
+  describe(`kill -9, ${name}:`, () => {
+    test("of the cache in mid-transfer: an honest end for who was served, everybody else is served within seconds, no segment is lost", async () => {
+      await using origin = withFiles();
+      await using webproxy = await start(origin, args);
+      for (let round = 1; round <= 3; round++) {
+        const { goOn, results } = await halfWay(webproxy);
+        process.kill((await pids(webproxy)).cache, "SIGKILL");
+        goOn();
+        for (const result of await Promise.all(results)) expectHonest(result);
+        await servesAgain(webproxy);
+        const stats = await eventually(BACK_MS, "both serve", async () => {
+          const now = await webproxy.stats();
+          return serving(now) && now;
         });
-        process.kill(before[victim]!.pid, "SIGKILL");
+        expect(stats.restarts).toEqual({ proxy: 0, cache: round });
+        await webproxy.segmentsReturned();
+        expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
+        const [file, page] = await Promise.all([getfile(webproxy.getfile, "/large"), http(webproxy.http, "/large")]);
+        expect([file.sha256, page.sha256]).toEqual([LARGE_SUM, LARGE_SUM]);
       }
-    })();
-    try {
-      await Promise.race([killing, ...clients]);
-      await killing;
-    } finally {
-      isOver = true;
-      await Promise.all(clients);
-    }
-    expect(whole).toBeGreaterThan(0);
-    await servesAgain(webproxy);
-    await webproxy.segmentsReturned();
-    expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
-    expect((await webproxy.stats()).lostWakeups).toBe(0);
-  }, 120_000);
-});
+    }, 90_000);
+
+    test("of the proxy in mid-transfer: its clients see an abort, it is back on the same ports, and the cache has let go of what it asked for", async () => {
+      await using origin = withFiles();
+      await using webproxy = await start(origin, args);
+      for (let round = 1; round <= 3; round++) {
+        const { goOn, results } = await halfWay(webproxy);
+        process.kill((await pids(webproxy)).proxy, "SIGKILL");
+        goOn();
+        for (const result of await Promise.all(results)) {
+          expect(result.isComplete).toBe(false);
+          expect(result.length).toBe(LARGE.length);
+        }
+        await servesAgain(webproxy);
+        await eventually(BACK_MS, "the cache has no transfer open", async () => {
+          const { cache, restarts } = await webproxy.stats();
+          return cache?.counters.transfersOpen === 0 && restarts.proxy === round && restarts.cache === 0;
+        });
+        await webproxy.segmentsReturned();
+        expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
+      }
+      expect(origin.count("/small")).toBe(1);
+    }, 90_000);
+
+    test("of both at once", async () => {
+      await using origin = withFiles();
+      await using webproxy = await start(origin, args);
+      const { goOn, results } = await halfWay(webproxy);
+      const { proxy, cache } = await pids(webproxy);
+      process.kill(cache, "SIGKILL");
+      process.kill(proxy, "SIGKILL");
+      goOn();
+      for (const result of await Promise.all(results)) expect(result.isComplete).toBe(false);
+      await servesAgain(webproxy);
+      await webproxy.segmentsReturned();
+      expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
+    }, 60_000);
+
+    test("of the supervisor: both processes end, and nothing is left", async () => {
+      await using origin = withFiles();
+      const webproxy = await start(origin, args);
+      try {
+        const { proxy, cache } = await pids(webproxy);
+        webproxy.kill("SIGKILL");
+        await eventually(BACK_MS, "both children have ended", () => !isRunning(proxy) && !isRunning(cache));
+        await webproxy.expectNothingLeft();
+      } finally {
+        await webproxy[Symbol.asyncDispose]();
+      }
+    }, 60_000);
+
+    test("again and again under load: no wrong byte, no hang, and at the end all is well", async () => {
+      await using origin = withFiles();
+      await using webproxy = await start(origin, args);
+      let isOver = false;
+      let whole = 0;
+      const clients = Array.from({ length: 12 }, async (_, client) => {
+        while (!isOver) {
+          try {
+            const got = await (client % 2 === 0 ? getfile(webproxy.getfile, "/large") : http(webproxy.http, "/large"));
+            expectHonest(got);
+            if (got.isComplete) whole++;
+          } catch (error) {
+            // Refused while the proxy is away. What took too long is a hang, and is the test's to report.
+            if (!(error instanceof Error && "code" in error && error.code === "ECONNREFUSED")) throw error;
+            await Bun.sleep(20);
+          }
+        }
+      });
+      const killing = (async () => {
+        for (const victim of ["cache", "proxy", "cache", "cache", "proxy"] as const) {
+          await Bun.sleep(700);
+          const before = await eventually(BACK_MS, "both serve", async () => {
+            const stats = await webproxy.stats();
+            return serving(stats) && stats;
+          });
+          process.kill(before[victim]!.pid, "SIGKILL");
+        }
+      })();
+      try {
+        await Promise.race([killing, ...clients]);
+        await killing;
+      } finally {
+        isOver = true;
+        await Promise.all(clients);
+      }
+      expect(whole).toBeGreaterThan(0);
+      await servesAgain(webproxy);
+      await webproxy.segmentsReturned();
+      expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
+      expect((await webproxy.stats()).lostWakeups).toBe(0);
+    }, 120_000);
+  });
 
 function isRunning(pid: number): boolean {
   try {

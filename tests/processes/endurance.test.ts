@@ -6,6 +6,7 @@ import { getfile } from "../support/getfile-client.ts";
 import { http } from "../support/http-client.ts";
 import { type ProcessUsage, processUsage } from "../support/process-usage.ts";
 import { IS_WHOLE } from "../support/scale.ts";
+import { TIERS } from "../support/tiers.ts";
 import { type Stats, Webproxy } from "../support/webproxy.ts";
 
 /** As many as killed the original, and more; the whole run is six times that. */
@@ -14,51 +15,52 @@ const WARM_UP = 4_000;
 const AT_ONCE = 24;
 const BODIES = [someBytes(1024, 1), someBytes(70_000, 2)].map((body) => ({ body, sha256: sha256(body) }));
 
-test(
-  `${REQUESTS} requests through one process pair: every body right, and no growth`,
-  async () => {
-    await using origin = CountingOrigin.start();
-    for (const [file, { body }] of BODIES.entries()) {
-      origin.set(`/${file}`, { body, headers: { "Cache-Control": "max-age=6000" } });
-    }
-    await using webproxy = await Webproxy.start({
-      origin: origin.url,
-      args: ["--segments", "16", "--segment-size", "64KiB"],
-    });
-    await run(webproxy, WARM_UP);
-    const before = usage(await webproxy.stats());
-    await run(webproxy, REQUESTS);
-    await webproxy.segmentsReturned();
-    const stats = await webproxy.stats();
-    const after = usage(stats);
-    for (const side of ["proxy", "cache"] as const) {
-      const grown = difference(after[side], before[side]);
-      // A leak of one in a hundred requests would be 340.
-      expect({ side, mappings: grown.mappings < 200, descriptors: grown.descriptors < 60 }).toEqual({
-        side,
-        mappings: true,
-        descriptors: true,
+for (const { name, args } of TIERS)
+  test(
+    `${REQUESTS} requests through one process pair, ${name}: every body right, and no growth`,
+    async () => {
+      await using origin = CountingOrigin.start();
+      for (const [file, { body }] of BODIES.entries()) {
+        origin.set(`/${file}`, { body, headers: { "Cache-Control": "max-age=6000" } });
+      }
+      await using webproxy = await Webproxy.start({
+        origin: origin.url,
+        args: ["--segments", "16", "--segment-size", "64KiB", ...args],
       });
-      // A leak of the smaller body alone would be 17 MiB and more; what the engine's heap does by itself is less than 96 MiB.
+      await run(webproxy, WARM_UP);
+      const before = usage(await webproxy.stats());
+      await run(webproxy, REQUESTS);
+      await webproxy.segmentsReturned();
+      const stats = await webproxy.stats();
+      const after = usage(stats);
+      for (const side of ["proxy", "cache"] as const) {
+        const grown = difference(after[side], before[side]);
+        // A leak of one in a hundred requests would be 340.
+        expect({ side, mappings: grown.mappings < 200, descriptors: grown.descriptors < 60 }).toEqual({
+          side,
+          mappings: true,
+          descriptors: true,
+        });
+        // A leak of the smaller body alone would be 17 MiB and more; what the engine's heap does by itself is less than 96 MiB.
+        expect({
+          side,
+          residentBytes: grown.residentBytes,
+          isBounded: grown.residentBytes < 96 * 1024 * 1024,
+        }).toMatchObject({ isBounded: true });
+      }
       expect({
-        side,
-        residentBytes: grown.residentBytes,
-        isBounded: grown.residentBytes < 96 * 1024 * 1024,
-      }).toMatchObject({ isBounded: true });
-    }
-    expect({
-      restarts: stats.restarts,
-      lostWakeups: stats.lostWakeups,
-      refusedMessages: stats.refusedMessages,
-    }).toEqual({
-      restarts: { proxy: 0, cache: 0 },
-      lostWakeups: 0,
-      refusedMessages: 0,
-    });
-    expect([origin.count("/0"), origin.count("/1")]).toEqual([1, 1]);
-  },
-  IS_WHOLE ? 600_000 : 120_000,
-);
+        restarts: stats.restarts,
+        lostWakeups: stats.lostWakeups,
+        refusedMessages: stats.refusedMessages,
+      }).toEqual({
+        restarts: { proxy: 0, cache: 0 },
+        lostWakeups: 0,
+        refusedMessages: 0,
+      });
+      expect([origin.count("/0"), origin.count("/1")]).toEqual([1, 1]);
+    },
+    IS_WHOLE ? 600_000 : 120_000,
+  );
 
 async function run(webproxy: Webproxy, requests: number): Promise<void> {
   let left = requests;

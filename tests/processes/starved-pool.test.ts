@@ -4,6 +4,7 @@ import { sha256, someBytes } from "../support/bytes.ts";
 import { CountingOrigin } from "../support/counting-origin.ts";
 import { getfile } from "../support/getfile-client.ts";
 import { http } from "../support/http-client.ts";
+import { TIERS } from "../support/tiers.ts";
 import { Webproxy } from "../support/webproxy.ts";
 
 const BODY = someBytes(200_000, 62);
@@ -17,40 +18,43 @@ const POOLS: readonly (readonly [string[], string])[] = [
   [["--threads", "8", "--segments", "1", "--segment-size", "64KiB"], "8 threads and one segment"],
 ];
 
-for (const [args, name] of POOLS) {
-  test(`62 ${name}: ${CLIENTS} clients at once get every byte, cold and warm, while others stand still or leave`, async () => {
-    await using origin = CountingOrigin.start();
-    for (let file = 0; file < FILES; file++) origin.set(`/${file}`, { body: BODY, headers: FRESH });
-    await using webproxy = await Webproxy.start({ origin: origin.url, args });
-    for (const _ of ["cold", "warm"]) {
-      const goOn = Promise.withResolvers<void>();
-      const still = Array.from({ length: 20 }, (_, client) =>
-        getfile(webproxy.getfile, `/${client % FILES}`, { pauseAfterBytes: { bytes: 1, until: goOn.promise } }),
-      );
-      const leaving = Array.from({ length: 20 }, (_, client) =>
-        http(webproxy.http, `/${client % FILES}`, { leaveAfterBytes: 10_000 }),
-      );
-      const served = Array.from({ length: CLIENTS }, (_, client) =>
-        client % 2 === 0 ? getfile(webproxy.getfile, `/${client % FILES}`) : http(webproxy.http, `/${client % FILES}`),
-      );
-      try {
-        for (const got of await Promise.all(served)) expect(got).toMatchObject(whole);
-      } finally {
-        goOn.resolve();
+for (const [poolArgs, pool] of POOLS)
+  for (const { name: tiers, args: tierArgs } of TIERS) {
+    test(`62 ${pool}, ${tiers}: ${CLIENTS} clients at once get every byte, cold and warm, while others stand still or leave`, async () => {
+      await using origin = CountingOrigin.start();
+      for (let file = 0; file < FILES; file++) origin.set(`/${file}`, { body: BODY, headers: FRESH });
+      await using webproxy = await Webproxy.start({ origin: origin.url, args: [...poolArgs, ...tierArgs] });
+      for (const _ of ["cold", "warm"]) {
+        const goOn = Promise.withResolvers<void>();
+        const still = Array.from({ length: 20 }, (_, client) =>
+          getfile(webproxy.getfile, `/${client % FILES}`, { pauseAfterBytes: { bytes: 1, until: goOn.promise } }),
+        );
+        const leaving = Array.from({ length: 20 }, (_, client) =>
+          http(webproxy.http, `/${client % FILES}`, { leaveAfterBytes: 10_000 }),
+        );
+        const served = Array.from({ length: CLIENTS }, (_, client) =>
+          client % 2 === 0
+            ? getfile(webproxy.getfile, `/${client % FILES}`)
+            : http(webproxy.http, `/${client % FILES}`),
+        );
+        try {
+          for (const got of await Promise.all(served)) expect(got).toMatchObject(whole);
+        } finally {
+          goOn.resolve();
+        }
+        for (const got of await Promise.all(still)) expect(got).toMatchObject(whole);
+        await Promise.all(leaving);
       }
-      for (const got of await Promise.all(still)) expect(got).toMatchObject(whole);
-      await Promise.all(leaving);
-    }
-    for (let file = 0; file < FILES; file++) expect(origin.count(`/${file}`)).toBe(1);
-    await webproxy.segmentsReturned();
-    const { lostWakeups, refusedMessages, restarts } = await webproxy.stats();
-    expect({ lostWakeups, refusedMessages, restarts }).toEqual({
-      lostWakeups: 0,
-      refusedMessages: 0,
-      restarts: { proxy: 0, cache: 0 },
-    });
-  }, 90_000);
-}
+      for (let file = 0; file < FILES; file++) expect(origin.count(`/${file}`)).toBe(1);
+      await webproxy.segmentsReturned();
+      const { lostWakeups, refusedMessages, restarts } = await webproxy.stats();
+      expect({ lostWakeups, refusedMessages, restarts }).toEqual({
+        lostWakeups: 0,
+        refusedMessages: 0,
+        restarts: { proxy: 0, cache: 0 },
+      });
+    }, 90_000);
+  }
 
 test("1024 segments and 8 threads fit an ordinary user's limits", async () => {
   await using origin = CountingOrigin.start({ "/0": { body: BODY, headers: FRESH } });

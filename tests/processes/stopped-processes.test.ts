@@ -57,7 +57,7 @@ async function expectAllWell(webproxy: Webproxy): Promise<void> {
 }
 
 /** Fewer segments than clients, and small ones: each response takes many turns, and whatever is late hits one that is in use. */
-const ARGS = ["--segments", "16", "--segment-size", "8KiB"];
+const ARGS = ["--segments", "16", "--segment-size", "8KiB", "--hot", "0", "--memory", "0"];
 
 test(`51 a cache that is stopped for ${STOPPED_MS / 1000} s: nobody hangs, nobody gets a wrong byte, and afterwards all is well`, async () => {
   await using origin = withFiles();

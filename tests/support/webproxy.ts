@@ -113,9 +113,7 @@ export class Webproxy implements AsyncDisposable {
   async ready(): Promise<void> {
     const line = await eventually(READY_MS, `webproxy's ready line; its stderr: ${this.stderr}`, () => {
       if (this.#child.exitCode !== null || this.#child.signalCode !== null)
-        throw new Error(
-          `webproxy ended (${this.#child.exitCode}, ${this.#child.signalCode}) before it was ready: ${this.stderr}`,
-        );
+        throw new Error(`webproxy ${this.#state()} before it was ready: ${this.stderr}`);
       return /^webproxy (?:proxy |cache )?ready .*\n/m.exec(this.stdout)?.[0];
     });
     for (const [, name, value] of line.matchAll(/(http|getfile|admin)=(\S+)/g))
@@ -142,11 +140,15 @@ export class Webproxy implements AsyncDisposable {
 
   /** What the processes have counted, from the admin API. */
   async stats(): Promise<Stats> {
-    const response = await fetch(`http://${this.admin.host}:${this.admin.port}/api/stats`, {
-      signal: AbortSignal.timeout(5_000),
-    });
-    if (response.status !== 200) throw new Error(`GET /api/stats: status ${response.status}`);
-    return (await response.json()) as Stats;
+    const url = `http://${this.admin.host}:${this.admin.port}/api/stats`;
+    try {
+      // A connection of its own: a kept one may be closed by the server at the moment that it is used again.
+      const response = await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(5_000) });
+      if (response.status === 200) return (await response.json()) as Stats;
+      throw new Error(`status ${response.status}`);
+    } catch (cause) {
+      throw new Error(`Cannot read ${url}; webproxy ${this.#state()}; its stderr: ${this.stderr}`, { cause });
+    }
   }
 
   /** Waits until no segment is in use any more, and returns how many milliseconds that took. */
@@ -194,6 +196,11 @@ export class Webproxy implements AsyncDisposable {
     const exitCode = await this.#child.exited;
     await this.#output;
     return { exitCode, stdout: this.stdout, stderr: this.stderr };
+  }
+
+  #state(): string {
+    const { exitCode, signalCode } = this.#child;
+    return exitCode === null && signalCode === null ? "is running" : `has ended (${exitCode}, ${signalCode})`;
   }
 
   #address(name: string): Address {
