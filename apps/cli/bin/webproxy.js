@@ -1,4 +1,3 @@
-#!/usr/bin/env bun
 // The repository runs its sources; the packed package holds the bundle instead (see build.ts).
 import { existsSync } from "node:fs";
 

@@ -50,6 +50,11 @@ export class GetfileRequestParser {
   #matched = 0;
   #path = "/";
 
+  /** Whether any octet has come. */
+  get hasBegun(): boolean {
+    return this.#headerBytes > 0;
+  }
+
   /** Takes the next octets of the connection; once the outcome is known, every further call returns it again. */
   push(bytes: Uint8Array): GetfileRequest {
     if (this.#outcome.kind !== "incomplete") return this.#outcome;

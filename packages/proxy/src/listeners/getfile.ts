@@ -74,7 +74,9 @@ export class GetfileConnection implements Connection, ResponseSink {
   }
 
   halfClosed(): void {
-    if (this.#state === "reading" || this.#state === "lingering") this.#socket.end();
+    // Half a header will never be whole; who sent nothing expects nothing.
+    if (this.#state === "reading" && this.#parser.hasBegun) this.#answerWithoutBody({ status: "INVALID" });
+    else if (this.#state === "reading" || this.#state === "lingering") this.#socket.end();
   }
 
   closed(): void {

@@ -2,10 +2,9 @@ import { expect, test } from "bun:test";
 import { claimPort } from "./port-claim.ts";
 
 test("claimPort() refuses a port that is shared with reusePort, names the option, and leaves the port as it was", () => {
-  const other = Bun.listen({ hostname: "127.0.0.1", port: 0, reusePort: true, socket: { data() {} } } as Parameters<
-    typeof Bun.listen
-  >[0]);
-  const { port } = other as unknown as { port: number };
+  const options = { hostname: "127.0.0.1", port: 0, reusePort: true };
+  const other = Bun.listen({ ...options, socket: { data() {} } });
+  const { port } = other;
   const message = `Cannot listen on 127.0.0.1 port ${port}: another process does. Stop it, or choose another port with --http-port`;
   try {
     expect(() => claimPort("127.0.0.1", port, "--http-port")).toThrow(message);
