@@ -4,7 +4,9 @@ import {
   type ChannelRequest,
   type Counters,
   channelNames,
+  type Invalidation,
   isAsked,
+  NEXT_PAYLOAD_OFFSET,
   NOTICE_MESSAGE_BYTES_MAX,
   NOTICES_PER_MESSAGE,
   type PortionAnswer,
@@ -13,6 +15,7 @@ import {
   type Refusal,
   type ResponseAnswer,
   readControlBlock,
+  readInvalidationBlock,
   readRequest,
   readRequestBlock,
   requestsIn,
@@ -40,6 +43,8 @@ export interface AskHandler {
   open(ask: Ask, wanted: WantedResponse): void;
   read(ask: Ask): void;
   close(transfer: number): void;
+  /** An unsafe request has changed these: when this returns, nobody gets what was stored of them. */
+  invalidate(what: Invalidation): void;
   /** The proxy has died or come back in another life: nobody waits for any answer any more. */
   forgetAll(): void;
 }
@@ -50,6 +55,18 @@ interface PendingAsk extends Ask {
   readonly life: number;
 }
 
+/** The answer to what has been done and brings nothing. */
+const DONE: PortionAnswer = {
+  kind: "portion",
+  bytes: 0,
+  last: true,
+  open: false,
+  replayable: false,
+  bodyBytes: 0,
+  availableBytes: 0,
+  payloadOffset: NEXT_PAYLOAD_OFFSET,
+  loan: undefined,
+};
 /** How long one look may go on before the event loop gets its turn, in messages. */
 const MESSAGES_PER_LOOK = 64;
 const PEER_CHECK_MS = 1000;
@@ -261,6 +278,7 @@ export class ChannelServer {
       this.#handler.read(ask);
       return true;
     }
+    if (request.operation === "invalidate") return this.#invalidate(ask);
     const wanted = readRequestBlock(segment.bytes, request.bytesMax);
     if (wanted === undefined) {
       this.refuse(ask, "refused");
@@ -268,6 +286,18 @@ export class ChannelServer {
     }
     this.#counters.add("requests");
     this.#handler.open(ask, wanted);
+    return true;
+  }
+
+  #invalidate(ask: PendingAsk): boolean {
+    const what = readInvalidationBlock(ask.bytes, ask.bytesMax);
+    if (what === undefined) {
+      this.refuse(ask, "refused");
+      return false;
+    }
+    this.#handler.invalidate(what);
+    writePortion(ask.segment.i32, DONE, undefined);
+    this.#post(ask);
     return true;
   }
 

@@ -5,6 +5,7 @@ import {
   type Counters,
   cacheStatusOf,
   currentAgeMs,
+  type Invalidation,
   type LogRecord,
   madeStale,
   type Refusal,
@@ -212,7 +213,7 @@ export class Shard implements AskHandler, FillHost {
   }
 
   /** RFC 9111 section 4.4: an unsafe request has changed these. `groups`: RFC 9875 section 3. */
-  invalidate(targets: readonly string[], groups: readonly string[]): void {
+  invalidate({ targets, groups }: Invalidation): void {
     for (const target of targets) {
       const key = this.#keyPrefix + target;
       this.storage.invalidate(key);
@@ -236,11 +237,12 @@ export class Shard implements AskHandler, FillHost {
       return true;
     }
     this.counters.add("hits");
-    this.storage.touch(stored);
     if (reuse.use === "stale" && reuse.reason === "stale-while-revalidate")
       this.#validateInBackground(transfer, selection);
     const nowMs = this.nowMs();
-    this.attach(transfer, availableFrom(stored), this.#hitHandling(transfer.request, stored, nowMs), undefined);
+    const handling = this.#hitHandling(transfer.request, stored, nowMs);
+    this.storage.touch(stored, handling.hotVersion !== undefined);
+    this.attach(transfer, availableFrom(stored), handling, undefined);
     return true;
   }
 

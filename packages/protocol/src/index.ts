@@ -107,6 +107,12 @@ export {
   type ProxyCounter,
   readCounters,
 } from "./channel/counters.ts";
+export {
+  type Invalidation,
+  invalidationBlockBytes,
+  readInvalidationBlock,
+  writeInvalidationBlock,
+} from "./channel/invalidation-block.ts";
 export { LAYOUT_VERSION } from "./channel/layout-version.ts";
 export { CHANNEL_NAME, channelNames, type Side } from "./channel/names.ts";
 export {

@@ -1,9 +1,12 @@
 import { DoorbellRinger, MessageQueue, objectName, type Segment, SharedMemory } from "@proj/ipc";
 import {
   type Answer,
+  bumpStripe,
   type ChannelRequest,
   type Counters,
   channelNames,
+  type Invalidation,
+  invalidationBlockBytes,
   NOTICE_MESSAGE_BYTES_MAX,
   type Operation,
   type ProxyCounter,
@@ -13,12 +16,17 @@ import {
   readAnswer,
   readControlBlock,
   readNotices,
+  SEGMENT_BODY_OFFSET,
+  STRIPES,
   shardOf,
   sleepingOffset,
+  stripeOf,
   stripeVersions,
+  targetHash,
   type WantedResponse,
   wantRoom,
   writeAsked,
+  writeInvalidationBlock,
   writeRequest,
   writeRequestBlock,
 } from "@proj/protocol";
@@ -182,6 +190,39 @@ export class CacheClient {
   ): Ask | undefined {
     if (this.#link === undefined) return undefined;
     return this.#ask(segment, shard, "read", transfer, firstByte, bytesMax, owner);
+  }
+
+  /** The shards that have to hear of it, each with what concerns it: targets go to their owners, groups to all. */
+  shardsOf({ targets, groups }: Invalidation): Map<number, Invalidation> {
+    const shards = this.#link?.shards.length ?? 0;
+    const parts = new Map<number, Invalidation>();
+    for (let shard = 0; shard < shards; shard++) {
+      const own = targets.filter((target) => shardOf(targetHash(target), shards) === shard);
+      if (own.length > 0 || groups.length > 0) parts.set(shard, { targets: own, groups });
+    }
+    return parts;
+  }
+
+  /**
+   * Tells a shard what an unsafe request has changed; the answer is a portion of no bytes, once nobody gets any more what was stored of it.
+   *
+   * @returns undefined when the cache is away, or the block does not fit into the segment; the segment is then still the caller's.
+   */
+  invalidate(segment: Segment, shard: number, what: Invalidation, owner: AskOwner): Ask | undefined {
+    if (this.#link === undefined || shard >= this.#link.shards.length) return undefined;
+    if (SEGMENT_BODY_OFFSET + invalidationBlockBytes(what) > segment.bytes.length) return undefined;
+    const blockBytes = writeInvalidationBlock(segment.bytes, what);
+    return this.#ask(segment, shard, "invalidate", this.newTransfer(), 0, blockBytes, owner);
+  }
+
+  /** What all proxy threads keep ready of these is no longer used, also while the cache is away. */
+  bumpStripes({ targets, groups }: Invalidation): void {
+    const control = this.#link?.control ?? this.#formerControl;
+    const block = control === undefined ? undefined : readControlBlock(control.buffer);
+    if (control === undefined || typeof block !== "object") return;
+    const versions = stripeVersions(control.buffer, block.threads);
+    for (const target of targets) bumpStripe(versions, stripeOf(targetHash(target)));
+    if (groups.length > 0) for (let stripe = 0; stripe < STRIPES; stripe++) bumpStripe(versions, stripe);
   }
 
   /** Tells the cache that nothing more of this transfer is wanted; what is still asked for comes back as `cancelled`. */

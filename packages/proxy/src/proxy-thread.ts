@@ -14,6 +14,7 @@ import {
 import { CacheClient } from "./cache-client.ts";
 import { type Delivery, type DeliveryContext, STALL_MS } from "./delivery.ts";
 import { HotTier } from "./hot-tier.ts";
+import { InvalidationRound, invalidationOf } from "./invalidation.ts";
 import { TICK_MS } from "./limits.ts";
 import { type Connection, type Listener, listen } from "./listeners/connection.ts";
 import { GetfileConnection } from "./listeners/getfile.ts";
@@ -58,7 +59,14 @@ class ProxyThread {
     this.#origin = new OriginClient({ origin: new URL(options.origin) });
     const http: HttpSettings = {
       prefix: options.prefix,
-      pass: passContext(this.#origin, counters, log),
+      pass: passContext(this.#origin, counters, log, (head, target, response, done) => {
+        const what = invalidationOf(head, target, response, {
+          origin: new URL(options.origin),
+          prefix: options.prefix,
+        });
+        if (what === undefined) done();
+        else InvalidationRound.run(cache, this.#context.pool, what, done);
+      }),
       trusted: new TrustedPeers(options.trustProxy),
       limits: options.limits,
       scheme: "http",
@@ -122,6 +130,7 @@ function passContext(
   origin: OriginClient,
   counters: Counters<ProxyCounter>,
   log: (record: LogRecord) => void,
+  invalidate: PassContext["invalidate"],
 ): PassContext {
   return {
     origin,
@@ -130,7 +139,7 @@ function passContext(
       counters.add("originErrors");
       log({ level: "warn", message, code, target });
     },
-    invalidate: (_head, _target, _response, done) => done(),
+    invalidate,
   };
 }
 

@@ -1,0 +1,123 @@
+import type { PoolMember } from "@proj/ipc";
+import {
+  cacheTarget,
+  type Invalidation,
+  invalidatedGroups,
+  invalidatedTargets,
+  type RequestHead,
+  type ResponseHead,
+} from "@proj/protocol";
+import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
+
+/** Where the origin is, and by which name the client knows it. */
+export interface OriginView {
+  readonly origin: URL;
+  /** Path of the origin's URL without a closing slash. */
+  readonly prefix: string;
+}
+
+/**
+ * What the response to an unsafe request says is no longer good (RFC 9111 section 4.4, RFC 9875 section 3).
+ *
+ * Location and Content-Location count when they name this origin: by its own name, or by the name that the client called this proxy by, which
+ * origins that know their public name use.
+ *
+ * @param target As it was forwarded.
+ */
+export function invalidationOf(
+  { method, fields }: RequestHead,
+  target: string,
+  response: ResponseHead,
+  { origin, prefix }: OriginView,
+): Invalidation | undefined {
+  const scheme = origin.protocol === "https:" ? "https" : "http";
+  const own = cacheTarget(scheme, origin.host, target);
+  const targets = new Set(own === undefined ? [] : invalidatedTargets(method, own, response).map(({ path }) => path));
+  if (targets.size === 0) return undefined;
+  const host = fields.get("host");
+  for (const publicScheme of ["http", "https"] as const) {
+    const known = host === undefined ? undefined : cacheTarget(publicScheme, host, target);
+    if (known === undefined) continue;
+    for (const { path } of invalidatedTargets(method, known, response)) targets.add(path).add(prefix + path);
+  }
+  return { targets: [...targets], groups: invalidatedGroups(response.fields) };
+}
+
+/** How long a segment is waited for before it is waited for anew. */
+const SEGMENT_TIMEOUT_MS = 1_000;
+
+/** Tells every shard that is concerned, and knows when all of them have done it. */
+export class InvalidationRound implements AskOwner {
+  readonly #cache: CacheClient;
+  readonly #pool: PoolMember;
+  readonly #what: Invalidation;
+  readonly #done: () => void;
+  #open = 1;
+
+  private constructor(cache: CacheClient, pool: PoolMember, what: Invalidation, done: () => void) {
+    this.#cache = cache;
+    this.#pool = pool;
+    this.#what = what;
+    this.#done = done;
+  }
+
+  /** Calls `done` when nobody gets any more what was stored. A cache that is away has nothing stored when it comes back. */
+  static run(cache: CacheClient, pool: PoolMember, what: Invalidation, done: () => void): void {
+    const round = new InvalidationRound(cache, pool, what, done);
+    cache.bumpStripes(what);
+    for (const [shard, part] of cache.shardsOf(what)) {
+      round.#open++;
+      round.#tell(shard, part).catch(() => round.#settle()); // the pool is closed: this thread ends
+    }
+    round.#settle();
+  }
+
+  answered(ask: Ask, outcome: Outcome): void {
+    if (outcome.kind === "late" || outcome.kind === "malformed") this.#pool.replace(ask.segment);
+    else this.#pool.giveBack(ask.segment);
+    this.#settle();
+  }
+
+  noticed(): void {}
+  lost(): void {}
+
+  async #tell(shard: number, part: Invalidation): Promise<void> {
+    while (this.#cache.attached) {
+      const segment = this.#pool.tryTake() ?? (await this.#pool.take({ timeoutMs: SEGMENT_TIMEOUT_MS }));
+      if (segment === undefined) continue; // it has to be said, however busy the pool is
+      if (this.#cache.invalidate(segment, shard, part, this) !== undefined) return;
+      this.#pool.giveBack(segment);
+      if (this.#cache.attached) this.#tellInHalves(shard, part);
+      break;
+    }
+    this.#settle();
+  }
+
+  /** It does not fit into one segment. A single target that does not was never asked for, so that nothing is stored under it. */
+  #tellInHalves(shard: number, { targets, groups }: Invalidation): void {
+    const isSplit = targets.length > 0 && groups.length > 0;
+    const members = isSplit ? 2 : Math.max(targets.length, groups.length);
+    if (members < 2) return;
+    const half = (list: readonly string[]) => Math.ceil(list.length / 2);
+    const parts: Invalidation[] = isSplit
+      ? [
+          { targets, groups: [] },
+          { targets: [], groups },
+        ]
+      : [
+          { targets: targets.slice(0, half(targets)), groups: groups.slice(0, half(groups)) },
+          { targets: targets.slice(half(targets)), groups: groups.slice(half(groups)) },
+        ];
+    for (const part of parts) {
+      this.#open++;
+      this.#tell(shard, part).catch(() => this.#settle());
+    }
+  }
+
+  #settle(): void {
+    if (--this.#open > 0) return;
+    // What was taken from the cache before it had done this is not good either.
+    this.#cache.bumpStripes(this.#what);
+    this.#done();
+  }
+}
