@@ -1,1 +1,2 @@
 export { CacheDirError, type CacheOptions, type RunningCache, startCache } from "./cache.ts";
+export { S3Fifo } from "./eviction/s3-fifo.ts";

@@ -70,6 +70,10 @@ export class Parts implements BodyStore {
     return this.view().read(position, into);
   }
 
+  get isHeld(): boolean {
+    return [...this.#bodies].some((body) => body.isHeld);
+  }
+
   retain(): void {
     for (const body of this.#bodies) body.retain();
   }

@@ -45,7 +45,8 @@ export class S3Fifo {
   #slotsUsed = FIRST_SLOT;
   #smallWeight = 0;
   #mainWeight = 0;
-  #count = 0;
+  /** Entries in each queue. */
+  readonly #counts: [small: number, main: number] = [0, 0];
 
   /** @param limit What all entries together may weigh; the caller evicts before he inserts. */
   constructor(limit: number) {
@@ -56,7 +57,7 @@ export class S3Fifo {
   }
 
   get count(): number {
-    return this.#count;
+    return this.#counts[SMALL] + this.#counts[MAIN];
   }
 
   get weight(): number {
@@ -104,24 +105,25 @@ export class S3Fifo {
   remove(slot: number): void {
     this.#leave(slot);
     this.#giveSlot(slot);
-    this.#count--;
   }
 
   /**
    * The slot of the entry that goes, which is free for another after that; undefined when none may.
    *
-   * @param mayGo Says false for an entry that can not go now: another goes in its place.
+   * @param mayGo Says false for an entry that can not go now: it is passed over, to the young end of its queue.
    */
   evict(mayGo?: (slot: number) => boolean): number | undefined {
-    for (let refusals = 0; refusals <= this.#count && this.#count > 0; ) {
-      const isFromMain = this.#mainWeight > this.#mainLimit || this.#previous[SMALL] === SMALL;
-      const queue = isFromMain && this.#previous[MAIN] !== MAIN ? MAIN : SMALL;
+    const refusals = [0, 0];
+    const isThrough = (queue: number) => refusals[queue]! >= this.#counts[queue]!;
+    while (!isThrough(SMALL) || !isThrough(MAIN)) {
+      const isFromMain = (this.#mainWeight > this.#mainLimit && !isThrough(MAIN)) || isThrough(SMALL);
+      const queue = isFromMain ? MAIN : SMALL;
       const slot = this.#previous[queue]!;
       if (this.#staysFor(slot, queue)) continue;
       if (mayGo === undefined || mayGo(slot)) return this.#let(slot, queue);
-      refusals++;
+      refusals[queue]!++;
       this.#leave(slot);
-      this.#join(slot, MAIN);
+      this.#join(slot, queue);
     }
     return undefined;
   }
@@ -147,7 +149,6 @@ export class S3Fifo {
     this.#hashes[slot] = hash;
     this.#weights[slot] = weight;
     this.#join(slot, queue);
-    this.#count++;
     return slot;
   }
 
@@ -159,6 +160,7 @@ export class S3Fifo {
     this.#next[queue] = slot;
     this.#frequencies[slot] = 0;
     this.#isMain[slot] = queue;
+    this.#counts[queue as 0 | 1]++;
     if (queue === MAIN) this.#mainWeight += this.#weights[slot]!;
     else this.#smallWeight += this.#weights[slot]!;
   }
@@ -168,6 +170,7 @@ export class S3Fifo {
     const previous = this.#previous[slot]!;
     this.#next[previous] = next;
     this.#previous[next] = previous;
+    this.#counts[this.#isMain[slot] as 0 | 1]--;
     if (this.#isMain[slot] === 1) this.#mainWeight -= this.#weights[slot]!;
     else this.#smallWeight -= this.#weights[slot]!;
   }

@@ -18,7 +18,7 @@ export class BlockList implements BodyStore {
   readonly #blocks: (Uint8Array | undefined)[] = [];
   #bytes = 0;
   #firstByte = 0;
-  #takenBytes = 0;
+  #holders = 1;
   #discarded = false;
 
   /** @param expectedBytes The body's length, when it is known: a small body is one block of just that size. */
@@ -36,14 +36,15 @@ export class BlockList implements BodyStore {
   }
 
   append(chunk: Uint8Array): boolean {
-    if (!this.#discarded && !this.#room.take(chunk.length)) return false;
-    if (!this.#discarded) this.#takenBytes += chunk.length;
+    if (!this.#allocate(this.#bytes + chunk.length)) return false;
     for (let from = 0; from < chunk.length; ) {
       const index = Math.floor(this.#bytes / this.#blockBytes);
       const inBlock = this.#bytes - index * this.#blockBytes;
       const count = Math.min(chunk.length - from, this.#blockBytes - inBlock);
-      const block = this.#blockWithRoom(index, inBlock + count);
-      block.set(from === 0 && count === chunk.length ? chunk : chunk.subarray(from, from + count), inBlock);
+      this.#blocks[index]!.set(
+        from === 0 && count === chunk.length ? chunk : chunk.subarray(from, from + count),
+        inBlock,
+      );
       this.#bytes += count;
       from += count;
     }
@@ -68,30 +69,59 @@ export class BlockList implements BodyStore {
   /** Drops whole blocks before `position`: for a body that passes through and is not kept. */
   dropBefore(position: number): void {
     const upTo = Math.floor(Math.min(position, this.#bytes) / this.#blockBytes);
-    for (let index = Math.floor(this.#firstByte / this.#blockBytes); index < upTo; index++)
-      this.#blocks[index] = undefined;
+    for (let index = Math.floor(this.#firstByte / this.#blockBytes); index < upTo; index++) this.#free(index);
     this.#firstByte = Math.max(this.#firstByte, upTo * this.#blockBytes);
   }
 
-  // Memory is counted by the garbage collector: whoever reads holds this object.
-  retain(): void {}
-  release(): void {}
+  get isHeld(): boolean {
+    return this.#holders > 0;
+  }
+
+  retain(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    this.#holders--;
+    this.#freeIfDone();
+  }
 
   discard(): void {
     this.#discarded = true;
-    this.#room.giveBack(this.#takenBytes);
-    this.#takenBytes = 0;
+    this.#freeIfDone();
+  }
+
+  #freeIfDone(): void {
+    if (this.#discarded && this.#holders <= 0)
+      for (let index = 0; index < this.#blocks.length; index++) this.#free(index);
+  }
+
+  #free(index: number): void {
+    const block = this.#blocks[index];
+    if (block === undefined) return;
+    this.#blocks[index] = undefined;
+    this.#room.giveBack(block.length);
+  }
+
+  /** Blocks for the first `bytes` bytes; false when there is no room for them. */
+  #allocate(bytes: number): boolean {
+    for (let index = Math.floor(this.#bytes / this.#blockBytes); index * this.#blockBytes < bytes; index++) {
+      if (!this.#allocateBlock(index, Math.min(this.#blockBytes, bytes - index * this.#blockBytes))) return false;
+    }
+    return true;
   }
 
   /** The block at `index` with at least `bytes` bytes; a first block starts small and doubles, since most bodies are. */
-  #blockWithRoom(index: number, bytes: number): Uint8Array {
+  #allocateBlock(index: number, bytes: number): boolean {
     const block = this.#blocks[index];
-    if (block !== undefined && block.length >= bytes) return block;
-    let size = index > 0 ? this.#blockBytes : Math.min(this.#blockBytes, block?.length ?? FIRST_BLOCK_BYTES);
+    const had = block?.length ?? 0;
+    if (had >= bytes) return true;
+    let size = index > 0 ? this.#blockBytes : Math.min(this.#blockBytes, Math.max(had, FIRST_BLOCK_BYTES));
     while (size < bytes) size = Math.min(size * 2, this.#blockBytes);
+    if (!this.#room.take(size - had)) return false;
     const grown = new Uint8Array(size);
     if (block !== undefined) grown.set(block);
     this.#blocks[index] = grown;
-    return grown;
+    return true;
   }
 }

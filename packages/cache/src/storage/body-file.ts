@@ -70,22 +70,27 @@ export class BodyFile implements BodyStore {
     return wanted;
   }
 
+  get isHeld(): boolean {
+    return this.#holders > 0;
+  }
+
   retain(): void {
     this.#holders++;
   }
 
   release(): void {
-    if (--this.#holders > 0 || this.#fildes === undefined) return;
-    closeSync(this.#fildes);
+    if (--this.#holders > 0) return;
+    if (this.#fildes !== undefined) closeSync(this.#fildes);
     this.#fildes = undefined;
+    if (this.#discarded) this.#room.giveBack(this.#bytes);
   }
 
   discard(): void {
     if (this.#discarded) return;
     this.#discarded = true;
-    this.#room.giveBack(this.#bytes);
     // Whoever still reads keeps the descriptor, and with it the bytes: it must be open before the name goes.
     if (this.#holders > 0) this.#fildes ??= openSync(this.#path, constants.O_RDWR | constants.O_NOFOLLOW);
+    else this.#room.giveBack(this.#bytes);
     try {
       unlinkSync(this.#path);
     } catch (error) {

@@ -17,9 +17,11 @@ export interface BodyStore {
   append(chunk: Uint8Array): boolean;
   /** Copies bytes from `position` into `into`, as many as are there and fit; returns how many. Blocks only for a disk read. */
   read(position: number, into: Uint8Array): number;
+  /** Somebody holds it: its bytes would stay, and take their room, after {@link discard}. */
+  readonly isHeld: boolean;
   /** One more holder beside the maker: until the last one lets go the bytes stay readable, even when the response is evicted. */
   retain(): void;
   release(): void;
-  /** Nobody will look this body up any more: its room is given back now, its bytes when the last reader lets go. */
+  /** Nobody will look this body up any more: its bytes go, and their room is given back, when the last holder lets go. */
   discard(): void;
 }

@@ -66,8 +66,12 @@ export class DiskStorage implements Storage {
     return this.#table.has(response);
   }
 
-  touch(response: StoredResponse): void {
-    this.#table.touch(response);
+  touch(response: StoredResponse, uses: number): void {
+    this.#table.touch(response, uses);
+  }
+
+  renewed(response: StoredResponse): void {
+    this.#table.renewed(response);
   }
 
   store(response: StoredResponse): boolean {

@@ -40,6 +40,7 @@ export class Loans {
   newBody(expectedBytes: number, room: Room): SharedBody | undefined {
     if (expectedBytes < this.#bytesMin || this.#count >= LOANS_MAX) return undefined;
     if (!hasSpace(expectedBytes)) return this.#full();
+    if (!room.take(expectedBytes)) return undefined;
     const loan = this.#next++ >>> 0;
     const name: ObjectName = objectName(this.#nameOf(loan));
     try {
@@ -48,6 +49,7 @@ export class Loans {
       this.#wasFull = false;
       return body;
     } catch {
+      room.giveBack(expectedBytes);
       return this.#full();
     }
   }

@@ -5,8 +5,9 @@ import type { Loans } from "./loans.ts";
 import { ResponseTable } from "./response-table.ts";
 import type { Storage } from "./storage.ts";
 
-/** No body may take more than this part of the memory tier. */
+/** No body may take more than this part of the memory tier: larger ones have the disk tier, where there is one. */
 const BODY_SHARE = 8;
+const BODY_SHARE_OF_ONLY_TIER = 2;
 
 /** The memory tier of one shard. */
 export class MemoryStorage implements Storage {
@@ -14,11 +15,14 @@ export class MemoryStorage implements Storage {
   readonly #table: ResponseTable;
   readonly #loans: Loans | undefined;
 
-  /** @param loans Makes large bodies where proxies can map them; without it all are in private memory. */
-  constructor(limitBytes: number, onEvict: () => void, loans?: Loans) {
+  /**
+   * @param loans Makes large bodies where proxies can map them; without it all are in private memory.
+   * @param isOnlyTier There is no disk tier: what this one does not take is not kept at all.
+   */
+  constructor(limitBytes: number, onEvict: () => void, loans?: Loans, isOnlyTier = false) {
     this.#loans = loans;
     this.#table = new ResponseTable(limitBytes, onEvict);
-    this.bodyBytesMax = Math.floor(limitBytes / BODY_SHARE);
+    this.bodyBytesMax = Math.floor(limitBytes / (isOnlyTier ? BODY_SHARE_OF_ONLY_TIER : BODY_SHARE));
   }
 
   get limitBytes(): number {
@@ -48,8 +52,12 @@ export class MemoryStorage implements Storage {
     return this.#table.has(response);
   }
 
-  touch(response: StoredResponse): void {
-    this.#table.touch(response);
+  touch(response: StoredResponse, uses: number): void {
+    this.#table.touch(response, uses);
+  }
+
+  renewed(response: StoredResponse): void {
+    this.#table.renewed(response);
   }
 
   store(response: StoredResponse): boolean {

@@ -1,3 +1,4 @@
+import { S3Fifo } from "../eviction/s3-fifo.ts";
 import { overheadBytes, replaces, type StoredResponse } from "../stored-response.ts";
 import type { Room } from "./block-list.ts";
 
@@ -5,32 +6,39 @@ const NONE: readonly StoredResponse[] = [];
 /** Variants of one key: beyond it the one that was stored first goes. Whoever varies on a cookie has one for each client (CHECKLIST 26). */
 export const VARIANTS_MAX = 64;
 
-/** The index of one tier: variants by key, the order in which they were used, and the bytes they take. */
+/** The index of one tier: variants by key, the order in which they go, and the bytes they take. */
 export class ResponseTable implements Room {
   readonly limitBytes: number;
   usedBytes = 0;
   /** Variants by key. */
   readonly #variants = new Map<string, StoredResponse[]>();
-  /** Least recently used first: a Map keeps the order of insertion. */
-  readonly #order = new Map<StoredResponse, number>();
-  readonly #onEvict: () => void;
+  readonly #order: S3Fifo;
+  readonly #slots = new Map<StoredResponse, number>();
+  /** By slot. */
+  readonly #responses: (StoredResponse | undefined)[] = [];
+  /** By slot: what the response takes beside its body. */
+  readonly #overheads: number[] = [];
+  readonly #onEvict: (response: StoredResponse) => void;
 
-  constructor(limitBytes: number, onEvict: () => void) {
+  constructor(limitBytes: number, onEvict: (response: StoredResponse) => void) {
     this.limitBytes = limitBytes;
+    this.#order = new S3Fifo(limitBytes);
     this.#onEvict = onEvict;
   }
 
   get count(): number {
-    return this.#order.size;
+    return this.#slots.size;
   }
 
   take(bytes: number): boolean {
     if (bytes > this.limitBytes) return false;
     while (this.usedBytes + bytes > this.limitBytes) {
-      const [oldest] = this.#order.keys();
-      if (oldest === undefined) return false; // all the room is with bodies that are still arriving
-      this.remove(oldest);
-      this.#onEvict();
+      // A body that somebody reads would give no room now: its bytes stay until he is done.
+      const slot = this.#order.evict((one) => !this.#responses[one]!.body.isHeld);
+      if (slot === undefined) return false; // all the room is with bodies that are arriving or being read
+      const response = this.#responses[slot]!;
+      this.#onEvict(response);
+      this.#forget(response, slot);
     }
     this.usedBytes += bytes;
     return true;
@@ -45,18 +53,17 @@ export class ResponseTable implements Room {
   }
 
   entries(): Iterable<StoredResponse> {
-    return this.#order.keys();
+    return this.#slots.keys();
   }
 
   has(response: StoredResponse): boolean {
-    return this.#order.has(response);
+    return this.#slots.has(response);
   }
 
-  touch(response: StoredResponse): void {
-    const bytes = this.#order.get(response);
-    if (bytes === undefined) return;
-    this.#order.delete(response);
-    this.#order.set(response, bytes);
+  /** @param uses For how many uses this one stands. */
+  touch(response: StoredResponse, uses: number): void {
+    const slot = this.#slots.get(response);
+    if (slot !== undefined) this.#order.touch(slot, uses);
   }
 
   /** Takes in a response whose body has its room already; false when there is none for the rest of it. */
@@ -64,7 +71,11 @@ export class ResponseTable implements Room {
     for (const other of this.lookup(response.key)) if (replaces(response, other)) this.remove(other);
     const bytes = overheadBytes(response);
     if (!this.take(bytes)) return false;
-    this.#order.set(response, bytes);
+    const hash = Bun.hash.xxHash32(`${response.key}\n${response.variant.varyKey}`);
+    const slot = this.#order.insert(hash, bytes + response.body.bytes);
+    this.#slots.set(response, slot);
+    this.#responses[slot] = response;
+    this.#overheads[slot] = bytes;
     const variants = this.#variants.get(response.key);
     if (variants === undefined) this.#variants.set(response.key, [response]);
     else variants.push(response);
@@ -72,15 +83,27 @@ export class ResponseTable implements Room {
     return true;
   }
 
+  /** Its fields are others now, and may take more; without room for them it goes. */
+  renewed(response: StoredResponse): void {
+    const slot = this.#slots.get(response);
+    if (slot === undefined) return;
+    const bytes = overheadBytes(response);
+    const more = bytes - this.#overheads[slot]!;
+    if (more > 0 && this.usedBytes + more > this.limitBytes) {
+      this.remove(response);
+      return;
+    }
+    this.usedBytes += more;
+    this.#overheads[slot] = bytes;
+    this.#order.reweigh(slot, this.#order.weightOf(slot) + more);
+    this.#order.touch(slot, 1);
+  }
+
   remove(response: StoredResponse): boolean {
-    const bytes = this.#order.get(response);
-    if (bytes === undefined) return false;
-    this.#order.delete(response);
-    this.giveBack(bytes);
-    const others = this.lookup(response.key).filter((other) => other !== response);
-    if (others.length === 0) this.#variants.delete(response.key);
-    else this.#variants.set(response.key, others);
-    response.body.discard();
+    const slot = this.#slots.get(response);
+    if (slot === undefined) return false;
+    this.#order.remove(slot);
+    this.#forget(response, slot);
     return true;
   }
 
@@ -90,6 +113,16 @@ export class ResponseTable implements Room {
   }
 
   clear(): void {
-    for (const response of [...this.#order.keys()]) this.remove(response);
+    for (const response of [...this.#slots.keys()]) this.remove(response);
+  }
+
+  #forget(response: StoredResponse, slot: number): void {
+    this.#slots.delete(response);
+    this.#responses[slot] = undefined;
+    const others = this.lookup(response.key).filter((other) => other !== response);
+    if (others.length === 0) this.#variants.delete(response.key);
+    else this.#variants.set(response.key, others);
+    this.giveBack(this.#overheads[slot]!);
+    response.body.discard();
   }
 }

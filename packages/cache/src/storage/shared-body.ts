@@ -18,7 +18,8 @@ export class SharedBody implements BodyStore {
   #discarded = false;
 
   /**
-   * @param expectedBytes Length of the body, at least 1; allocated at once, counted as it fills.
+   * @param expectedBytes Length of the body, at least 1; allocated at once.
+   * @param room Where so many bytes have been taken: they are given back when the object is unmapped.
    * @throws {SystemCallError} `ENOSPC`: /dev/shm is full.
    */
   constructor(name: ObjectName, loan: number, expectedBytes: number, room: Room, onUnmap: () => void) {
@@ -33,7 +34,7 @@ export class SharedBody implements BodyStore {
   }
 
   append(chunk: Uint8Array): boolean {
-    if (this.#bytes + chunk.length > this.#memory.length || !this.#room.take(chunk.length)) return false;
+    if (this.#bytes + chunk.length > this.#memory.length) return false;
     this.#memory.bytes.set(chunk, this.#bytes);
     this.#bytes += chunk.length;
     return true;
@@ -43,6 +44,10 @@ export class SharedBody implements BodyStore {
     const count = Math.max(0, Math.min(this.#bytes - position, into.length));
     into.set(this.#memory.bytes.subarray(position, position + count));
     return count;
+  }
+
+  get isHeld(): boolean {
+    return this.#holders > 0;
   }
 
   retain(): void {
@@ -57,13 +62,13 @@ export class SharedBody implements BodyStore {
   discard(): void {
     if (this.#discarded) return;
     this.#discarded = true;
-    this.#room.giveBack(this.#bytes);
     this.#memory.unlink();
     this.#unmapIfDone();
   }
 
   #unmapIfDone(): void {
     if (!this.#discarded || this.#holders > 0) return;
+    this.#room.giveBack(this.#memory.length);
     this.#memory.close();
     this.#onUnmap();
   }

@@ -94,7 +94,7 @@ function storageContract(name: string, use: (test: (make: (onEvict?: () => void)
         storage.close();
       }));
 
-    test("the limit holds at every moment; the least recently used go first", () =>
+    test("the limit holds at every moment; what is used stays", () =>
       use((make) => {
         let evictions = 0;
         const storage = make(() => evictions++);
@@ -102,7 +102,7 @@ function storageContract(name: string, use: (test: (make: (onEvict?: () => void)
           put(storage, `/${index}`, bytesOf(20_000, index));
           expect(storage.usedBytes).toBeLessThanOrEqual(LIMIT);
           const [first] = storage.lookup("/0");
-          if (first !== undefined) storage.touch(first);
+          if (first !== undefined) storage.touch(first, 1);
         }
         expect(evictions).toBeGreaterThan(80);
         expect(storage.lookup("/0")).toHaveLength(1);
@@ -110,6 +110,40 @@ function storageContract(name: string, use: (test: (make: (onEvict?: () => void)
         expect(storage.lookup("/99")).toHaveLength(1);
         storage.close();
         expect(storage.usedBytes).toBe(0);
+      }));
+
+    test("an evicted or replaced body that is still read keeps its room until it is let go", () =>
+      use((make) => {
+        const storage = make();
+        const held = put(storage, "/held", bytesOf(60_000, 1))!;
+        held.body.retain();
+        storage.invalidate("/held");
+        expect(storage.usedBytes).toBeGreaterThanOrEqual(60_000);
+        for (let index = 0; index < 50; index++) {
+          put(storage, `/${index}`, bytesOf(20_000, index));
+          expect(storage.usedBytes).toBeLessThanOrEqual(LIMIT);
+        }
+        const into = new Uint8Array(60_000);
+        for (let at = 0; at < into.length; ) at += held.body.read(at, into.subarray(at));
+        expect(into).toEqual(bytesOf(60_000, 1));
+        const usedBytes = storage.usedBytes;
+        held.body.release();
+        expect(storage.usedBytes).toBeLessThanOrEqual(usedBytes - 60_000);
+        storage.close();
+        expect(storage.usedBytes).toBe(0);
+      }));
+
+    test("what is being read is not evicted, and takes no room from the limit", () =>
+      use((make) => {
+        const storage = make();
+        const held = put(storage, "/held", bytesOf(20_000, 1))!;
+        held.body.retain();
+        for (let index = 0; index < 50; index++) put(storage, `/${index}`, bytesOf(20_000, index));
+        expect(storage.has(held)).toBe(true);
+        held.body.release();
+        for (let index = 50; index < 150; index++) put(storage, `/${index}`, bytesOf(20_000, index));
+        expect(storage.has(held)).toBe(false);
+        storage.close();
       }));
 
     test("bodies that are arriving have their room, and one that finds none gives back what it took", () =>
@@ -165,6 +199,12 @@ storageContract("DiskStorage", (run) =>
     ),
   ),
 );
+
+test("MemoryStorage takes larger bodies where there is no disk tier for them", () => {
+  const nothing = () => {};
+  expect(new MemoryStorage(LIMIT, nothing).bodyBytesMax).toBe(LIMIT / 8);
+  expect(new MemoryStorage(LIMIT, nothing, undefined, true).bodyBytesMax).toBe(LIMIT / 2);
+});
 
 describe("DiskStorage", () => {
   test("removes bodies of a former life, leaves everything else alone, and takes its own away", () =>

@@ -18,7 +18,10 @@ export interface Storage {
   /** All that is stored, in no promised order; what is invalidated meanwhile may be among it or not. */
   entries(): Iterable<StoredResponse>;
   has(response: StoredResponse): boolean;
-  touch(response: StoredResponse): void;
+  /** @param uses For how many uses this one stands. */
+  touch(response: StoredResponse, uses: number): void;
+  /** The fields or the freshness of `response` are others now. */
+  renewed(response: StoredResponse): void;
   /**
    * Keeps a complete response; it takes the place of the variant that it renews.
    *

@@ -1,3 +1,4 @@
+import { FREQUENCY_MAX } from "../eviction/s3-fifo.ts";
 import { replaces, type StoredResponse } from "../stored-response.ts";
 import type { BodyStore } from "./body-store.ts";
 import type { Storage } from "./storage.ts";
@@ -31,8 +32,14 @@ export class TieredStorage {
     return this.#tiers.some((tier) => tier.has(response));
   }
 
-  touch(response: StoredResponse): void {
-    for (const tier of this.#tiers) tier.touch(response);
+  /**
+   * `response` was used.
+   *
+   * @param isKeptElsewhere A proxy keeps it from now on and answers with it by itself: the uses that follow are not seen here, so this one stands
+   *   for them.
+   */
+  touch(response: StoredResponse, isKeptElsewhere = false): void {
+    for (const tier of this.#tiers) tier.touch(response, isKeptElsewhere ? FREQUENCY_MAX : 1);
   }
 
   /**
@@ -62,9 +69,12 @@ export class TieredStorage {
     return storage.store(response);
   }
 
-  /** The fields or the freshness of `response` are others now. */
+  /** The fields or the freshness of `response` are about to change: the caller does it before he lets go of the thread. */
   renewed(response: StoredResponse): void {
     this.#changed(response.stripe);
+    queueMicrotask(() => {
+      for (const tier of this.#tiers) tier.renewed(response);
+    });
   }
 
   invalidate(key: string, response?: StoredResponse): number {
