@@ -39,12 +39,15 @@ const POOL_FILE = /^(pool|seg\.\d+\.\d+|bell\.\d+)$/;
 
 /** Everything that a pool is made of: those files, and its free queue; of that user. */
 export function findPoolObjects(prefix: ObjectName, files: readonly string[], uid: number): Found[] {
-  const start = `${prefix.slice(1)}.`;
-  const found = files
-    .filter((file) => file.startsWith(start) && POOL_FILE.test(file.slice(start.length)))
-    .map((file) => findFile(`/${file}` as ObjectName, `${SHM}/${file}`));
+  const found = poolFiles(prefix, files).map((file) => findFile(`/${file}` as ObjectName, `${SHM}/${file}`));
   const objects = [...found, findQueue(`${prefix}.free` as ObjectName)].filter((each) => each !== undefined);
   return objects.filter((each) => each.uid === uid || each.isOpaque); // anybody may make a file of such a name
+}
+
+/** Those of the files that a pool is made of. */
+export function poolFiles(prefix: ObjectName, files: readonly string[]): string[] {
+  const start = `${prefix.slice(1)}.`;
+  return files.filter((file) => file.startsWith(start) && POOL_FILE.test(file.slice(start.length)));
 }
 
 /** Those of the files that belong to a family. */

@@ -256,6 +256,34 @@ test("a cleaner that was killed between hiding and removing is made good by the 
 });
 
 test(
+  "what a killed cleaner had hidden keeps its entry while other processes start, and is removed by the next one",
+  async () => {
+    const hiding = `${REGISTRY}/removing.${formatMaker(DEAD)}`;
+    for (const [letter, name, file] of [
+      ["m", "memory", "memory"],
+      ["s", "semaphore", "semaphore"],
+      ["p", "pool", "pool.seg.3.1"],
+    ] as const) {
+      const semaphore = letter === "s" ? "sem." : "";
+      // In this order, so that there is no moment at which the entry could be forgotten rightly.
+      mkdirSync(hiding, { recursive: true });
+      writeFileSync(`${hiding}/${semaphore}${named(file).slice(1)}`, "x".repeat(64), { mode: 0o600 });
+      enter(DEAD, `${letter}${named(name).slice(1)}`);
+    }
+    await kill(await spawn(`keep.push(ipc.SharedMemory.create(named("later"), 64));`)); // forgets what is gone
+    expect(summary(clean({ prefix }).removed)).toEqual([
+      "memory later",
+      "memory memory",
+      "pool pool",
+      "semaphore semaphore",
+    ]);
+    expect(list({ prefix })).toEqual([]);
+    expect(existsSync(hiding)).toBe(false);
+  },
+  WATCHDOG,
+);
+
+test(
   "many cleaners at once remove everything once, without an error",
   async () => {
     const names = Array.from({ length: 60 }, (_, index) => named(`m${index}`));

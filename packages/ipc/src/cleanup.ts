@@ -25,6 +25,7 @@ import {
   removeEntry,
 } from "./registry.ts";
 import { formatMaker, makerState, parseMaker, thisProcess } from "./registry-maker.ts";
+import { REMOVING_PREFIX } from "./registry-settle.ts";
 
 /**
  * What is known of an object.
@@ -82,7 +83,6 @@ interface Surveyed {
 }
 
 const SHM = "/dev/shm";
-const REMOVING_PREFIX = "removing.";
 /** The file system's clock is coarse: an object may look this much older than the entry that was made before it. */
 const CLOCK_GRAIN_MS = 20;
 
@@ -273,17 +273,21 @@ function verdict(
 
 /** Takes the files' names away, proves again that nobody holds anything, and removes all, or gives the names back. */
 function remove(surveyed: Surveyed): boolean {
-  const files = surveyed.found.filter((found) => found.path !== undefined && hide(surveyed, found));
+  const files = surveyed.found.filter((found) => found.path !== undefined);
   const queues = surveyed.found.filter((found) => found.path === undefined);
+  const hidden = files.filter((found) => hide(surveyed, found));
   const isUnheld =
-    files.every((found) => prove(found, hiddenPath(surveyed, found)) === "unheld") && queues.every(unlinkQueue);
-  for (const found of files) {
+    hidden.every((found) => prove(found, hiddenPath(surveyed, found)) === "unheld") && queues.every(unlinkQueue);
+  for (const found of hidden) {
     if (isUnheld) unlinkSync(hiddenPath(surveyed, found));
     else restore(hiddenPath(surveyed, found), found.path!);
   }
   removeEmptyDirectory(hidingDirectory(surveyed));
-  // A family's entry stays for the rest of the family.
-  if (isUnheld) for (const entry of surveyed.entries) if (entry.kind !== "family") removeEntry(entry);
+  // What another cleaner has hidden may get its name back, and then needs its entry: forgetGone() sees to that one. A
+  // family's entry stays for the rest of the family.
+  if (isUnheld && hidden.length === files.length) {
+    for (const entry of surveyed.entries) if (entry.kind !== "family") removeEntry(entry);
+  }
   return isUnheld;
 }
 
