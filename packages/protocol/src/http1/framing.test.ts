@@ -58,6 +58,24 @@ test("responseFraming() of a CONNECT that is refused has content", () => {
   expect(responseFraming("CONNECT", response(407, LENGTH))).toEqual({ kind: "length", bytes: 5 });
 });
 
+test("responseFraming() with a Transfer-Encoding that names no coding reads until the connection closes; real ones are refused", () => {
+  const framing = (value: string) => responseFraming("GET", response(200, `Transfer-Encoding: ${value}\r\n`));
+  for (const value of ["foo", "XKXKXKXK"]) expect(framing(value)).toEqual({ kind: "until-close" });
+  for (const value of [
+    "gzip",
+    "x-gzip",
+    "deflate",
+    "identity",
+    "xchunked",
+    "chunked-x",
+    "foo, bar",
+    "foo;q=1",
+    "foo, chunked",
+  ])
+    expect(framing(value)).toMatchObject({ kind: "malformed", status: 502 });
+  expect(requestFraming(request("Transfer-Encoding: foo\r\n"))).toMatchObject({ kind: "malformed" });
+});
+
 test.each([
   ["", "1.1", true],
   ["", "1.0", false],

@@ -79,9 +79,21 @@ function transferEncodingFraming(head: RequestHead | ResponseHead, kind: "reques
   if (head.minorVersion === 0) return malformed("transfer-encoding-in-http-1.0");
   const codings = listElements(head.fields, "transfer-encoding");
   if (codings.length === 1 && codings[0] === "chunked") return CHUNKED;
+  if (kind === "response" && codings.length === 1 && isNoCoding(codings[0]!)) return UNTIL_CLOSE;
   const finalOnly = codings.indexOf("chunked") === codings.length - 1;
   if (!finalOnly || !codings.every(isCoding)) return malformed("transfer-encoding");
   return malformed("transfer-coding-unknown", kind === "request" ? 501 : 502);
+}
+
+/** The transfer codings there are (RFC 9112 section 7, IANA), and `identity` that there was. */
+const CODINGS = new Set(["chunked", "compress", "x-compress", "deflate", "gzip", "x-gzip", "identity"]);
+
+/**
+ * A word that names no transfer coding and can not be taken for one: nobody can have coded anything by it. RFC 9112 section 6.3 rule 4: the content of
+ * such a response ends with the connection. One that is coded by a real coding is refused: we could neither decode it nor pass it on.
+ */
+function isNoCoding(element: string): boolean {
+  return isCoding(element) && !CODINGS.has(element) && !element.includes("chunked");
 }
 
 const CODING = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
