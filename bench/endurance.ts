@@ -2,7 +2,9 @@
  * Does one process pair last? A time of mixed load in which no request may fail, then many requests in a row, with memory, mappings and
  * descriptors of both processes watched: they have to stay where they were. (The C original died after 32,744 requests.)
  *
- *   bun run bench/endurance.ts [--seconds 60] [--requests 1000000] [--threads 2] [--clients 8] [--shared DIR]
+ *   bun run bench/endurance.ts [--seconds 60] [--requests 1000000] [--threads 2] [--clients 8] [--shared DIR] [-- WEBPROXY OPTIONS]
+ *
+ * With `-- --hot 0 --memory 0` every byte goes the long way, portion by portion through the segments.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -14,7 +16,8 @@ import { TempDirectory } from "../tests/support/temp-directory.ts";
 import { Webproxy } from "../tests/support/webproxy.ts";
 import { machine } from "./support/machine.ts";
 
-const { values: given } = parseArgs({
+const { values: given, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     seconds: { type: "string", default: "60" },
     requests: { type: "string", default: "1000000" },
@@ -48,7 +51,10 @@ async function measure(): Promise<number> {
     writeFileSync(directory.file(String(size)), body);
     origin.set(`/${size}`, { body, headers: { "Cache-Control": "max-age=360000" } });
   }
-  await using webproxy = await Webproxy.start({ origin: origin.url, args: ["--threads", given.threads, "--quiet"] });
+  await using webproxy = await Webproxy.start({
+    origin: origin.url,
+    args: ["--threads", given.threads, "--quiet", ...positionals],
+  });
   const address = webproxy.getfile;
   const clients = Number(given.clients);
 
