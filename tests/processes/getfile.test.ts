@@ -84,6 +84,12 @@ describe("43 malformed GETFILE requests", () => {
     expect(performance.now() - started).toBeGreaterThan(9_000);
   }, 40_000);
 
+  test("43 half a header and then the client's end: INVALID; a whole one and then the client's end: served", async () => {
+    const half = await getfileRaw(webproxy.getfile, "GETFILE GET /file\r\n", { halfCloses: true });
+    expect(half.head).toBe("GETFILE INVALID \r\n\r\n");
+    expect(await getfile(webproxy.getfile, "/file", { halfCloses: true })).toMatchObject(whole);
+  });
+
   test("43 an empty file is found, and a star is a letter like any other", async () => {
     const empty = await getfile(webproxy.getfile, "/empty");
     expect(empty).toMatchObject({ status: "OK", length: 0, isComplete: true, head: "GETFILE OK 0 \r\n\r\n" });

@@ -18,6 +18,8 @@ export interface ClientResult {
 export interface ClientBehaviour {
   /** Sends its request one byte at a time. */
   byteByByte?: boolean;
+  /** Sends no more once its request is out: the server sees the end of what comes. */
+  halfCloses?: boolean;
   /** Closes when so many bytes of body are there. */
   leaveAfterBytes?: number;
   /** Reads nothing more, once so many bytes of body are there, until the promise settles. */

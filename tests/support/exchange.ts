@@ -75,6 +75,7 @@ export async function exchange(
   const socket = await Bun.connect({
     hostname: address.host,
     port: address.port,
+    allowHalfOpen: true,
     socket: {
       data(socket, data) {
         if (hasLeft) return;
@@ -95,6 +96,7 @@ export async function exchange(
   });
   try {
     await send(socket, request, behaviour.byteByByte === true);
+    if (behaviour.halfCloses === true) socket.shutdown();
     await within(
       behaviour.timeoutMs ?? TIMEOUT_MS,
       `the response to ${JSON.stringify(request.slice(0, 80))}, ${state.bytes} bytes`,
