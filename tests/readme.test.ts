@@ -59,6 +59,15 @@ describe("README", () => {
   });
 });
 
+test("node_modules/.bin/webproxy runs where Bun came with the install and is not on the search path", () => {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([join(ROOT, "node_modules/.bin/webproxy"), "--version"], {
+    env: { PATH: "/usr/bin:/bin" },
+    timeout: 20_000,
+  });
+  const { version } = JSON.parse(readFileSync(join(ROOT, "apps/cli/package.json"), "utf8"));
+  expect([exitCode, stdout.toString(), stderr.toString()]).toEqual([0, `${version}\n`, ""]);
+});
+
 describe("the main job, npx bun run dev", () => {
   let directory: TempDirectory;
   let webproxy: Webproxy;
