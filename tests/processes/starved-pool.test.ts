@@ -7,7 +7,7 @@ import { http } from "../support/http-client.ts";
 import { TIERS } from "../support/tiers.ts";
 import { Webproxy } from "../support/webproxy.ts";
 
-const BODY = someBytes(200_000, 62);
+const BODY = someBytes(100_000, 62);
 const FRESH = { "Cache-Control": "max-age=600" };
 const CLIENTS = 200;
 const FILES = 20;
