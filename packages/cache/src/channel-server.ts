@@ -9,6 +9,7 @@ import {
   NEXT_PAYLOAD_OFFSET,
   NOTICE_MESSAGE_BYTES_MAX,
   NOTICES_PER_MESSAGE,
+  type PassedResponse,
   type PortionAnswer,
   REQUEST_BYTES,
   REQUEST_MESSAGE_BYTES_MAX,
@@ -16,6 +17,7 @@ import {
   type ResponseAnswer,
   readControlBlock,
   readInvalidationBlock,
+  readPassedResponseBlock,
   readRequest,
   readRequestBlock,
   requestsIn,
@@ -45,6 +47,8 @@ export interface AskHandler {
   close(transfer: number): void;
   /** An unsafe request has changed these: when this returns, nobody gets what was stored of them. */
   invalidate(what: Invalidation): void;
+  /** A response to POST that has passed, and may be stored. */
+  keep(passed: PassedResponse): void;
   /** The proxy has died or come back in another life: nobody waits for any answer any more. */
   forgetAll(): void;
 }
@@ -278,7 +282,16 @@ export class ChannelServer {
       this.#handler.read(ask);
       return true;
     }
-    if (request.operation === "invalidate") return this.#invalidate(ask);
+    if (request.operation === "invalidate") {
+      return this.#handleBlock(ask, readInvalidationBlock(ask.bytes, ask.bytesMax), (what) =>
+        this.#handler.invalidate(what),
+      );
+    }
+    if (request.operation === "keep") {
+      return this.#handleBlock(ask, readPassedResponseBlock(ask.bytes, ask.bytesMax), (passed) =>
+        this.#handler.keep(passed),
+      );
+    }
     const wanted = readRequestBlock(segment.bytes, request.bytesMax);
     if (wanted === undefined) {
       this.refuse(ask, "refused");
@@ -289,13 +302,13 @@ export class ChannelServer {
     return true;
   }
 
-  #invalidate(ask: PendingAsk): boolean {
-    const what = readInvalidationBlock(ask.bytes, ask.bytesMax);
-    if (what === undefined) {
+  /** Does what a block says, and answers that it is done. */
+  #handleBlock<Block>(ask: PendingAsk, block: Block | undefined, handle: (block: Block) => void): boolean {
+    if (block === undefined) {
       this.refuse(ask, "refused");
       return false;
     }
-    this.#handler.invalidate(what);
+    handle(block);
     writePortion(ask.segment.i32, DONE, undefined);
     this.#post(ask);
     return true;

@@ -50,8 +50,8 @@ export class ClientRequest {
   }
 }
 
-/** The proxy has parsed these lines already; a peer gone mad gets the lines up to the first that is none. */
-function parseSection(section: string): Fields {
+/** Field lines that the proxy has parsed already; a peer gone mad gets the lines up to the first that is none. */
+export function parseSection(section: string): Fields {
   const fields = new Fields();
   for (const line of section.split("\r\n")) {
     const colon = line.indexOf(":");

@@ -8,6 +8,7 @@ import {
   type Invalidation,
   type LogRecord,
   madeStale,
+  type PassedResponse,
   type Refusal,
   renderCacheStatus,
   reuseOnError,
@@ -30,6 +31,7 @@ import { type Purge, type PurgeCount, purgeMatch } from "./purge.ts";
 import { type Available, chooseReply, type Handling, type Reply } from "./reply.ts";
 import { requestControl, type Selection, select } from "./selection.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
+import { storedFromPost } from "./stored-from-post.ts";
 import type { StoredResponse } from "./stored-response.ts";
 import { type Source, Transfer } from "./transfer.ts";
 
@@ -221,6 +223,13 @@ export class Shard implements AskHandler, FillHost {
       bumpStripe(this.#versions, stripeOf(targetHash(target)));
     }
     for (const tag of groups) this.purge({ selector: { by: "tag", tag }, soft: false, dryRun: false });
+  }
+
+  /** RFC 9110 section 9.3.3: what a POST was answered with, as if a GET had been. */
+  keep(passed: PassedResponse): void {
+    const stored = storedFromPost(passed, this.#keyPrefix + passed.target, this.storage);
+    if (stored !== undefined) this.storage.store(stored.storage, stored.response);
+    stored?.response.body.release();
   }
 
   ended(fill: Fill): void {

@@ -55,6 +55,7 @@ export {
 } from "./caching/reuse.ts";
 export {
   fieldsToStore,
+  isSameUri,
   type NotStorableReason,
   type Storable,
   type StorableRequest,
@@ -121,6 +122,12 @@ export {
   readNotices,
   writeNotices,
 } from "./channel/notice.ts";
+export {
+  type PassedResponse,
+  passedResponseBlockBytes,
+  readPassedResponseBlock,
+  writePassedResponseBlock,
+} from "./channel/passed-response-block.ts";
 export {
   type ChannelRequest,
   type Operation,

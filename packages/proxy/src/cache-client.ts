@@ -9,7 +9,9 @@ import {
   invalidationBlockBytes,
   NOTICE_MESSAGE_BYTES_MAX,
   type Operation,
+  type PassedResponse,
   type ProxyCounter,
+  passedResponseBlockBytes,
   REQUEST_BYTES,
   REQUEST_MESSAGE_BYTES_MAX,
   REQUESTS_PER_MESSAGE,
@@ -27,6 +29,7 @@ import {
   wantRoom,
   writeAsked,
   writeInvalidationBlock,
+  writePassedResponseBlock,
   writeRequest,
   writeRequestBlock,
 } from "@proj/protocol";
@@ -213,6 +216,15 @@ export class CacheClient {
     if (SEGMENT_BODY_OFFSET + invalidationBlockBytes(what) > segment.bytes.length) return undefined;
     const blockBytes = writeInvalidationBlock(segment.bytes, what);
     return this.#ask(segment, shard, "invalidate", this.newTransfer(), 0, blockBytes, owner);
+  }
+
+  /** Offers the cache a response to POST that has passed; undefined as for {@link invalidate}. The answer is a portion of no bytes. */
+  keep(segment: Segment, passed: PassedResponse, owner: AskOwner): Ask | undefined {
+    if (this.#link === undefined) return undefined;
+    if (SEGMENT_BODY_OFFSET + passedResponseBlockBytes(passed) > segment.bytes.length) return undefined;
+    const shard = shardOf(targetHash(passed.target), this.#link.shards.length);
+    const blockBytes = writePassedResponseBlock(segment.bytes, passed);
+    return this.#ask(segment, shard, "keep", this.newTransfer(), 0, blockBytes, owner);
   }
 
   /** What all proxy threads keep ready of these is no longer used, also while the cache is away. */

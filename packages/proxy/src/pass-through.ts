@@ -48,6 +48,19 @@ export interface PassContext {
    * not served any more once `done` is called.
    */
   readonly invalidate: (head: RequestHead, target: string, response: ResponseHead, done: () => void) => void;
+  /** Who takes a copy of this response for later requests, as it passes; undefined: nobody. */
+  readonly keeperOf: (
+    head: RequestHead,
+    target: string,
+    response: ResponseHead,
+    requestTimeMs: number,
+  ) => Keeper | undefined;
+}
+
+/** Takes a copy of a response: its content as it comes, then that it is whole. */
+export interface Keeper {
+  content(chunk: Uint8Array): void;
+  end(): void;
 }
 
 const FAILED_UPGRADE: GatewayFault = {
@@ -65,6 +78,8 @@ export class PassThrough implements OriginHandler {
   readonly #decoder: BodyDecoder | undefined;
   #state: PassExchange;
   #exchange: OriginExchange | undefined;
+  #requestTimeMs = 0;
+  #keeper: Keeper | undefined;
   #framing: OutgoingFraming = { kind: "none" };
   #clientHeld = false;
   /** Octets of the request's content since the last look at how fast they come. */
@@ -93,6 +108,7 @@ export class PassThrough implements OriginHandler {
     const { target, framing, upgrade } = this.#route;
     const fields = passFields(this.#head, this.#route, peer);
     const request = { method, target, fields, hasContent: framing !== undefined, offersUpgrade: upgrade !== undefined };
+    this.#requestTimeMs = this.#context.nowMs();
     this.#exchange = this.#context.origin.send(request, this);
   }
 
@@ -199,12 +215,14 @@ export class PassThrough implements OriginHandler {
     const connection = this.#client.connectionOption(mayGoOn);
     const { method } = this.#head;
     if (!isSafeMethod(method)) this.#invalidate(head);
+    this.#keeper = this.#context.keeperOf(this.#head, this.#route.target, head, this.#requestTimeMs);
     const nowMs = this.#context.nowMs();
     this.#client.out.text(renderPassHead(head, { method, framing: this.#framing, connection, nowMs }));
   }
 
   onContent(chunk: Uint8Array): void {
     this.#moved = true;
+    this.#keeper?.content(chunk);
     const { out } = this.#client;
     const isChunk = this.#framing.kind === "chunked" && this.#state.phase === "exchanging";
     if (isChunk) out.text(renderChunkHead(chunk.length));
@@ -213,6 +231,7 @@ export class PassThrough implements OriginHandler {
   }
 
   onEnd(trailers: Fields | undefined): void {
+    this.#keeper?.end();
     const { out } = this.#client;
     if (this.#framing.kind === "chunked" && this.#state.phase === "exchanging") out.text(renderLastChunk(trailers));
     this.#step({ type: "origin-ended" });

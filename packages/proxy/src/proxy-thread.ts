@@ -21,6 +21,7 @@ import { GetfileConnection } from "./listeners/getfile.ts";
 import { HttpConnection, type HttpSettings } from "./listeners/http.ts";
 import { renderOwnResponse } from "./own-response.ts";
 import type { PassContext } from "./pass-through.ts";
+import { PostKeeper } from "./post-keeper.ts";
 import type { ListeningPorts, ProxyThreadOptions } from "./proxy-thread-options.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
 
@@ -59,14 +60,7 @@ class ProxyThread {
     this.#origin = new OriginClient({ origin: new URL(options.origin) });
     const http: HttpSettings = {
       prefix: options.prefix,
-      pass: passContext(this.#origin, counters, log, (head, target, response, done) => {
-        const what = invalidationOf(head, target, response, {
-          origin: new URL(options.origin),
-          prefix: options.prefix,
-        });
-        if (what === undefined) done();
-        else InvalidationRound.run(cache, this.#context.pool, what, done);
-      }),
+      pass: { ...passContext(this.#origin, counters, log), ...this.#cacheEffects(options, cache) },
       trusted: new TrustedPeers(options.trustProxy),
       limits: options.limits,
       scheme: "http",
@@ -110,6 +104,23 @@ class ProxyThread {
     this.#control.close();
   }
 
+  /** What a request that passes does to what is stored. */
+  #cacheEffects(options: ProxyThreadOptions, cache: CacheClient): Pick<PassContext, "invalidate" | "keeperOf"> {
+    const origin = new URL(options.origin);
+    const { pool } = this.#context;
+    const { segmentBytes } = this.#pool;
+    const keeping = { cache, pool, segmentBytes, originText: origin.origin, nowMs: () => Date.now() };
+    return {
+      invalidate: (head, target, response, done) => {
+        const what = invalidationOf(head, target, response, { origin, prefix: options.prefix });
+        if (what === undefined) done();
+        else InvalidationRound.run(cache, pool, what, done);
+      },
+      keeperOf: (head, target, response, requestTimeMs) =>
+        PostKeeper.of(keeping, head, target, response, requestTimeMs),
+    };
+  }
+
   #sweep(): void {
     const { counters, hot, stalled, now } = this.#context;
     counters.set("hotBytes", hot.usedBytes);
@@ -130,8 +141,7 @@ function passContext(
   origin: OriginClient,
   counters: Counters<ProxyCounter>,
   log: (record: LogRecord) => void,
-  invalidate: PassContext["invalidate"],
-): PassContext {
+): Omit<PassContext, "invalidate" | "keeperOf"> {
   return {
     origin,
     nowMs: () => Date.now(),
@@ -139,7 +149,6 @@ function passContext(
       counters.add("originErrors");
       log({ level: "warn", message, code, target });
     },
-    invalidate,
   };
 }
 

@@ -120,7 +120,8 @@ function isReusable(fields: Fields, control: CacheControl, expires: boolean): bo
   return Math.max(lifetimeSeconds, staleWhileRevalidateSeconds, staleIfErrorSeconds) > 0;
 }
 
-function isSameUri(reference: string, base: string): boolean {
+/** Whether a reference, resolved against a URI, is that URI itself. */
+export function isSameUri(reference: string, base: string): boolean {
   const resolved = URL.parse(reference, base);
   return resolved !== null && resolved.href === URL.parse(base)?.href;
 }

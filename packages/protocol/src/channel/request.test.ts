@@ -12,7 +12,7 @@ import {
 
 const uint32 = fc.integer({ min: 0, max: 0xffffffff });
 const request: fc.Arbitrary<ChannelRequest> = fc.record({
-  operation: fc.constantFrom("open", "read", "close", "invalidate"),
+  operation: fc.constantFrom("open", "read", "close", "invalidate", "keep"),
   thread: uint32,
   proxyLife: uint32,
   transfer: uint32,
@@ -55,7 +55,7 @@ describe("readRequest()", () => {
     view.setUint16(0, 99, true);
     expect(readRequest(view, 0)).toBeUndefined();
     writeRequest(view, 0, written);
-    view.setUint8(2, 5);
+    view.setUint8(2, 6);
     expect(readRequest(view, 0)).toBeUndefined();
     writeRequest(view, 0, written);
     view.setUint32(36, 0x200000, true);

@@ -5,7 +5,7 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *
  *   offset  bytes  field
  *        0      2  version         LAYOUT_VERSION
- *        2      1  operation       1 open, 2 read, 3 close, 4 invalidate
+ *        2      1  operation       1 open, 2 read, 3 close, 4 invalidate, 5 keep
  *        3      1  (zero)
  *        4      4  thread          the proxy thread that asks; its doorbell is rung when the answer is there
  *        8      4  proxyLife       the proxy's life number: a record of a former life is dropped
@@ -15,19 +15,20 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *       24      4  segmentBytes    size of that segment
  *       28      4  ticket          chosen by the proxy thread, written into the segment's header too
  *       32      8  firstByte       read: first byte wanted of the response's stream (head block, then body)
- *       40      4  bytesMax        read: at most so many bytes; open, invalidate: length of the block in the segment
+ *       40      4  bytesMax        read: at most so many bytes; open, invalidate, keep: length of the block in the segment
  *       44      4  (zero)
  *
  * `open` says what is wanted by a request block in the body of the segment it names (request-block.ts), and wants the stream from its
  * byte 0. `close` names a transfer that ends early or has been read as far as it was wanted: whatever is still asked for on its behalf is answered
- * at once as `cancelled`. `invalidate` says by an invalidation block (invalidation-block.ts) what is no longer good.
+ * at once as `cancelled`. `invalidate` says by an invalidation block (invalidation-block.ts) what is no longer good; `keep` brings
+ * a response that the cache may store (passed-response-block.ts).
  */
 export const REQUEST_BYTES = 48;
 export const REQUESTS_PER_MESSAGE = 10;
 /** A message is small on purpose: an ordinary user may have 134 queues of 10 x 512 bytes, but only 9 of 10 x 8,192. */
 export const REQUEST_MESSAGE_BYTES_MAX = 512;
 
-export type Operation = "open" | "read" | "close" | "invalidate";
+export type Operation = "open" | "read" | "close" | "invalidate" | "keep";
 
 export interface ChannelRequest {
   operation: Operation;
@@ -42,8 +43,8 @@ export interface ChannelRequest {
   bytesMax: number;
 }
 
-const CODE: Record<Operation, number> = { open: 1, read: 2, close: 3, invalidate: 4 };
-const OPERATION: readonly (Operation | undefined)[] = [undefined, "open", "read", "close", "invalidate"];
+const CODE: Record<Operation, number> = { open: 1, read: 2, close: 3, invalidate: 4, keep: 5 };
+const OPERATION: readonly (Operation | undefined)[] = [undefined, "open", "read", "close", "invalidate", "keep"];
 
 /** Writes `request` as the record at `offset`. */
 export function writeRequest(view: DataView, offset: number, request: ChannelRequest): void {

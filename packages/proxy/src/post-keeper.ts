@@ -1,0 +1,95 @@
+import type { PoolMember } from "@proj/ipc";
+import {
+  endToEndFields,
+  isSameUri,
+  type PassedResponse,
+  passedResponseBlockBytes,
+  type RequestHead,
+  type ResponseHead,
+  SEGMENT_BODY_OFFSET,
+  storable,
+  withDate,
+} from "@proj/protocol";
+import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
+import type { Keeper } from "./pass-through.ts";
+
+/** Where what passes is offered, and how the origin is named. */
+export interface PostKeeperContext {
+  readonly cache: CacheClient;
+  readonly pool: PoolMember;
+  /** Length of a segment: what does not fit into one is not offered. */
+  readonly segmentBytes: number;
+  /** Scheme and authority of the origin: with the target, the URI that Content-Location has to name. */
+  readonly originText: string;
+  readonly nowMs: () => number;
+}
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * Offers the cache the response to a POST that a later GET may be answered with (RFC 9110 section 9.3.3): a 200 with explicit freshness whose
+ * Content-Location is the target itself. It is only an offer: without a free segment, or beyond one segment, nothing is lost but a hit.
+ */
+export class PostKeeper implements Keeper, AskOwner {
+  readonly #context: PostKeeperContext;
+  readonly #head: Omit<PassedResponse, "content">;
+  readonly #chunks: Uint8Array[] = [];
+  #bytesLeft: number;
+
+  private constructor(context: PostKeeperContext, head: Omit<PassedResponse, "content">) {
+    this.#context = context;
+    this.#head = head;
+    this.#bytesLeft =
+      context.segmentBytes - SEGMENT_BODY_OFFSET - passedResponseBlockBytes({ ...head, content: EMPTY });
+  }
+
+  /** Undefined when this response answers nobody else. */
+  static of(
+    context: PostKeeperContext,
+    { method, fields }: RequestHead,
+    target: string,
+    response: ResponseHead,
+    requestTimeMs: number,
+  ): PostKeeper | undefined {
+    if (method !== "POST" || response.status !== 200) return undefined;
+    const responseTimeMs = context.nowMs();
+    const endToEnd = withDate(endToEndFields(response.fields), responseTimeMs);
+    const location = endToEnd.get("content-location");
+    const uri = context.originText + target;
+    const publicUri = `http://${fields.get("host") ?? ""}${target}`;
+    const named = [uri, publicUri].find((one) => location !== undefined && isSameUri(location, one));
+    const message = { status: response.status, fields: endToEnd };
+    if (named === undefined || !storable({ method, fields, uri: named }, message).storable) return undefined;
+    return new PostKeeper(context, {
+      requestTimeMs,
+      responseTimeMs,
+      status: response.status,
+      target,
+      requestFieldSection: endToEndFields(fields).render(),
+      fieldSection: endToEnd.render(),
+    });
+  }
+
+  content(chunk: Uint8Array): void {
+    this.#bytesLeft -= chunk.length;
+    if (this.#bytesLeft >= 0) this.#chunks.push(Uint8Array.from(chunk));
+    else this.#chunks.length = 0;
+  }
+
+  end(): void {
+    const { pool, cache } = this.#context;
+    const segment = this.#bytesLeft < 0 ? undefined : pool.tryTake();
+    if (segment === undefined) return;
+    const passed = { ...this.#head, content: Buffer.concat(this.#chunks) };
+    if (cache.keep(segment, passed, this) === undefined) pool.giveBack(segment);
+  }
+
+  answered(ask: Ask, outcome: Outcome): void {
+    const { pool } = this.#context;
+    if (outcome.kind === "late" || outcome.kind === "malformed") pool.replace(ask.segment);
+    else pool.giveBack(ask.segment);
+  }
+
+  noticed(): void {}
+  lost(): void {}
+}
