@@ -75,6 +75,15 @@ test("recordRemoval() removes the entry of an object that another process made",
   expect(() => lstatSync(directory)).toThrow("ENOENT");
 });
 
+test("recordRemoval() of a lock leaves the entry of the next holder, who has taken it meanwhile", () => {
+  const name = named("lock");
+  entryOf(OTHER, `l${name.slice(1)}`);
+  entryOf(formatMaker({ ...thisProcess(), pid: NO_PID }), `l${name.slice(1)}`);
+  recordCreation("lock", name);
+  recordRemoval("lock", name);
+  expect(readRegistry(PREFIX).map(({ maker }) => formatMaker(maker))).toEqual([OTHER]);
+});
+
 test("the registry's directory of a process goes with its last entry, whichever thread removes it", async () => {
   const own = `${registryDirectory(uid)}/${formatMaker(thisProcess())}`;
   const name = named("worker");

@@ -105,8 +105,10 @@ export function recordCreation(kind: ObjectKind, name: ObjectName): boolean {
  */
 export function recordRemoval(kind: ObjectKind, name: ObjectName): void {
   const wasOurs = removeOwnEntry(kind, name);
-  // A lock's file is taken over from its dead holder as it is: both have made an entry.
-  if (!wasOurs || kind === "lock") removeOthersEntry(kind, name);
+  // A lock's file is taken over from its dead holder as it is: both have made an entry. The next holder, who lives, may
+  // have made one as well by now.
+  if (kind === "lock") removeOthersEntry(kind, name, (maker) => makerState(maker) === "dead");
+  else if (!wasOurs) removeOthersEntry(kind, name, () => true);
 }
 
 /**
@@ -277,10 +279,12 @@ export function removeOwnEntry(kind: ObjectKind, name: ObjectName): boolean {
   return true;
 }
 
-function removeOthersEntry(kind: ObjectKind, name: ObjectName): void {
+function removeOthersEntry(kind: ObjectKind, name: ObjectName, concerns: (maker: Maker) => boolean): void {
   const base = registryDirectory(effectiveUid());
   if (faultOf(base, effectiveUid()) !== undefined) return;
   for (const makerName of namesIn(base)) {
+    const maker = parseMaker(makerName);
+    if (maker === undefined || !concerns(maker)) continue;
     if (removeLink(`${base}/${makerName}/${entryFile(kind, name)}`)) removeEmptyDirectories(`${base}/${makerName}`);
   }
 }
