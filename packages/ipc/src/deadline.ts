@@ -4,6 +4,9 @@
  */
 const SLICE_MS_MAX = 1000;
 
+/** setTimeout makes 1 ms of anything longer. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 // struct timespec { time_t seconds; long nanoseconds }: two 64-bit integers, written as 32-bit halves (no BigInt).
 const timespec = new Uint32Array(new ArrayBuffer(16));
 
@@ -13,7 +16,7 @@ export class Deadline {
 
   /** @param timeoutMs Milliseconds from now; `Infinity` never ends. */
   constructor(timeoutMs: number) {
-    if (Number.isNaN(timeoutMs)) throw new RangeError("Cannot wait NaN milliseconds");
+    assertTimeout(timeoutMs);
     this.#endMs = performance.now() + timeoutMs;
   }
 
@@ -31,4 +34,25 @@ export class Deadline {
     timespec[2] = Math.floor((timeMs - seconds * 1000) * 1e6);
     return timespec;
   }
+}
+
+/** @throws {RangeError} Not a number of milliseconds: compared with NaN no wait would ever end. */
+export function assertTimeout(timeoutMs: number | undefined): void {
+  if (Number.isNaN(timeoutMs)) throw new RangeError("Cannot wait NaN milliseconds");
+}
+
+/**
+ * Calls `act` once, `timeoutMs` from now at the earliest, however long that is; never for `Infinity`.
+ *
+ * @returns What takes the call back.
+ */
+export function after(timeoutMs: number, act: () => void): () => void {
+  const endMs = performance.now() + timeoutMs;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const arm = (): void => {
+    const restMs = endMs - performance.now();
+    timer = setTimeout(restMs > TIMER_MS_MAX ? arm : act, Math.min(restMs, TIMER_MS_MAX));
+  };
+  if (timeoutMs !== Number.POSITIVE_INFINITY) arm();
+  return () => clearTimeout(timer);
 }

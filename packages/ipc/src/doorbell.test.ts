@@ -205,3 +205,36 @@ test("Doorbell.look() passes on what a look throws, and works on", () => {
   bell.look();
   expect(Atomics.load(memory.i32, 0)).toBe(1);
 });
+
+test("Doorbell.close() ends what waits for it with an error", async () => {
+  using memory = SharedMemory.anonymous(64);
+  const semaphore = Semaphore.at(memory, 0, 0);
+  const bell = Doorbell.listen({ name: testName("-bell"), flag: { memory, offset: 32 } });
+  const waits = [semaphore.waitAsync({ doorbell: bell }), semaphore.waitAsync({ doorbell: bell, timeoutMs: 60_000 })];
+  bell.close();
+  for (const outcome of await watchdog(Promise.allSettled(waits), "the waits")) {
+    expect(outcome).toMatchObject({ reason: { message: expect.stringContaining("it has been closed") } });
+  }
+  await expect(semaphore.waitAsync({ doorbell: bell })).rejects.toThrow("it has been closed");
+});
+
+test("Doorbell.listen() and DoorbellRinger.open() refuse a flag in read-only memory", () => {
+  const name = testName("-bell");
+  using memory = SharedMemory.anonymous(64);
+  memory.seal();
+  const flag = { memory, offset: 0 };
+  const refused = expect.objectContaining({ code: "EACCES" });
+  expect(() => Doorbell.listen({ name, flag })).toThrow(refused);
+  expect(() => DoorbellRinger.open({ name, flag })).toThrow(refused);
+  expect(existsSync(pathOf(name))).toBe(false);
+});
+
+test("Doorbell.listen() closes its descriptor once when its first look throws", () => {
+  const name = testName("-bell");
+  using memory = SharedMemory.anonymous(64);
+  const look = () => {
+    throw new Error("from the look");
+  };
+  expect(() => Doorbell.listen({ name, flag: { memory, offset: 0 }, look })).toThrow("from the look");
+  expect(existsSync(pathOf(name))).toBe(false);
+});

@@ -62,6 +62,10 @@ class FlagWord {
     if (!Number.isInteger(offset) || offset < 0 || offset % 4 !== 0 || offset + 4 > memory.length) {
       throw new RangeError(`Cannot use offset ${offset} as a doorbell's flag: not an aligned word of the memory`);
     }
+    if (memory.readOnly) {
+      const subject = `doorbell's flag in ${memory.name ?? "anonymous memory"}`;
+      throw new SystemCallError("mmap", subject, ERRNO.EACCES, "the memory is mapped read-only");
+    }
     this.#memory = memory;
     this.#index = offset / 4;
   }
@@ -94,7 +98,8 @@ export class Doorbell implements Disposable, Waker {
   readonly #name: ObjectName | undefined;
   readonly #fildes: number;
   readonly #flag: FlagWord;
-  readonly #looks = new Set<() => boolean>();
+  /** What is called at every look, and what is told when there will be none any more. */
+  readonly #looks = new Map<() => boolean, ((reason: Error) => void) | undefined>();
   readonly #reader: { read(): Promise<{ done: boolean }>; cancel(): Promise<void> };
   readonly #sweeper: ReturnType<typeof setInterval>;
   #nextTurn: ReturnType<typeof setImmediate> | undefined;
@@ -109,7 +114,7 @@ export class Doorbell implements Disposable, Waker {
     this.#name = options.name;
     this.#fildes = fildes;
     this.#flag = flag;
-    if (options.look !== undefined) this.#looks.add(options.look);
+    if (options.look !== undefined) this.#looks.set(options.look, undefined);
     this.#reader = Bun.file(fildes).stream().getReader();
     this.#sweeper = setInterval(() => this.#sweep(), options.sweepMs ?? SWEEP_MS_DEFAULT);
     this.#sweeper.unref();
@@ -121,7 +126,7 @@ export class Doorbell implements Disposable, Waker {
    * /dev/shm, to be removed by {@link Doorbell.close}; with `fildes` an inherited eventfd is taken over (and closed).
    *
    * @throws {SystemCallError} `EEXIST`: the name is taken, perhaps by a left-over: see {@link Doorbell.unlink}. `EMFILE`:
-   *   no descriptor left (it needs two). `ENOSPC`: /dev/shm is full.
+   *   no descriptor left (it needs two). `ENOSPC`: /dev/shm is full. `EACCES`: the flag's memory is mapped read-only.
    * @throws {RangeError} The flag is not an aligned word of its memory.
    * @example
    * using bell = Doorbell.listen({ name: objectName("/my-app.bell"), flag: { memory, offset: 0 }, look: () => serveOne() });
@@ -138,15 +143,17 @@ export class Doorbell implements Disposable, Waker {
     const path = cString(pathOf(name));
     check("mkfifo", name, libc().mkfifo(path, 0o600));
     let fildes = -1;
+    let bell: Doorbell;
     try {
       // O_RDWR: this process is a writer too, so that the stream does not end when the last ringer leaves.
       fildes = check("open", name, libc().open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0));
-      return new Doorbell(options, flag, fildes).#begin();
+      bell = new Doorbell(options, flag, fildes);
     } catch (error) {
       if (fildes !== -1) libc().close(fildes);
       Doorbell.unlink(name);
       throw error;
     }
+    return bell.#begin(); // which closes and unlinks by itself
   }
 
   /**
@@ -213,14 +220,21 @@ export class Doorbell implements Disposable, Waker {
     }
   }
 
-  /** Also calls `look` at every look, until the returned function is called. For {@link Semaphore.waitAsync} and its like. */
-  watch(look: () => boolean): () => void {
-    if (this.#closed) throw new Error(`Cannot wait for doorbell ${this.#subject}: it has been closed`);
-    this.#looks.add(look);
+  /**
+   * Also calls `look` at every look, until the returned function is called. For {@link Semaphore.waitAsync} and its like.
+   *
+   * @param onClose Called with an Error when the bell is closed before that.
+   */
+  watch(look: () => boolean, onClose?: (reason: Error) => void): () => void {
+    if (this.#closed) throw this.#closure();
+    this.#looks.set(look, onClose);
     return () => this.#looks.delete(look);
   }
 
-  /** Stops looking, closes, and removes the FIFO (unless somebody has put another one in its place). */
+  /**
+   * Stops looking, closes, and removes the FIFO (unless somebody has put another one in its place). Who waits for it at
+   * that moment (`waitAsync`, `receiveAsync`, `sendAsync`) gets an Error.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -234,6 +248,7 @@ export class Doorbell implements Disposable, Waker {
     // The stream reads through a duplicate of its own, which cancelling closes.
     this.#reader.cancel().catch(() => undefined);
     libc().close(this.#fildes);
+    for (const onClose of [...this.#looks.values()]) onClose?.(this.#closure());
   }
 
   [Symbol.dispose](): void {
@@ -242,6 +257,10 @@ export class Doorbell implements Disposable, Waker {
 
   get #subject(): string {
     return this.#name ?? `descriptor ${this.#fildes}`;
+  }
+
+  #closure(): Error {
+    return new Error(`Cannot wait for doorbell ${this.#subject}: it has been closed`);
   }
 
   #begin(): this {
@@ -256,7 +275,7 @@ export class Doorbell implements Disposable, Waker {
 
   #lookOnce(): boolean {
     let found = false;
-    for (const look of this.#looks) {
+    for (const look of this.#looks.keys()) {
       if (this.#closed) return false;
       if (look()) found = true;
     }
@@ -333,7 +352,7 @@ export class DoorbellRinger implements Disposable {
    * Finds a bell by its FIFO's name, or uses an inherited eventfd (which stays the caller's to close).
    *
    * @throws {SystemCallError} `ENOENT`: there is no such bell (yet, or any more). `ENXIO`: there is, but its sleeper is
-   *   dead. `EACCES`: it is another user's, or not a FIFO.
+   *   dead. `EACCES`: it is another user's, or not a FIFO; or the flag's memory is mapped read-only.
    */
   static open(options: DoorbellChannel & { readonly flag: DoorbellFlag }): DoorbellRinger {
     const flag = new FlagWord(options.flag);

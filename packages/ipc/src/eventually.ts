@@ -1,7 +1,13 @@
+import { after, assertTimeout } from "./deadline.ts";
+
 /** Something that calls what is registered with it whenever there may be news; a {@link Doorbell} is one. */
 export interface Waker {
-  /** Calls `look` on every wake-up until the returned function is called. `look` says whether it found something. */
-  watch(look: () => boolean): () => void;
+  /**
+   * Calls `look` on every wake-up until the returned function is called. `look` says whether it found something.
+   *
+   * @param onClose Called with the reason when there will be no more wake-ups.
+   */
+  watch(look: () => boolean, onClose?: (reason: Error) => void): () => void;
 }
 
 /** How to wait without blocking the event loop. */
@@ -26,6 +32,7 @@ const POLLS_FIRST = 50;
  */
 export function eventually<T>(attempt: () => T | undefined, options: WaitOptions): Promise<T | undefined> {
   try {
+    assertTimeout(options.timeoutMs);
     options.signal?.throwIfAborted();
     const outcome = attempt();
     if (outcome !== undefined || (options.timeoutMs ?? 1) <= 0) return Promise.resolve(outcome);
@@ -44,18 +51,16 @@ export function eventually<T>(attempt: () => T | undefined, options: WaitOptions
         if (outcome !== undefined) settle(() => resolve(outcome));
         return outcome !== undefined;
       } catch (error) {
-        settle(() => reject(error));
+        fail(error);
         return true;
       }
     };
+    const fail = (error: unknown): void => settle(() => reject(error));
     const { timeoutMs, signal, doorbell } = options;
-    cleanups.push(doorbell === undefined ? pollWithTimer(look) : doorbell.watch(look));
-    if (timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY) {
-      const timer = setTimeout(() => settle(() => resolve(undefined)), timeoutMs);
-      cleanups.push(() => clearTimeout(timer));
-    }
+    cleanups.push(doorbell === undefined ? pollWithTimer(look) : doorbell.watch(look, fail));
+    if (timeoutMs !== undefined) cleanups.push(after(timeoutMs, () => settle(() => resolve(undefined))));
     if (signal !== undefined) {
-      const abort = (): void => settle(() => reject(signal.reason));
+      const abort = (): void => fail(signal.reason);
       signal.addEventListener("abort", abort, { once: true });
       cleanups.push(() => signal.removeEventListener("abort", abort));
     }

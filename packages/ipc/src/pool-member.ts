@@ -1,3 +1,4 @@
+import { after, assertTimeout } from "./deadline.ts";
 import { Doorbell } from "./doorbell.ts";
 import { SystemCallError } from "./errno.ts";
 import { bellName, type PoolCore } from "./pool-core.ts";
@@ -111,6 +112,7 @@ export class PoolMember implements Disposable {
   take(options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<Segment | undefined> {
     const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options;
     try {
+      assertTimeout(timeoutMs);
       signal?.throwIfAborted();
       const segment = this.tryTake();
       if (segment !== undefined || timeoutMs <= 0) return Promise.resolve(segment);
@@ -259,10 +261,9 @@ export class PoolMember implements Disposable {
 
   #wait(timeoutMs: number, signal: AbortSignal | undefined): Promise<Segment | undefined> {
     return new Promise((resolve, reject) => {
-      let timer: ReturnType<typeof setTimeout> | undefined;
       const waiter: Waiter = {
         settle: (outcome) => {
-          clearTimeout(timer);
+          cancelTimer();
           signal?.removeEventListener("abort", abort);
           if ("error" in outcome) reject(outcome.error);
           else resolve(outcome.segment);
@@ -275,7 +276,7 @@ export class PoolMember implements Disposable {
       };
       const abort = (): void => leave({ error: signal?.reason });
       signal?.addEventListener("abort", abort, { once: true });
-      if (timeoutMs !== Number.POSITIVE_INFINITY) timer = setTimeout(() => leave({ segment: undefined }), timeoutMs);
+      const cancelTimer = after(timeoutMs, () => leave({ segment: undefined }));
       this.#waiters.push(waiter);
       // While somebody waits, somebody looks for members that died with what they held.
       this.#reclaimer ??= setInterval(() => this.#reclaim(), RECLAIM_MS);

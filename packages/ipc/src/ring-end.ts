@@ -1,3 +1,4 @@
+import { after, assertTimeout } from "./deadline.ts";
 import { Doorbell, DoorbellRinger } from "./doorbell.ts";
 import { type ObjectName, objectName } from "./object-name.ts";
 import { ownPidNamespace, startTimeOf } from "./registry-maker.ts";
@@ -93,6 +94,7 @@ export class RingEnd {
    * @throws {RingError} `ERR_IPC_RING_PEER_DIED`, once what it left has been taken.
    */
   wait(isReady: () => boolean, { timeoutMs = Number.POSITIVE_INFINITY }: RingWait): boolean {
+    assertTimeout(timeoutMs);
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       if (this.#sleepUnless(isReady, Math.min(deadline - performance.now(), DEATH_CHECK_MS))) return true;
@@ -102,10 +104,14 @@ export class RingEnd {
   }
 
   /** The same without blocking: other work of this event loop goes on. At most one such wait at a time. */
-  async waitAsync(isReady: () => boolean, { timeoutMs, signal }: RingWaitAsync): Promise<boolean> {
+  async waitAsync(
+    isReady: () => boolean,
+    { timeoutMs = Number.POSITIVE_INFINITY, signal }: RingWaitAsync,
+  ): Promise<boolean> {
     if (isReady()) return true;
+    assertTimeout(timeoutMs);
     signal?.throwIfAborted();
-    if (timeoutMs !== undefined && timeoutMs <= 0) return false;
+    if (timeoutMs <= 0) return false;
     if (this.#waiter !== undefined) throw new Error(`Cannot wait twice at once on the ${this.#description}`);
     this.#bell ??= this.#listen();
     return await this.#awaitBell(isReady, timeoutMs, signal);
@@ -164,17 +170,19 @@ export class RingEnd {
     throw this.error("ERR_IPC_RING_PEER_DIED", `thread ${this.#load(this.#peer + END.tid)} of the other end has died`);
   }
 
-  #awaitBell(isReady: () => boolean, timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<boolean> {
+  #awaitBell(isReady: () => boolean, timeoutMs: number, signal: AbortSignal | undefined): Promise<boolean> {
     return new Promise<boolean>((resolve, reject) => {
       const settle = (act: () => void) => {
         this.#waiter = undefined;
         clearInterval(deathCheck);
-        clearTimeout(timer);
+        cancelTimer();
         signal?.removeEventListener("abort", abort);
         act();
       };
       const deathCheck = setInterval(() => this.#checkDeath(), DEATH_CHECK_MS);
-      const timer = timeoutMs === undefined ? undefined : setTimeout(() => settle(() => resolve(isReady())), timeoutMs);
+      const cancelTimer = after(timeoutMs, () => {
+        if (!this.#look()) settle(() => resolve(false));
+      });
       const abort = () => settle(() => reject(signal?.reason));
       signal?.addEventListener("abort", abort, { once: true });
       this.#waiter = { isReady, settle, resolve, reject };
