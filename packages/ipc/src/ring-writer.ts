@@ -9,6 +9,8 @@ export class RingWriter implements Disposable {
   // Private, so that a peer that scribbles over the shared copy can not move it.
   #written: number;
   #read: number;
+  /** A writeAsync has written a part of its bytes: what others wrote now would stand in the middle of them. */
+  #writing = false;
 
   /** @internal Rings make their ends. */
   constructor(memory: SharedMemory, capacity: number) {
@@ -24,16 +26,11 @@ export class RingWriter implements Disposable {
    * @returns How many: 0 when the ring is full.
    * @throws {RingError} `ERR_IPC_RING_CLOSED`: the reader has closed its end, or this one is closed.
    *   `ERR_IPC_RING_CORRUPT`: the reader's position can not be true.
+   * @throws {Error} A {@link RingWriter.writeAsync} is under way.
    */
   tryWrite(bytes: Uint8Array): number {
-    this.#assertWritable();
-    let room = this.#room(bytes.length);
-    if (room > bytes.length) room = bytes.length;
-    if (room === 0) return 0;
-    this.#copyIn(room === bytes.length ? bytes : bytes.subarray(0, room));
-    this.#written = (this.#written + room) >>> 0;
-    this.#end.publish(this.#written);
-    return room;
+    this.#assertIdle();
+    return this.#write(bytes);
   }
 
   /**
@@ -52,19 +49,24 @@ export class RingWriter implements Disposable {
   }
 
   /**
-   * Writes all the bytes and waits, without blocking, while the ring is full. One such call at a time; the bytes must
-   * not change before it is done.
+   * Writes all the bytes and waits, without blocking, while the ring is full. Until it is done nothing else can be
+   * written, and the bytes must not change.
    *
    * @returns How many were written: fewer than all only when the time was over.
    * @throws {RingError} As {@link RingWriter.write}. The signal's reason, when it was aborted.
    */
   async writeAsync(bytes: Uint8Array, options: RingWaitAsync = {}): Promise<number> {
     let done = this.tryWrite(bytes);
-    while (done < bytes.length) {
-      if (!(await this.#end.waitAsync(() => this.#hasRoom(), options))) break;
-      done += this.tryWrite(bytes.subarray(done));
+    this.#writing = true;
+    try {
+      while (done < bytes.length) {
+        if (!(await this.#end.waitAsync(() => this.#hasRoom(), options))) break;
+        done += this.#write(bytes.subarray(done));
+      }
+      return done;
+    } finally {
+      this.#writing = false;
     }
-    return done;
   }
 
   /** Ends the stream: the reader gets what is in the ring, then 0. No error when it is closed already. */
@@ -74,6 +76,17 @@ export class RingWriter implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #write(bytes: Uint8Array): number {
+    this.#assertWritable();
+    let room = this.#room(bytes.length);
+    if (room > bytes.length) room = bytes.length;
+    if (room === 0) return 0;
+    this.#copyIn(room === bytes.length ? bytes : bytes.subarray(0, room));
+    this.#written = (this.#written + room) >>> 0;
+    this.#end.publish(this.#written);
+    return room;
   }
 
   /** Bytes that fit. Asks the reader only when what is known is not enough: its position is in another core's cache. */
@@ -107,6 +120,10 @@ export class RingWriter implements Disposable {
     }
     target.set(bytes.subarray(0, first), RING.bytes + start);
     target.set(bytes.subarray(first), RING.bytes);
+  }
+
+  #assertIdle(): void {
+    if (this.#writing) throw new Error("Cannot write to the ring: a writeAsync() is under way; await it first");
   }
 
   #assertWritable(): void {

@@ -362,3 +362,46 @@ test("closing everything lets the process end and leaves nothing", async () => {
   expect(await child.exited).toBe(0);
   for (const file of [name, `${name}.writer`, `${name}.reader`]) expect(existsSync(`/dev/shm${file}`)).toBe(false);
 }, 20_000);
+
+test("RingWriter refuses to write into the middle of a writeAsync(), and goes on after it", async () => {
+  const ring = makeRing(64);
+  const [writer, reader] = [ring.writer(), ring.reader()];
+  const writing = writer.writeAsync(new Uint8Array(100).fill(1));
+  const into = new Uint8Array(64);
+  expect(reader.tryRead(into.subarray(0, 20))).toBe(20); // room, of which the writer does not know yet
+  expect(() => writer.tryWrite(new Uint8Array(1).fill(2))).toThrow("is under way");
+  expect(() => writer.write(new Uint8Array(1).fill(2))).toThrow("is under way");
+  await expect(writer.writeAsync(new Uint8Array(1).fill(2))).rejects.toThrow("is under way");
+  for (let left = 80; left > 0; ) {
+    const length = (await reader.readAsync(into)) ?? 0;
+    expect(into.subarray(0, length).every((byte) => byte === 1)).toBe(true);
+    left -= length;
+  }
+  expect(await writing).toBe(100);
+  expect(writer.tryWrite(new Uint8Array(1).fill(2))).toBe(1);
+  expect(await writer.writeAsync(new Uint8Array(1).fill(3))).toBe(1);
+  expect(reader.tryRead(into)).toBe(2);
+});
+
+test("a wait whose time ends beside an impossible position is refused, and NaN is no time", async () => {
+  const name = freshName();
+  const ring = makeRing(64, name);
+  using memory = SharedMemory.open(name);
+  const reader = ring.reader();
+  const into = new Uint8Array(8);
+  const reading = reader.readAsync(into, { timeoutMs: 20 });
+  memory.i32[(RING.writer + END.position) >> 2] = 65;
+  await expect(reading).rejects.toMatchObject({ code: "ERR_IPC_RING_CORRUPT" });
+  memory.i32[(RING.writer + END.position) >> 2] = 0;
+  expect(() => reader.read(into, { timeoutMs: Number.NaN })).toThrow(RangeError);
+  await expect(reader.readAsync(into, { timeoutMs: Number.NaN })).rejects.toThrow(RangeError);
+});
+
+test("Ring.unlink() works once the ring is closed, and twice", () => {
+  const name = freshName();
+  const ring = Ring.create(name, 64);
+  ring.close();
+  ring.unlink();
+  expect(existsSync(pathOf(name))).toBe(false);
+  ring.unlink();
+});

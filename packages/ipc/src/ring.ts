@@ -1,4 +1,5 @@
 import { Doorbell } from "./doorbell.ts";
+import { SystemCallError } from "./errno.ts";
 import { type ObjectName, objectName } from "./object-name.ts";
 import { bellName, hasDied } from "./ring-end.ts";
 import { RingError } from "./ring-error.ts";
@@ -95,12 +96,15 @@ export class Ring implements Disposable {
 
   /**
    * Removes the name, and the doorbell that a dead process may have left at its end. Those who have the ring open go on;
-   * nobody can open it any more. No error when it is gone already.
+   * nobody can open it any more. No error when it is gone already, nor when this object is closed.
    */
   unlink(): void {
-    this.#memory.unlink();
-    for (const side of ["writer", "reader"] as const) {
-      if (hasDied(this.#memory, RING[side])) Doorbell.unlink(bellName(this.#memory, side));
+    if (!this.#memory.closed) return unlinkAll(this.#memory);
+    try {
+      using memory = SharedMemory.open(this.#memory.name!); // it says whether somebody died
+      unlinkAll(memory);
+    } catch (error) {
+      if (!(error instanceof SystemCallError && error.code === "ENOENT")) throw error;
     }
   }
 
@@ -117,6 +121,13 @@ export class Ring implements Disposable {
   #keep<End extends Disposable>(end: End): End {
     this.#ends.push(end);
     return end;
+  }
+}
+
+function unlinkAll(memory: SharedMemory): void {
+  memory.unlink();
+  for (const side of ["writer", "reader"] as const) {
+    if (hasDied(memory, RING[side])) Doorbell.unlink(bellName(memory, side));
   }
 }
 
