@@ -350,6 +350,19 @@ test("SegmentPool.reclaimMember() fences a member that is taken for dead; its la
   });
 });
 
+test("SegmentPool.reclaimMember() refuses a slot that there is not, and touches nothing", () => {
+  using pool = SegmentPool.create(testName(), { segments: 4, segmentBytes: 64 });
+  try {
+    using member = pool.join();
+    const segments = [member.tryTake(), member.tryTake()];
+    expect(segments).not.toContain(undefined);
+    for (const slot of [-1, 0.5, Number.NaN, 256, 257]) expect(() => pool.reclaimMember(slot)).toThrow(RangeError);
+    expect(pool.counters()).toMatchObject({ free: 2, held: 2 });
+  } finally {
+    pool.unlink();
+  }
+});
+
 test("SegmentPool.reclaim() gets segments back from a killed process; who waits reclaims by itself", async () => {
   await withPool({ segments: 5 }, async (pool, prefix) => {
     const script = `

@@ -198,9 +198,13 @@ export class SegmentPool implements Disposable {
    * its membership ended: `ERR_IPC_EVICTED`.
    *
    * @param slot The member's {@link PoolMember.slot}.
+   * @throws {RangeError} There is no such slot.
    */
   reclaimMember(slot: number): number {
     this.#assertOpen();
+    if (!Number.isInteger(slot) || slot < 0 || slot >= MEMBERS_MAX) {
+      throw new RangeError(`Cannot reclaim member ${slot} of ${this.prefix}: slots are 0 to ${MEMBERS_MAX - 1}`);
+    }
     if (this.#core.table.slotState(slot) === FREE_SLOT) return 0;
     return this.#evict(slot, this.#core.table.life(slot));
   }

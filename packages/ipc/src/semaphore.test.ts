@@ -30,6 +30,18 @@ test("Semaphore.create() refuses what it can not name or count", () => {
   expect(() => Semaphore.create(testName(), 2 ** 31)).toThrow(expect.objectContaining({ code: "EINVAL" }));
 });
 
+test("Semaphore: a value that is none is refused before it is cut to 32 bits", () => {
+  using memory = SharedMemory.anonymous(64);
+  const semaphore = Semaphore.at(memory, 0, 3);
+  for (const value of [-1, 0.5, Number.NaN, 2 ** 31, 2 ** 32 + 1]) {
+    const refused = expect.objectContaining({ code: "EINVAL" });
+    expect(() => Semaphore.create(testName(), value)).toThrow(refused);
+    expect(() => Semaphore.at(memory, 32, value)).toThrow(refused);
+    expect(() => semaphore.reset(value)).toThrow(refused);
+  }
+  expect(semaphore.value).toBe(3);
+});
+
 test("Semaphore.at(): shared through memory, reset by its owner", () => {
   const name = testName();
   using memory = SharedMemory.create(name, 128);

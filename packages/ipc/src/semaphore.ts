@@ -10,6 +10,7 @@ import { addressIn, type SharedMemory } from "./shared-memory.ts";
 const O_CREAT = 0o100;
 const O_EXCL = 0o200;
 const PROCESS_SHARED = 1;
+const SEM_VALUE_MAX = 2 ** 31 - 1;
 
 /** sizeof(sem_t) on 64-bit Linux, glibc and musl alike. */
 export const SEMAPHORE_BYTES = 32;
@@ -54,6 +55,7 @@ export class Semaphore implements Disposable {
   }
 
   static #create(name: ObjectName, value: number, mode: number): Semaphore {
+    assertValue(value, name);
     if (!createSemaphoreFile(name, value, mode)) return Semaphore.#named(name, O_CREAT | O_EXCL, mode, value);
     try {
       return Semaphore.#named(name, 0, 0, 0);
@@ -206,6 +208,7 @@ export class Semaphore implements Disposable {
   }
 
   #init(value: number): void {
+    assertValue(value, this.#subject);
     if (libc().sem_init(pointer(this.#open()), PROCESS_SHARED, value) === -1) {
       throw new SystemCallError("sem_init", this.#subject, errno());
     }
@@ -218,6 +221,13 @@ export class Semaphore implements Disposable {
     }
     return this.#address;
   }
+}
+
+/** Before it is cut to 32 bits. */
+function assertValue(value: number, subject: string): void {
+  if (Number.isInteger(value) && value >= 0 && value <= SEM_VALUE_MAX) return;
+  const advice = `its value must be an integer from 0 to ${SEM_VALUE_MAX}, not ${value}`;
+  throw new SystemCallError("sem_init", subject, ERRNO.EINVAL, advice);
 }
 
 /** Makes the first {@link SEMAPHORE_BYTES} of `bytes` into a process-shared semaphore. */
