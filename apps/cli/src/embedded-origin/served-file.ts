@@ -16,6 +16,8 @@ export interface FileVersion {
   readonly size: bigint;
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
+  /** How many names it has: 0 once it has been replaced or unlinked, while its bytes stay what they were. */
+  readonly nlink: bigint;
 }
 
 // Linux: an open that looks at the path alone. No device is touched, no FIFO waited for, and no permission to read is needed.
@@ -64,12 +66,17 @@ function servedFile(fildes: number, name: string): ServedFile {
 
 /** The content that the open file has now. */
 export function versionOf(fildes: number): FileVersion {
-  const { dev, ino, size, mtimeNs, ctimeNs } = fstatSync(fildes, { bigint: true });
-  return { dev, ino, size, mtimeNs, ctimeNs };
+  const { dev, ino, size, mtimeNs, ctimeNs, nlink } = fstatSync(fildes, { bigint: true });
+  return { dev, ino, size, mtimeNs, ctimeNs, nlink };
 }
 
+/** Whether an open file still has the content it had. Losing or gaining a name changes ctime too, and nothing else. */
 export function isSameVersion(one: FileVersion, other: FileVersion): boolean {
-  return one.size === other.size && one.mtimeNs === other.mtimeNs && one.ctimeNs === other.ctimeNs;
+  return (
+    one.size === other.size &&
+    one.mtimeNs === other.mtimeNs &&
+    (one.ctimeNs === other.ctimeNs || one.nlink !== other.nlink)
+  );
 }
 
 /** Those `bytes` of the file from `offset` on; undefined when it ends before. */

@@ -12,6 +12,7 @@ import {
   rmSync,
   symlinkSync,
   truncateSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
   writeSync,
@@ -225,6 +226,24 @@ describe("startEmbeddedOrigin()", () => {
       tags.add(response.headers.get("etag") ?? "");
     }
     expect(tags.size).toBe(20);
+  });
+
+  test("a file that gets a successor by rename, or is unlinked, while it is sent arrives whole", async () => {
+    const path = join(root, "succeeded.bin");
+    for (const change of [() => renameSync(`${path}.new`, path), () => unlinkSync(path)]) {
+      writeFileSync(path, new Uint8Array(8 * 1024 * 1024).fill(1));
+      writeFileSync(`${path}.new`, new Uint8Array(100).fill(2));
+      const response = await get("/succeeded.bin");
+      const reader = response.body!.getReader();
+      const first = await reader.read();
+      change();
+      let bytes = first.value!.length;
+      for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        bytes += part.value.length;
+        expect(part.value.every((byte) => byte === 1)).toBe(true);
+      }
+      expect(bytes).toBe(8 * 1024 * 1024);
+    }
   });
 
   test("never mixes two contents of a file that is replaced while it is asked for", async () => {
