@@ -240,7 +240,7 @@ describe("startEmbeddedOrigin()", () => {
       let bytes = first.value!.length;
       for (let part = await reader.read(); !part.done; part = await reader.read()) {
         bytes += part.value.length;
-        expect(part.value.every((byte) => byte === 1)).toBe(true);
+        expect(part.value.every((byte: number) => byte === 1)).toBe(true);
       }
       expect(bytes).toBe(8 * 1024 * 1024);
     }
