@@ -1,0 +1,146 @@
+/** DESIGN.md: while the cache is away the proxy answers from the origin. And the limits of the client side, which are options of `startProxy`. */
+import { describe, expect, test } from "bun:test";
+import { type ClientLimits, type RunningProxy, startProxy } from "@proj/proxy";
+import { CountingOrigin } from "../support/counting-origin.ts";
+import { field, http } from "../support/http-client.ts";
+import { ipcObjectsOf } from "../support/left-overs.ts";
+import { ownChannel, Webproxy } from "../support/webproxy.ts";
+import { RawOrigin, Wire } from "./wire.ts";
+
+/** A proxy in this process, without any cache. */
+async function withProxy(
+  origin: string,
+  options: { limits?: Partial<ClientLimits>; trustProxy?: string[] },
+  run: (proxy: RunningProxy, connect: () => Promise<Wire>) => Promise<void>,
+): Promise<void> {
+  const channel = ownChannel();
+  const proxy = await startProxy({
+    channel,
+    threads: 1,
+    segments: 4,
+    segmentBytes: 65_536,
+    host: "127.0.0.1",
+    httpPort: 0,
+    getfilePort: 0,
+    getfileWire: "crlf",
+    hotBytes: 0,
+    origin: new URL(origin),
+    log: () => {},
+    ...options,
+  });
+  try {
+    await run(proxy, () => Wire.connect({ host: "127.0.0.1", port: proxy.httpPort }));
+  } finally {
+    await proxy.close({ graceMs: 100 });
+  }
+  expect(ipcObjectsOf(channel)).toEqual([]);
+}
+
+describe("without a cache", () => {
+  test("GET and HEAD are answered by the origin, conditions and ranges included; nobody waits a second time", async () => {
+    await using origin = CountingOrigin.start({
+      "/a": { body: Buffer.from("hello"), headers: { ETag: '"e"', "Cache-Control": "max-age=60" } },
+    });
+    await using webproxy = await Webproxy.start({ origin: origin.url, command: "proxy" });
+    const whole = await http(webproxy.http, "/a");
+    expect(whole).toMatchObject({ status: "200", bytes: 5, isComplete: true });
+    expect(field(whole.head, "cache-status")).toBe("webproxy; fwd=bypass");
+    expect(await http(webproxy.http, "/a", { headers: { "If-None-Match": '"e"' } })).toMatchObject({ status: "304" });
+    expect(await http(webproxy.http, "/a", { method: "HEAD" })).toMatchObject({ status: "200", bytes: 0 });
+    expect(origin.count("/a")).toBe(3);
+    expect(origin.requests[0]!.head).toMatch(/^X-Forwarded-For: 127\.0\.0\.1\r$/m);
+    expect(origin.requests[1]!.head).toMatch(/^If-None-Match: "e"\r$/m);
+  }, 30_000);
+});
+
+describe("limits of the client side", () => {
+  test("a head that is not whole in time is a 408; an idle connection is closed without a word", async () => {
+    using origin = new RawOrigin(async () => {});
+    await withProxy(origin.url, { limits: { headTimeoutMs: 1000, idleTimeoutMs: 1000 } }, async (_, connect) => {
+      using slow = await connect();
+      await slow.send("GET / HTTP/1.1\r\nHos");
+      using idle = await connect();
+      expect(await slow.rest()).toStartWith("HTTP/1.1 408 ");
+      expect(await idle.rest()).toBe("");
+    });
+  }, 40_000);
+
+  test("content that comes too slowly is a 408, and its origin is given up", async () => {
+    using origin = new RawOrigin(async () => {});
+    await withProxy(origin.url, { limits: { contentRateMin: 10 } }, async (_, connect) => {
+      using slow = await connect();
+      await slow.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+      const drip = setInterval(() => void slow.send("x"), 500);
+      try {
+        for (let waited = 0; slow.received === "" && waited < 30_000; waited += 100) await Bun.sleep(100);
+        expect(await slow.head()).toStartWith("HTTP/1.1 408 ");
+      } finally {
+        clearInterval(drip);
+      }
+      await origin.wires[0]!.closed();
+    });
+  }, 60_000);
+
+  test("one connection more than may be is told so, and there is room again when others have left", async () => {
+    using origin = new RawOrigin(async () => {});
+    await withProxy(origin.url, { limits: { connections: 2 } }, async (_, connect) => {
+      const held = [await connect(), await connect()];
+      for (const wire of held) {
+        await wire.send("OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+        expect(await wire.head()).toStartWith("HTTP/1.1 200 ");
+      }
+      using third = await connect();
+      const said = await third.rest();
+      expect(said).toStartWith("HTTP/1.1 503 ");
+      expect(field(said, "connection")).toBe("close");
+      for (const wire of held) wire.close();
+      for (let status = "503"; status !== "200"; ) {
+        using again = await connect();
+        await again.send("OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+        status = (await again.head()).slice(9, 12);
+      }
+    });
+  }, 30_000);
+
+  test("24 heads beyond the limits are refused as such", async () => {
+    using origin = new RawOrigin(async () => {});
+    const head = { headBytes: 2000, fields: 10, targetBytes: 100, methodBytes: 8, reasonBytes: 10 };
+    await withProxy(origin.url, { limits: { head } }, async (_, connect) => {
+      for (const [request, status] of [
+        [`GET /${"a".repeat(100)} HTTP/1.1\r\nHost: a\r\n\r\n`, "414"],
+        [`GET / HTTP/1.1\r\nHost: a\r\n${"A: b\r\n".repeat(10)}\r\n`, "431"],
+        [`GET / HTTP/1.1\r\nHost: a\r\nA: ${"b".repeat(2000)}`, "431"],
+        ["LONGMETHOD / HTTP/1.1\r\nHost: a\r\n\r\n", "501"],
+      ] as const) {
+        using client = await connect();
+        await client.send(request);
+        expect(await client.rest()).toStartWith(`HTTP/1.1 ${status} `);
+      }
+    });
+  }, 30_000);
+});
+
+test("--trust-proxy: who is named may speak for others, nobody else may", async () => {
+  const FORGED = "POST / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n\r\n";
+  for (const [trustProxy, address] of [
+    [["127.0.0.0/8"], "1.1.1.1, 127.0.0.1"],
+    [["10.0.0.0/8", "::1"], "127.0.0.1"],
+    [[], "127.0.0.1"],
+  ] as const) {
+    using origin = new RawOrigin(async (wire) => {
+      const head = await wire.head();
+      expect(field(head, "x-forwarded-for")).toBe(address);
+      expect(field(head, "x-forwarded-proto")).toBe(address.startsWith("1.") ? "https" : "http");
+      await wire.send("HTTP/1.1 204 No\r\n\r\n");
+    });
+    await withProxy(origin.url, { trustProxy: [...trustProxy] }, async (_, connect) => {
+      using client = await connect();
+      await client.send(FORGED);
+      expect(await client.head()).toStartWith("HTTP/1.1 204 ");
+    });
+    origin.check();
+  }
+  await expect(withProxy("http://127.0.0.1:1", { trustProxy: ["everybody"] }, async () => {})).rejects.toThrow(
+    "Cannot trust the proxy",
+  );
+}, 30_000);
