@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Doorbell, MessageQueue, objectName, registerFamily, SharedMemory, unregisterFamily } from "@proj/ipc";
 import { Life, Thread, threadEntry } from "@proj/process";
 import { channelNames, type LogRecord, REQUEST_MESSAGE_BYTES_MAX, THREADS_MAX } from "@proj/protocol";
+import { type Purge, type PurgeCount, withPrefix } from "./purge.ts";
 import type { ShardThreadOptions } from "./shard-thread-options.ts";
 
 export interface CacheOptions {
@@ -19,6 +20,8 @@ export interface CacheOptions {
   readonly diskBytes: number;
   readonly log: (record: LogRecord) => void;
 }
+
+type ShardThread = Thread<ShardThreadOptions, void, Purge, PurgeCount>;
 
 /** An ordinary user's `msg_max`: a deeper queue is refused, and depth is not what makes a queue fast. */
 const QUEUE_DEPTH = 10;
@@ -45,10 +48,13 @@ export class RunningCache {
   /** Resolves when the cache can not go on: a thread has died. */
   readonly failed: Promise<Error>;
   readonly #life: Life;
-  readonly #threads: readonly Thread<ShardThreadOptions, void>[];
+  readonly #threads: readonly ShardThread[];
+  /** Path of the origin's URL without a closing slash: clients' targets are joined to it. */
+  readonly #prefix: string;
 
-  private constructor(life: Life, threads: readonly Thread<ShardThreadOptions, void>[]) {
+  private constructor(life: Life, threads: readonly ShardThread[], prefix: string) {
     this.channel = life.channel;
+    this.#prefix = prefix;
     this.#life = life;
     this.#threads = threads;
     this.failed = Promise.race(threads.map((thread) => thread.died));
@@ -60,7 +66,7 @@ export class RunningCache {
     if (useDisk) prepareDirectory(options.cacheDir);
     const names = channelNames(options.channel);
     const life = Life.begin({ side: "cache", ...options, removeLeftovers: () => removeLeftovers(names) });
-    const threads: Thread<ShardThreadOptions, void>[] = [];
+    const threads: ShardThread[] = [];
     try {
       registerFamily(objectName(names.bodies)); // should this life end by kill -9, a cleaner knows whose they were
       for (let shard = 0; shard < options.threads; shard++) {
@@ -70,13 +76,29 @@ export class RunningCache {
       for (let shard = 0; shard < options.threads; shard++) threads.push(startShard(options, life.number, shard));
       await Promise.all(threads.map((thread) => thread.started));
       life.serve();
-      return new RunningCache(life, threads);
+      return new RunningCache(life, threads, options.origin.pathname.replace(/\/$/, ""));
     } catch (error) {
       await Promise.all(threads.map((thread) => thread.stop(0)));
       removeLeftovers(names);
       life[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /**
+   * What an operator wants out of the cache, of all threads. Once this resolves, nobody who asks gets any of it any more, from no tier of any
+   * process; a soft purge leaves it to be validated.
+   *
+   * @param purge Its targets are those that clients ask for.
+   * @throws {ThreadError} A thread has died: the process is about to end, and so is what it had stored.
+   */
+  async purge(purge: Purge): Promise<PurgeCount> {
+    const selector = withPrefix(purge.selector, this.#prefix);
+    const counts = await Promise.all(this.#threads.map((thread) => thread.ask({ ...purge, selector })));
+    return counts.reduce((sum, { responses, bodyBytes }) => ({
+      responses: sum.responses + responses,
+      bodyBytes: sum.bodyBytes + bodyBytes,
+    }));
   }
 
   /** Ends every transfer, and removes every IPC object of this side. */
@@ -102,7 +124,7 @@ export function startCache(options: CacheOptions): Promise<RunningCache> {
   return RunningCache.start(options);
 }
 
-function startShard(options: CacheOptions, life: number, shard: number): Thread<ShardThreadOptions, void> {
+function startShard(options: CacheOptions, life: number, shard: number): ShardThread {
   const { channel, cacheDir, threads } = options;
   const shardOptions: ShardThreadOptions = {
     channel,

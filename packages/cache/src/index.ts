@@ -1,2 +1,3 @@
 export { CacheDirError, type CacheOptions, type RunningCache, startCache } from "./cache.ts";
 export { S3Fifo } from "./eviction/s3-fifo.ts";
+export type { Purge, PurgeCount, PurgeSelector } from "./purge.ts";

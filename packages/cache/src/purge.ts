@@ -23,6 +23,21 @@ export interface PurgeCount {
   bodyBytes: number;
 }
 
+/** The selector for targets as they are forwarded, from one for those that clients ask for. */
+export function withPrefix(selector: PurgeSelector, prefix: string): PurgeSelector {
+  switch (selector.by) {
+    case "url":
+      return { ...selector, target: prefix + selector.target };
+    case "prefix":
+      return { ...selector, prefix: prefix + selector.prefix };
+    case "pattern":
+      // One that begins with a star means any beginning of what clients ask for.
+      return { ...selector, pattern: prefix + selector.pattern };
+    default:
+      return selector;
+  }
+}
+
 /** Whether a purge concerns a response; `tags` undefined: they are not known yet, so that it may. */
 export type PurgeMatch = (target: string, tags: readonly string[] | undefined) => boolean;
 

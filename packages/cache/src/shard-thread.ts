@@ -12,6 +12,7 @@ import {
   threadCounters,
 } from "@proj/protocol";
 import { ChannelServer } from "./channel-server.ts";
+import type { Purge, PurgeCount } from "./purge.ts";
 import { Shard } from "./shard.ts";
 import type { ShardThreadOptions } from "./shard-thread-options.ts";
 import { DiskStorage } from "./storage/disk-storage.ts";
@@ -30,6 +31,7 @@ class ShardThread {
   readonly #tiers: { memory: Storage | undefined; disk: Storage | undefined };
   readonly #storage: TieredStorage;
   readonly #origin: OriginClient;
+  readonly #shard: Shard;
   readonly #channel: ChannelServer;
   readonly #counters: Counters<CacheCounter>;
   readonly #levels: ReturnType<typeof setInterval>;
@@ -46,7 +48,7 @@ class ShardThread {
     this.#storage = new TieredStorage(tiers, (stripe) => bumpStripe(versions, stripe));
     const originUrl = new URL(options.origin);
     this.#origin = new OriginClient({ origin: originUrl });
-    const handler = new Shard({
+    this.#shard = new Shard({
       storage: this.#storage,
       origin: this.#origin,
       keyPrefix: originUrl.origin,
@@ -56,9 +58,20 @@ class ShardThread {
       nowMs: () => Date.now(),
       monotonicMs: () => performance.now(),
     });
-    this.#channel = new ChannelServer({ channel, shard, control: this.#control, counters, handler, isAlive });
-    handler.connect(this.#channel);
+    this.#channel = new ChannelServer({
+      channel,
+      shard,
+      control: this.#control,
+      counters,
+      handler: this.#shard,
+      isAlive,
+    });
+    this.#shard.connect(this.#channel);
     this.#levels = setInterval(() => this.#writeLevels(), LEVELS_MS);
+  }
+
+  purge(purge: Purge): PurgeCount {
+    return this.#shard.purge(purge);
   }
 
   async stop(): Promise<void> {
@@ -99,14 +112,13 @@ function openTiers(
     counters.add("storeErrors");
     log({ level: "error", message: `The disk tier refused: ${error.message}. What is fetched is not kept there` });
   };
-  return {
-    memory: memoryBytes > 0 ? new MemoryStorage(memoryBytes, onEvict, loans) : undefined,
-    disk:
-      directory !== undefined && diskBytes > 0 ? new DiskStorage(directory, diskBytes, onEvict, onFault) : undefined,
-  };
+  const disk =
+    directory !== undefined && diskBytes > 0 ? new DiskStorage(directory, diskBytes, onEvict, onFault) : undefined;
+  const isOnlyTier = disk === undefined;
+  return { memory: memoryBytes > 0 ? new MemoryStorage(memoryBytes, onEvict, loans, isOnlyTier) : undefined, disk };
 }
 
-runThread<ShardThreadOptions, void>(async (options, log) => {
+runThread<ShardThreadOptions, void, Purge, PurgeCount>(async (options, log) => {
   const thread = new ShardThread(options, log);
-  return { result: undefined, stop: () => thread.stop() };
+  return { result: undefined, answer: (purge) => thread.purge(purge), stop: () => thread.stop() };
 });

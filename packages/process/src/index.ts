@@ -1,3 +1,11 @@
 export { ChannelInUseError, Life } from "./life.ts";
 export { isAlive } from "./liveness.ts";
-export { type FromThread, runThread, Thread, ThreadError, type ToThread, threadEntry } from "./thread-host.ts";
+export {
+  type FromThread,
+  type RunningThread,
+  runThread,
+  Thread,
+  ThreadError,
+  type ToThread,
+  threadEntry,
+} from "./thread-host.ts";

@@ -4,7 +4,7 @@ import { Thread, ThreadError, threadEntry } from "./thread-host.ts";
 
 const ENTRY = new URL("../test/scripted-thread.ts", import.meta.url);
 
-function start(how: string, records: LogRecord[] = []): Thread<{ how: string }, string> {
+function start(how: string, records: LogRecord[] = []): Thread<{ how: string }, string, number, number> {
   return new Thread(how, ENTRY, { how }, (record) => records.push(record));
 }
 
@@ -40,6 +40,25 @@ describe("Thread", () => {
       expect(await within(thread.died, "death")).toMatchObject({ code: "ERR_THREAD_DIED" });
     });
   }
+
+  test("answers what it is asked, each question its own answer, and says why it can not", async () => {
+    const thread = start("well");
+    await within(thread.started, "start");
+    expect(await within(Promise.all([8, 6, 4].map((one) => thread.ask(one))), "answers")).toEqual([4, 3, 2]);
+    const refused = thread.ask(-1).catch((reason: unknown) => reason);
+    expect(await within(refused, "refusal")).toMatchObject({
+      code: "ERR_TOLD",
+      message: "Cannot halve less than nothing",
+    });
+    await within(thread.stop(10_000), "stop");
+  });
+
+  test("a question to one that ends is not left open", async () => {
+    const thread = start("exit when asked");
+    await within(thread.started, "start");
+    const asked = thread.ask(1).catch((reason: unknown) => reason);
+    expect(await within(asked, "answer")).toBeInstanceOf(ThreadError);
+  });
 
   test("one that does not stop is ended after the grace it was given", async () => {
     const thread = start("never stop");

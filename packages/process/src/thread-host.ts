@@ -1,10 +1,15 @@
 import type { LogRecord } from "@proj/protocol";
 
 /** What the main thread says to a thread. */
-export type ToThread<Start> = { type: "start"; options: Start } | { type: "stop" };
+export type ToThread<Start, Question = never> =
+  | { type: "start"; options: Start }
+  | { type: "ask"; id: number; question: Question }
+  | { type: "stop" };
 /** What a thread says to the main thread. */
-export type FromThread<Started> =
+export type FromThread<Started, Answer = never> =
   | { type: "started"; result: Started }
+  | { type: "answer"; id: number; answer: Answer }
+  | { type: "no-answer"; id: number; message: string; code: string | undefined }
   | { type: "failed"; message: string; code: string | undefined }
   | { type: "log"; record: LogRecord }
   | { type: "stopped" };
@@ -20,27 +25,30 @@ export class ThreadError extends Error {
   }
 }
 
-/** One Worker and its life: started with options, watched, stopped in time. */
-export class Thread<Start, Started> {
+/** One Worker and its life: started with options, asked, watched, stopped in time. */
+export class Thread<Start, Started, Question = never, Answer = never> {
   readonly name: string;
   readonly #worker: Worker;
   readonly #log: (record: LogRecord) => void;
   readonly #started = Promise.withResolvers<Started>();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #died = Promise.withResolvers<Error>();
+  readonly #questions = new Map<number, PromiseWithResolvers<Answer>>();
+  #nextQuestion = 1;
   #stopping = false;
 
   constructor(name: string, entry: URL, options: Start, log: (record: LogRecord) => void) {
     this.name = name;
     this.#log = log;
     this.#worker = new Worker(entry, { name });
-    this.#worker.addEventListener("message", ({ data }: MessageEvent<FromThread<Started>>) => this.#hear(data));
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<FromThread<Started, Answer>>) => this.#hear(data));
     this.#worker.addEventListener("error", (event) =>
       this.#die(new ThreadError(`Thread ${name} failed: ${event.message}`, undefined)),
     );
     // An unhandled rejection closes a Worker with code 0: every end that was not asked for is a failure.
     this.#worker.addEventListener("close", () => {
       this.#stopped.resolve();
+      this.#leaveUnanswered();
       if (!this.#stopping) this.#die(new ThreadError(`Thread ${name} ended unexpectedly`, undefined));
     });
     this.#started.promise.catch(() => {});
@@ -57,6 +65,19 @@ export class Thread<Start, Started> {
     return this.#died.promise;
   }
 
+  /**
+   * What the thread answers to a question.
+   *
+   * @throws {ThreadError} It could not answer, or has ended.
+   */
+  ask(question: Question): Promise<Answer> {
+    const id = this.#nextQuestion++;
+    const asked = Promise.withResolvers<Answer>();
+    this.#questions.set(id, asked);
+    this.#say({ type: "ask", id, question });
+    return asked.promise;
+  }
+
   /** Asks the thread to finish what is open; when it has not by then, it is ended. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
@@ -66,14 +87,29 @@ export class Thread<Start, Started> {
     await Promise.race([this.#stopped.promise, timer.promise]);
     clearTimeout(timeout);
     this.#worker.terminate();
+    this.#leaveUnanswered();
   }
 
-  #say(message: ToThread<Start>): void {
+  #leaveUnanswered(): void {
+    for (const asked of this.#questions.values())
+      asked.reject(new ThreadError(`Thread ${this.name} has ended and answers nothing any more`, undefined));
+    this.#questions.clear();
+  }
+
+  #say(message: ToThread<Start, Question>): void {
     this.#worker.postMessage(message);
   }
 
-  #hear(message: FromThread<Started>): void {
+  #hear(message: FromThread<Started, Answer>): void {
     switch (message.type) {
+      case "answer":
+        this.#questions.get(message.id)?.resolve(message.answer);
+        this.#questions.delete(message.id);
+        return;
+      case "no-answer":
+        this.#questions.get(message.id)?.reject(new ThreadError(message.message, message.code));
+        this.#questions.delete(message.id);
+        return;
       case "started":
         return this.#started.resolve(message.result);
       case "failed":
@@ -91,28 +127,56 @@ export class Thread<Start, Started> {
   }
 }
 
-/** A thread's own side: runs `start` when told to, and what it returned when told to stop. */
-export function runThread<Start, Started>(
-  start: (options: Start, log: (record: LogRecord) => void) => Promise<{ result: Started; stop(): Promise<void> }>,
+/** What a thread does once it has started. */
+export interface RunningThread<Started, Question, Answer> {
+  result: Started;
+  /** Only for threads that are asked something; what it throws reaches who asked. */
+  answer?(question: Question): Answer;
+  stop(): Promise<void>;
+}
+
+/** A thread's own side: runs `start` when told to, and what it returned when asked, and when told to stop. */
+export function runThread<Start, Started, Question = never, Answer = never>(
+  start: (options: Start, log: (record: LogRecord) => void) => Promise<RunningThread<Started, Question, Answer>>,
 ): void {
-  const scope = globalThis as unknown as { onmessage: ((event: MessageEvent<ToThread<Start>>) => void) | null };
-  const say = (message: FromThread<Started>) => postMessage(message);
-  let stop: (() => Promise<void>) | undefined;
+  const scope = globalThis as unknown as {
+    onmessage: ((event: MessageEvent<ToThread<Start, Question>>) => void) | null;
+  };
+  const say = (message: FromThread<Started, Answer>) => postMessage(message);
+  let running: RunningThread<Started, Question, Answer> | undefined;
   scope.onmessage = async ({ data }) => {
-    if (data.type === "stop") {
-      await stop?.();
-      say({ type: "stopped" });
-      return;
-    }
     try {
-      const running = await start(data.options, (record) => say({ type: "log", record }));
-      stop = running.stop;
-      say({ type: "started", result: running.result });
+      if (data.type === "stop") {
+        await running?.stop();
+        say({ type: "stopped" });
+      } else if (data.type === "ask") {
+        say(answerTo(data.id, data.question, running));
+      } else {
+        running = await start(data.options, (record) => say({ type: "log", record }));
+        say({ type: "started", result: running.result });
+      }
     } catch (error) {
+      if (data.type !== "start") throw error;
       const { message, code } = error as NodeJS.ErrnoException;
       say({ type: "failed", message, code });
     }
   };
+}
+
+function answerTo<Started, Question, Answer>(
+  id: number,
+  question: Question,
+  running: RunningThread<Started, Question, Answer> | undefined,
+): FromThread<Started, Answer> {
+  if (running?.answer === undefined) {
+    return { type: "no-answer", id, message: "This thread answers no questions", code: "ERR_THREAD_NOT_ASKED" };
+  }
+  try {
+    return { type: "answer", id, answer: running.answer(question) };
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    return { type: "no-answer", id, message, code };
+  }
 }
 
 /**
