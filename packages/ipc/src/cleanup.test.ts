@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { clean, doctor, type IpcObject, list } from "./cleanup.ts";
 import { Doorbell, DoorbellRinger } from "./doorbell.ts";
 import { ExclusiveLock } from "./exclusive-lock.ts";
@@ -258,18 +258,16 @@ test("a cleaner that was killed between hiding and removing is made good by the 
 test(
   "what a killed cleaner had hidden keeps its entry while other processes start, and is removed by the next one",
   async () => {
+    const child = await spawn(`ipc.SharedMemory.create(named("memory"), 64).close();
+      ipc.Semaphore.create(named("semaphore"), 1).close();
+      ipc.SegmentPool.create(named("pool"), { segments: 1, segmentBytes: 64 }).close();`);
+    await kill(child);
     const hiding = `${REGISTRY}/removing.${formatMaker(DEAD)}`;
-    for (const [letter, name, file] of [
-      ["m", "memory", "memory"],
-      ["s", "semaphore", "semaphore"],
-      ["p", "pool", "pool.seg.3.1"],
-    ] as const) {
-      const semaphore = letter === "s" ? "sem." : "";
-      // In this order, so that there is no moment at which the entry could be forgotten rightly.
-      mkdirSync(hiding, { recursive: true });
-      writeFileSync(`${hiding}/${semaphore}${named(file).slice(1)}`, "x".repeat(64), { mode: 0o600 });
-      enter(DEAD, `${letter}${named(name).slice(1)}`);
-    }
+    mkdirSync(hiding, { recursive: true });
+    const files = readdirSync("/dev/shm").filter((file) => file.includes(prefix.slice(1)));
+    expect(files).toHaveLength(4);
+    for (const file of files) renameSync(`/dev/shm/${file}`, `${hiding}/${file}`);
+    MessageQueue.unlink(named("pool.free")); // nor is there anything else to be seen of the pool
     await kill(await spawn(`keep.push(ipc.SharedMemory.create(named("later"), 64));`)); // forgets what is gone
     expect(summary(clean({ prefix }).removed)).toEqual([
       "memory later",
