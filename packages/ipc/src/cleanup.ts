@@ -382,6 +382,10 @@ function limitProblems({ messageQueues, openFiles, sharedMemory, mappings }: Lim
   else if (sharedMemory.freeBytes < sharedMemory.totalBytes / 10) {
     problems.push(`/dev/shm is nearly full: ${sharedMemory.freeBytes} of ${sharedMemory.totalBytes} bytes are free`);
   }
+  if (sharedMemory !== undefined && sharedMemory.freeFiles < sharedMemory.totalFiles / 10) {
+    const { freeFiles, totalFiles } = sharedMemory;
+    problems.push(`/dev/shm has nearly no files left (nr_inodes): ${freeFiles} of ${totalFiles} are free`);
+  }
   if (openFiles.soft !== undefined && openFiles.soft < 1024)
     problems.push(`RLIMIT_NOFILE is only ${openFiles.soft}: ulimit -n 1024`);
   if (mappings.max !== undefined && mappings.mapped > mappings.max * 0.9) {

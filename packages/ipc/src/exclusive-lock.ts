@@ -69,15 +69,23 @@ export class ExclusiveLock implements Disposable {
           Bun.sleepSync(1);
           continue;
         }
-        if (isStillNamed(fildes, name)) {
-          writePid(fildes, name);
-          return new ExclusiveLock(name, fildes);
-        }
+        if (isStillNamed(fildes, name)) return ExclusiveLock.#begin(fildes, name);
       } catch (error) {
         libc().close(fildes);
         throw error;
       }
       libc().close(fildes); // its former holder removed the file between our open and our flock: this is not the lock
+    }
+  }
+
+  /** A lock that could not be written down is let go of as any other: its file goes first. */
+  static #begin(fildes: number, name: ObjectName): ExclusiveLock {
+    try {
+      writePid(fildes, name);
+      return new ExclusiveLock(name, fildes);
+    } catch (error) {
+      libc().unlink(cString(pathOf(name)));
+      throw error;
     }
   }
 

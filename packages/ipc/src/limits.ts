@@ -21,7 +21,16 @@ export interface Limits {
   /** RLIMIT_NOFILE, and the descriptors this process has open now. A queue, a FIFO and a lock keep one each. */
   readonly openFiles: { readonly soft: number | undefined; readonly hard: number | undefined; readonly open: number };
   /** The file system that holds shared memory, named semaphores, FIFOs and locks. */
-  readonly sharedMemory: { readonly path: string; readonly totalBytes: number; readonly freeBytes: number } | undefined;
+  readonly sharedMemory:
+    | {
+        readonly path: string;
+        readonly totalBytes: number;
+        readonly freeBytes: number;
+        /** Objects, links of the registry and directories that it may hold (nr_inodes); 0: as many as there is memory for. */
+        readonly totalFiles: number;
+        readonly freeFiles: number;
+      }
+    | undefined;
   /** vm.max_map_count, and the mappings this process has now. Each object that is mapped takes one: above it is ENOMEM. */
   readonly mappings: { readonly max: number | undefined; readonly mapped: number };
   readonly semaphores: { readonly valueMax: number; readonly nameBytesMax: number };
@@ -44,7 +53,7 @@ const HARD = { msgMax: 65_536, msgsizeMax: 16 * 1024 * 1024 } as const;
 const CAP_SYS_RESOURCE = 24n;
 /** Linux's MQ_PRIO_MAX: a queue keeps at most that many tree nodes. */
 const MQ_PRIO_MAX = 32_768;
-/** The calls whose EACCES and EPERM are about who owns the name. */
+/** The calls that find or make a name: EACCES and EPERM are about who owns it, ENOSPC may be about how many there are. */
 const TAKES_A_NAME = /^((mq|shm|sem)_(open|unlink)|open|unlink|mkfifo)$/;
 /** sizeof(struct msg_msg) and sizeof(struct posix_msg_tree_node) on 64-bit Linux. */
 const MSG_MSG_BYTES = 48;
@@ -113,7 +122,7 @@ export function limitAdvice(syscall: string, code: string, asked: Asked = {}): s
     if (syscall === "mq_open") return queueAdvice(code, asked);
     if (code === "EMFILE") return openFilesAdvice();
     if (code === "ENOMEM" && syscall === "mmap") return mappingAdvice();
-    if (code === "ENOSPC") return spaceAdvice(asked);
+    if (code === "ENOSPC") return spaceAdvice(syscall, asked);
     if (code === "EMSGSIZE") return messageSizeAdvice(asked);
     return undefined;
   } catch {
@@ -162,9 +171,12 @@ function mappingAdvice(): string {
   return `vm.max_map_count allows this process ${shown(mappings.max)} mappings and it has ${mappings.mapped}: close objects that are not used, or raise it as root: sysctl vm.max_map_count=262144`;
 }
 
-function spaceAdvice(asked: Asked): string | undefined {
+function spaceAdvice(syscall: string, asked: Asked): string | undefined {
   const space = sharedMemorySpace();
   if (space === undefined) return undefined;
+  if (TAKES_A_NAME.test(syscall) && space.totalFiles > 0 && space.freeFiles === 0) {
+    return `${space.path} holds ${space.totalFiles} files, which is all it may (nr_inodes): unlink unused objects (ipc doctor lists those of dead processes), or allow more as root: mount -o remount,nr_inodes=NUMBER ${space.path}`;
+  }
   const wanted = asked.bytes === undefined ? "" : ` and ${asked.bytes} were asked for`;
   return `${space.path} has ${space.freeBytes} of ${space.totalBytes} bytes free${wanted}: unlink unused objects (ipc doctor lists those of dead processes), ask for less, or make it larger: mount -o remount,size=SIZE ${space.path} as root, --shm-size=SIZE in docker`;
 }
@@ -186,8 +198,9 @@ function queuesAllowed(shape: { maxmsg: number; msgsize: number }, bytes: number
 
 function sharedMemorySpace(): Limits["sharedMemory"] {
   try {
-    const { bsize, blocks, bavail } = statfsSync(SHM);
-    return { path: SHM, totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+    const { bsize, blocks, bavail, files, ffree } = statfsSync(SHM);
+    const space = { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+    return { path: SHM, ...space, totalFiles: files, freeFiles: ffree };
   } catch {
     return undefined;
   }

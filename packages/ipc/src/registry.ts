@@ -284,8 +284,10 @@ function removeOthersEntry(kind: ObjectKind, name: ObjectName, concerns: (maker:
   if (faultOf(base, effectiveUid()) !== undefined) return;
   for (const makerName of namesIn(base)) {
     const maker = parseMaker(makerName);
-    if (maker === undefined || !concerns(maker)) continue;
-    if (removeLink(`${base}/${makerName}/${entryFile(kind, name)}`)) removeEmptyDirectories(`${base}/${makerName}`);
+    const link = `${base}/${makerName}/${entryFile(kind, name)}`;
+    // Asked in this order: few have such an entry, and whether somebody lives takes longer to find out.
+    if (maker === undefined || lstatSync(link, { throwIfNoEntry: false }) === undefined || !concerns(maker)) continue;
+    if (removeLink(link)) removeEmptyDirectories(`${base}/${makerName}`);
   }
 }
 
