@@ -1,17 +1,48 @@
+import type { Purge, PurgeCount } from "@proj/cache";
+
+/** What a supervisor tells a process, over the channel that `Bun.spawn` gives them: so far only the cache is told anything. */
+export interface SupervisorMessage {
+  type: "purge";
+  id: number;
+  purge: Purge;
+}
+
 /** What a supervised process tells its supervisor, over the channel that `Bun.spawn` gives them. */
 export type ChildMessage =
   /** It serves. The cache has no ports. */
   | { type: "ready"; httpPort?: number; getfilePort?: number }
   /** It ends, for a reason that a person can read. */
-  | { type: "failed"; message: string };
+  | { type: "failed"; message: string }
+  /** What became of a purge. */
+  | { type: "purged"; id: number; outcome: PurgeCount | { message: string } };
 
 /** The message; undefined for anything else. The channel carries JSON and its other end is our own program, perhaps another version of it. */
 export function readChildMessage(value: unknown): ChildMessage | undefined {
   if (typeof value !== "object" || value === null || !("type" in value)) return undefined;
   if (value.type === "failed" && "message" in value) return { type: "failed", message: String(value.message) };
+  if (value.type === "purged") return readPurged(value);
   if (value.type !== "ready") return undefined;
   const ready: ChildMessage = { type: "ready" };
   if ("httpPort" in value && typeof value.httpPort === "number") ready.httpPort = value.httpPort;
   if ("getfilePort" in value && typeof value.getfilePort === "number") ready.getfilePort = value.getfilePort;
   return ready;
+}
+
+function readPurged(value: object): ChildMessage | undefined {
+  if (!("id" in value) || typeof value.id !== "number" || !("outcome" in value)) return undefined;
+  const { id, outcome } = value;
+  if (typeof outcome !== "object" || outcome === null) return undefined;
+  if ("message" in outcome) return { type: "purged", id, outcome: { message: String(outcome.message) } };
+  if (!("responses" in outcome) || !("bodyBytes" in outcome)) return undefined;
+  return {
+    type: "purged",
+    id,
+    outcome: { responses: Number(outcome.responses), bodyBytes: Number(outcome.bodyBytes) },
+  };
+}
+
+/** A supervisor's message; undefined for anything else. It is our own program that speaks, which has checked what it says. */
+export function readSupervisorMessage(value: unknown): SupervisorMessage | undefined {
+  if (typeof value !== "object" || value === null || !("type" in value) || value.type !== "purge") return undefined;
+  return "id" in value && typeof value.id === "number" && "purge" in value ? (value as SupervisorMessage) : undefined;
 }

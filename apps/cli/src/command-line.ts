@@ -3,12 +3,14 @@ import packageJson from "../package.json" with { type: "json" };
 import { CommandError, messageOf } from "./command-error.ts";
 import { readConfigFile } from "./config-file.ts";
 import { FLAGS, type OptionName, type Options, optionNames, parseOptions, type RawOptions } from "./options.ts";
+import type { PurgeWish } from "./purge.ts";
 import type { StopRequest } from "./stop-request.ts";
 
 /** What a command does; resolves to the exit code. Its code is loaded when it is run: `--help` needs none of it. */
 type Run<Arguments extends unknown[]> = (...given: Arguments) => Promise<number>;
 
 // start, proxy and cache understand all options, the others a few of them.
+const PURGE_OPTIONS: readonly OptionName[] = ["adminHost", "adminPort"];
 const CHANNEL_OPTIONS: readonly OptionName[] = ["channel"];
 const GET_OPTIONS: readonly OptionName[] = ["host", "getfilePort", "getfileWire"];
 
@@ -110,6 +112,25 @@ function addGet(program: Command, { stop, exitWith }: Surroundings): void {
 }
 
 function addStats(program: Command, { exitWith }: Surroundings): void {
+  withOptions(program.command("purge"), PURGE_OPTIONS)
+    .description("take stored responses out of the cache of a webproxy that runs")
+    .argument("[url]", "URL, or path with query, of one resource")
+    .option("--prefix <URL>", "all whose URL begins so")
+    .option("--pattern <PATTERN>", "all whose path and query match; * stands for any run of characters")
+    .option("--tag <TAG>", "all with this Surrogate-Key, Cache-Tag or cache group")
+    .option("--all", "everything")
+    .option("--soft", "leave it as stale: it is validated at its next use")
+    .option("--dry-run", "only say how many there are")
+    .option("--json", "print JSON")
+    .action(
+      exitWith(async (url: string | undefined, flags: PurgeFlags) => {
+        const { prefix, pattern, tag, all, soft, dryRun, json, ...raw } = flags;
+        const options = parseOptions({ flags: raw });
+        const { runPurge } = await import("./purge.ts");
+        return runPurge({ url, prefix, pattern, tag, all, soft, dryRun }, options, { asJson: json === true });
+      }),
+    );
+
   withOptions(program.command("stats"), CHANNEL_OPTIONS)
     .description("what the processes of a channel have counted")
     .option("--json", "print JSON")
@@ -135,6 +156,7 @@ function addDoctor(program: Command, { exitWith }: Surroundings): void {
     );
 }
 
+type PurgeFlags = RawOptions & Omit<PurgeWish, "url"> & { json?: true };
 type GetFlags = RawOptions & { output?: string; wire?: string; port?: string };
 
 function withOptions(command: Command, names: readonly OptionName[]): Command {

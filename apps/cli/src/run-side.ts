@@ -1,6 +1,7 @@
+import type { Purge, PurgeCount } from "@proj/cache";
 import { SystemCallError } from "@proj/ipc";
 import { addressText } from "./address-text.ts";
-import type { ChildMessage } from "./child-message.ts";
+import { type ChildMessage, readSupervisorMessage } from "./child-message.ts";
 import { cannotRun, messageOf } from "./command-error.ts";
 import { createLog, type Log } from "./log.ts";
 import { openOrigin } from "./open-origin.ts";
@@ -15,6 +16,8 @@ interface Serving {
   readonly getfilePort?: number;
   /** Settles when it can not go on. */
   readonly failed: Promise<Error>;
+  /** Only the cache has anything to purge. */
+  purge?(purge: Purge): Promise<PurgeCount>;
   close(options: { graceMs: number }): Promise<void>;
 }
 
@@ -61,6 +64,7 @@ async function serveUntil(
     const serving = await START[side](options, origin.url, log);
     try {
       if (stopped.aborted) return;
+      supervisor?.obey(serving);
       announce(side, options, serving, supervisor);
       const failure = await Promise.race([aborted(stopped), serving.failed]);
       if (failure !== undefined) throw failure;
@@ -107,6 +111,19 @@ class SupervisorLink {
 
   get gone(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  /** Does what the supervisor says, and tells it what came of it. */
+  obey(serving: Serving): void {
+    process.on("message", (value: unknown) => {
+      const message = readSupervisorMessage(value);
+      if (message === undefined || serving.purge === undefined) return;
+      const { id, purge } = message;
+      serving.purge(purge).then(
+        (count) => this.send({ type: "purged", id, outcome: count }),
+        (error: unknown) => this.send({ type: "purged", id, outcome: { message: messageOf(error) } }),
+      );
+    });
   }
 
   send(message: ChildMessage): void {

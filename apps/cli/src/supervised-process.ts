@@ -1,4 +1,5 @@
-import { type ChildMessage, readChildMessage } from "./child-message.ts";
+import type { Purge, PurgeCount } from "@proj/cache";
+import { type ChildMessage, readChildMessage, type SupervisorMessage } from "./child-message.ts";
 import { type CommandError, cannotRun } from "./command-error.ts";
 import type { Log } from "./log.ts";
 import { RestartPolicy } from "./restart-policy.ts";
@@ -32,6 +33,8 @@ export class SupervisedProcess {
   #starts = 0;
   #restartTimer: Timer | undefined;
   #complaint: string | undefined;
+  readonly #purges = new Map<number, PromiseWithResolvers<PurgeCount>>();
+  #nextPurge = 1;
 
   constructor(options: SupervisedProcessOptions) {
     this.#options = options;
@@ -62,6 +65,24 @@ export class SupervisedProcess {
     void child.exited.then(() => this.#handleDeath(child));
   }
 
+  /**
+   * Has it purge what it stores.
+   *
+   * @throws {CommandError} It does not serve just now, or ended over it; nothing can be said of what was purged.
+   */
+  purge(purge: Purge): Promise<PurgeCount> {
+    const child = this.#child;
+    const { name } = this.#options;
+    if (child === undefined || !this.#isReady) {
+      return Promise.reject(cannotRun(`Cannot purge: the ${name} process does not serve just now; try again`));
+    }
+    const message: SupervisorMessage = { type: "purge", id: this.#nextPurge++, purge };
+    const purged = Promise.withResolvers<PurgeCount>();
+    this.#purges.set(message.id, purged);
+    child.send(message);
+    return purged.promise;
+  }
+
   /** Asks it to end with SIGTERM and waits for that; after `graceMs`, or when `hurry` is aborted, it is killed. */
   async stop(graceMs: number, hurry: AbortSignal): Promise<void> {
     this.#isStopping = true;
@@ -87,6 +108,7 @@ export class SupervisedProcess {
 
   #hear(message: ChildMessage | undefined): void {
     if (message?.type === "failed") this.#complaint = message.message;
+    if (message?.type === "purged") this.#settlePurge(message);
     if (message?.type !== "ready") return;
     this.#isReady = true;
     this.#hasServed = true;
@@ -94,9 +116,19 @@ export class SupervisedProcess {
     this.#options.onReady(message);
   }
 
+  #settlePurge({ id, outcome }: Extract<ChildMessage, { type: "purged" }>): void {
+    const purged = this.#purges.get(id);
+    this.#purges.delete(id);
+    if ("message" in outcome) purged?.reject(cannotRun(`Cannot purge: ${outcome.message}; try again`));
+    else purged?.resolve(outcome);
+  }
+
   #handleDeath(child: Bun.Subprocess): void {
     this.#isReady = false;
     this.#child = undefined;
+    const ended = cannotRun(`Cannot purge: the ${this.#options.name} process has ended over it; try again`);
+    for (const purged of this.#purges.values()) purged.reject(ended);
+    this.#purges.clear();
     if (this.#isStopping) return;
     const { name, log, onGiveUp } = this.#options;
     const how =

@@ -31,6 +31,7 @@ export async function runSupervisor(options: Options, stop: StopRequest): Promis
       port: options.adminPort,
       channel: options.channel,
       processes: pair,
+      purge: (purge) => pair.cache.purge(purge),
     });
     try {
       await run(pair, { options, origin, admin, stop });

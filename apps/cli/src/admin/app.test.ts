@@ -24,6 +24,10 @@ function api(processes: { proxy: boolean; cache: boolean }) {
     host: "127.0.0.1",
     processes: views,
     readStats: () => STATS,
+    purge: async ({ selector }) => {
+      if (selector.by === "all") throw new Error("Cannot purge: told so");
+      return { responses: 3, bodyBytes: 700 };
+    },
     renderMetrics: () => renderMetrics(STATS, views),
   });
   return (path: string, init: RequestInit = {}) =>
@@ -51,6 +55,29 @@ describe("adminApp()", () => {
     expect(await response.json()).toEqual({ ...STATS, restarts: { proxy: 0, cache: 4 } });
     expect(response.headers.get("cache-control")).toBe("no-store");
     expect(response.headers.get("access-control-allow-origin")).toBeNull();
+  });
+
+  test("purges what it is asked to, and says how many", async () => {
+    const purge = (body: unknown, headers: Record<string, string> = {}) =>
+      api({ proxy: true, cache: true })("/api/purge", {
+        method: "POST",
+        body: JSON.stringify(body),
+        headers: { "content-type": "application/json", ...headers },
+      });
+    const done = await purge({ tag: "red", soft: true });
+    expect([done.status, await done.json()]).toEqual([200, { purged: 3, bodyBytes: 700, soft: true, dryRun: false }]);
+    expect((await purge({ tag: 7 })).status).toBe(400);
+    const failed = await purge({ all: true });
+    expect([failed.status, await failed.json()]).toEqual([503, { error: "Cannot purge: told so" }]);
+    // CHECKLIST 42: what a foreign web page can make a browser send.
+    expect((await purge({ tag: "red" }, { "content-type": "text/plain" })).status).toBe(415);
+    expect((await purge({ tag: "red" }, { origin: "http://evil.example" })).status).toBe(403);
+    expect((await purge({ tag: "red" }, { origin: "null" })).status).toBe(403);
+    expect((await purge({ tag: "red" }, { "sec-fetch-site": "cross-site" })).status).toBe(403);
+    expect(
+      (await purge({ tag: "red" }, { origin: "http://127.0.0.1:8081", "sec-fetch-site": "same-origin" })).status,
+    ).toBe(200);
+    expect((await api({ proxy: true, cache: true })("/api/purge")).status).toBe(404);
   });
 
   test("gives the counters in the Prometheus text format", async () => {

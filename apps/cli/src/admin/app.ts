@@ -1,5 +1,8 @@
-import { Hono } from "hono";
+import type { Purge, PurgeCount } from "@proj/cache";
+import { type Context, Hono } from "hono";
 import type { ChannelStats } from "../channel-stats.ts";
+import { messageOf } from "../command-error.ts";
+import { type PurgeAnswer, readPurgeRequest } from "../purge-request.ts";
 import { isAdminHost } from "./host-check.ts";
 
 /** One of the two processes, as its supervisor knows it. */
@@ -19,14 +22,18 @@ export interface AdminSources {
   host: string;
   processes: ProcessViews;
   readStats: () => ChannelStats;
+  /** Rejects when the cache can not do it now. */
+  purge: (purge: Purge) => Promise<PurgeCount>;
   renderMetrics: () => Promise<{ contentType: string; text: string }>;
 }
 
+const PURGE_BYTES_MAX = 64 * 1024;
+
 /**
- * The admin API: `/healthz`, `/readyz`, `/metrics`, `/api/stats`. Answers nobody who calls it by a foreign name, and sends no CORS
+ * The admin API: `/healthz`, `/readyz`, `/metrics`, `/api/stats`, `/api/purge`. Answers nobody who calls it by a foreign name, and sends no CORS
  * fields, so that no web page of another origin reads it.
  */
-export function adminApp({ host, processes, readStats, renderMetrics }: AdminSources): Hono {
+export function adminApp({ host, processes, readStats, purge, renderMetrics }: AdminSources): Hono {
   const app = new Hono();
   app.use(async (context, next) => {
     if (!isAdminHost(context.req.header("host") ?? null, host)) {
@@ -53,6 +60,21 @@ export function adminApp({ host, processes, readStats, renderMetrics }: AdminSou
     const { proxy, cache } = processes;
     return context.json({ ...readStats(), restarts: { proxy: proxy.restarts, cache: cache.restarts } });
   });
+  app.post("/api/purge", async (context) => {
+    const foreign = foreignReason(context);
+    if (foreign !== undefined) return context.json({ error: foreign }, foreign.startsWith("send") ? 415 : 403);
+    const text = await context.req.text();
+    if (text.length > PURGE_BYTES_MAX) return context.json({ error: "a purge is not that long" }, 413);
+    const wanted = readPurgeRequest(parsed(text));
+    if (typeof wanted === "string") return context.json({ error: wanted }, 400);
+    try {
+      const { responses: purged, bodyBytes } = await purge(wanted);
+      const answer: PurgeAnswer = { purged, bodyBytes, soft: wanted.soft, dryRun: wanted.dryRun };
+      return context.json(answer);
+    } catch (error) {
+      return context.json({ error: messageOf(error) }, 503);
+    }
+  });
   app.get("/metrics", async (context) => {
     const { contentType, text } = await renderMetrics();
     return context.body(text, 200, { "content-type": contentType });
@@ -60,4 +82,26 @@ export function adminApp({ host, processes, readStats, renderMetrics }: AdminSou
   app.notFound((context) => context.json({ error: `nothing is at ${context.req.path}` }, 404));
   app.onError((error, context) => context.json({ error: error.message }, 500));
   return app;
+}
+
+/**
+ * Why a request that changes something is not one of ours (CHECKLIST 42): a web page of another origin can send a POST, but neither this content type
+ * nor without these fields.
+ */
+function foreignReason({ req }: Context): string | undefined {
+  const site = req.header("sec-fetch-site");
+  if (site !== undefined && site !== "same-origin" && site !== "none") return "web pages of other origins do not purge";
+  const origin = req.header("origin");
+  if (origin !== undefined && URL.parse(origin)?.host !== req.header("host"))
+    return "web pages of other origins do not purge";
+  const type = req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
+  return type === "application/json" ? undefined : "send JSON, as content-type application/json";
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,7 @@
 import { addressText } from "../address-text.ts";
 import { readChannelStats } from "../channel-stats.ts";
 import { cannotRun, errorCode } from "../command-error.ts";
-import { adminApp, type ProcessViews } from "./app.ts";
+import { type AdminSources, adminApp, type ProcessViews } from "./app.ts";
 
 export interface AdminServer {
   readonly host: string;
@@ -20,12 +20,13 @@ export function startAdmin(options: {
   port: number;
   channel: string;
   processes: ProcessViews;
+  purge: AdminSources["purge"];
 }): AdminServer {
-  const { host, port, channel, processes } = options;
+  const { host, port, channel, processes, purge } = options;
   const readStats = () => readChannelStats(channel);
   // The metrics library is loaded when somebody asks for metrics: it takes as long as all the rest of the start.
   const renderMetrics = async () => (await import("./metrics.ts")).renderMetrics(readStats(), processes);
-  const app = adminApp({ host, processes, readStats, renderMetrics });
+  const app = adminApp({ host, processes, readStats, purge, renderMetrics });
   try {
     // Said aloud: Bun 1.4.5 sets SO_REUSEPORT when development is off, and two supervisors would share the port unnoticed.
     const exclusive = { hostname: host, port, development: false, reusePort: false } as const;
