@@ -40,6 +40,10 @@ export class SystemCallError extends Error {
   override readonly name = "SystemCallError";
   /** Name of the refused error, such as `ENOSPC`. */
   readonly code: string;
+  readonly syscall: string;
+  readonly subject: string;
+  readonly errno: number;
+  readonly advice: string | undefined;
 
   /**
    * @param syscall The C function that failed, such as `shm_open`.
@@ -48,13 +52,17 @@ export class SystemCallError extends Error {
    * @param advice What to do about it; by default what {@link limitAdvice} knows of the errno alone.
    */
   constructor(
-    readonly syscall: string,
-    readonly subject: string,
-    readonly errno: number,
-    readonly advice: string | undefined = limitAdvice(syscall, errorCode(errno)),
+    syscall: string,
+    subject: string,
+    errno: number,
+    advice: string | undefined = limitAdvice(syscall, errorCode(errno)),
   ) {
     const code = errorCode(errno);
     super(`Cannot ${syscall} ${JSON.stringify(subject)}: ${code}${advice === undefined ? "" : `; ${advice}`}`);
     this.code = code;
+    this.syscall = syscall;
+    this.subject = subject;
+    this.errno = errno;
+    this.advice = advice;
   }
 }

@@ -184,7 +184,8 @@ function spaceAdvice(syscall: string, asked: Asked): string | undefined {
 function accessAdvice(syscall: string): string | undefined {
   if (!TAKES_A_NAME.test(syscall)) return undefined;
   const where = syscall.startsWith("mq_") ? "the queue" : `the object in ${SHM}`;
-  return `${where} belongs to another user, or its mode excludes this one (uid ${process.geteuid?.() ?? "unknown"}): choose another name, or run as the user who made it (ipc ls shows the owner)`;
+  const whose = syscall.startsWith("mq_") ? "" : ` (ls -l ${SHM} shows who that is)`;
+  return `${where} belongs to another user, or its mode excludes this one (uid ${process.geteuid?.() ?? "unknown"}): choose another name, or run as the user who made it${whose}`;
 }
 
 function messageSizeAdvice(asked: Asked): string | undefined {

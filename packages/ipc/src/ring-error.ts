@@ -16,11 +16,10 @@ export type RingErrorCode =
 /** A ring refused, or its other side broke the rules. Branch on `code`. */
 export class RingError extends Error {
   override readonly name = "RingError";
+  readonly code: RingErrorCode;
 
-  constructor(
-    readonly code: RingErrorCode,
-    message: string,
-  ) {
+  constructor(code: RingErrorCode, message: string) {
     super(message);
+    this.code = code;
   }
 }

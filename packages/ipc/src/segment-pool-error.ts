@@ -18,11 +18,10 @@ export type SegmentPoolErrorCode =
 /** A segment pool refused; branch on `code`. */
 export class SegmentPoolError extends Error {
   override readonly name = "SegmentPoolError";
+  readonly code: SegmentPoolErrorCode;
 
-  constructor(
-    readonly code: SegmentPoolErrorCode,
-    message: string,
-  ) {
+  constructor(code: SegmentPoolErrorCode, message: string) {
     super(message);
+    this.code = code;
   }
 }

@@ -79,6 +79,7 @@ test(
         skipLibCheck: true,
       },
       ...{ strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, noImplicitOverride: true },
+      ...{ erasableSyntaxOnly: true, noUnusedLocals: true, noUnusedParameters: true, noImplicitReturns: true },
     };
     await Bun.write(`${project}/tsconfig.json`, JSON.stringify({ compilerOptions, include: ["examples"] }));
     expect(await run([`${MODULES}.bin/tsc`, "-p", "."], project)).toEqual({ exitCode: 0, output: "" });
