@@ -2,7 +2,7 @@ import { Doorbell, MessageQueue, objectName, SegmentPool } from "@proj/ipc";
 import { Life, Thread, threadEntry } from "@proj/process";
 import { channelNames, type GetfileWire, type LogRecord, THREADS_MAX } from "@proj/protocol";
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "./limits.ts";
-import { claimPort } from "./listeners/port-claim.ts";
+import { claimPort, type PortClaim } from "./listeners/port-claim.ts";
 import type { ListeningPorts, ProxyThreadOptions } from "./proxy-thread-options.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
 
@@ -34,6 +34,14 @@ export interface ProxyOptions {
 /** How long open responses may go on when the proxy is closed. */
 const GRACE_MS = 10_000;
 
+/** What a running proxy has for itself, to be let go of when it ends. */
+interface Holdings {
+  readonly life: Life;
+  readonly pool: SegmentPool;
+  readonly threads: readonly Thread<ProxyThreadOptions, ListeningPorts>[];
+  readonly claims: readonly PortClaim[];
+}
+
 /** A running proxy process. */
 export class RunningProxy {
   readonly host: string;
@@ -44,28 +52,32 @@ export class RunningProxy {
   readonly #life: Life;
   readonly #pool: SegmentPool;
   readonly #threads: readonly Thread<ProxyThreadOptions, ListeningPorts>[];
+  readonly #claims: readonly PortClaim[];
 
-  private constructor(
-    host: string,
-    ports: ListeningPorts,
-    life: Life,
-    pool: SegmentPool,
-    threads: readonly Thread<ProxyThreadOptions, ListeningPorts>[],
-  ) {
+  private constructor(host: string, ports: ListeningPorts, { life, pool, threads, claims }: Holdings) {
     this.host = host;
     this.httpPort = ports.http;
     this.getfilePort = ports.getfile;
     this.#life = life;
     this.#pool = pool;
     this.#threads = threads;
+    this.#claims = claims;
     this.failed = Promise.race(threads.map((thread) => thread.died));
   }
 
   /** See {@link startProxy}. */
   static async start(options: ProxyOptions): Promise<RunningProxy> {
     new TrustedPeers(options.trustProxy ?? []); // refused here rather than in every thread
-    claimPort(options.host, options.httpPort, "--http-port");
-    claimPort(options.host, options.getfilePort, "--getfile-port");
+    const claims = claimPorts(options);
+    try {
+      return await RunningProxy.#startWith(options, claims);
+    } catch (error) {
+      for (const claim of claims) claim.release();
+      throw error;
+    }
+  }
+
+  static async #startWith(options: ProxyOptions, claims: readonly PortClaim[]): Promise<RunningProxy> {
     const names = channelNames(options.channel);
     const life = Life.begin({ side: "proxy", ...options, removeLeftovers: () => removeLeftovers(names) });
     let pool: SegmentPool | undefined;
@@ -78,7 +90,7 @@ export class RunningProxy {
       });
       const ports = await startThreads(options, life, threads);
       life.serve(ports);
-      return new RunningProxy(options.host, ports, life, pool, threads);
+      return new RunningProxy(options.host, ports, { life, pool, threads, claims });
     } catch (error) {
       await Promise.all(threads.map((thread) => thread.stop(0)));
       pool?.unlink();
@@ -97,6 +109,18 @@ export class RunningProxy {
     this.#pool.close();
     removeLeftovers(channelNames(this.#life.channel)); // of threads that had to be ended
     this.#life[Symbol.dispose]();
+    for (const claim of this.#claims) claim.release();
+  }
+}
+
+/** Both ports, or neither. */
+function claimPorts({ host, httpPort, getfilePort }: ProxyOptions): PortClaim[] {
+  const http = claimPort(host, httpPort, "--http-port");
+  try {
+    return [http, claimPort(host, getfilePort, "--getfile-port")].filter((claim) => claim !== undefined);
+  } catch (error) {
+    http?.release();
+    throw error;
   }
 }
 

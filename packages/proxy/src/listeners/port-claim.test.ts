@@ -11,8 +11,20 @@ test("claimPort() refuses a port that is shared with reusePort, names the option
   } finally {
     other.stop(true);
   }
-  claimPort("127.0.0.1", port, "--http-port");
-  claimPort("127.0.0.1", port, "--http-port");
+  const claim = claimPort("127.0.0.1", port, "--http-port")!;
+  // Two that start at the same moment: the first has it, though it does not listen yet.
+  expect(() => claimPort("127.0.0.1", port, "--http-port")).toThrow(message);
+  claimPort("127.0.0.2", port, "--http-port")!.release();
+  claim.release();
+  claimPort("127.0.0.1", port, "--http-port")!.release();
+});
+
+test("claimPort() lets go of a port that it could not have", () => {
+  const other = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = other;
+  expect(() => claimPort("127.0.0.1", port, "--http-port")).toThrow("another process does");
+  other.stop(true);
+  claimPort("127.0.0.1", port, "--http-port")!.release();
 });
 
 test("claimPort() says why an address is not to be had", () => {

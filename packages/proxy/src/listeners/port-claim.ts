@@ -10,20 +10,43 @@ export class PortInUseError extends Error {
   }
 }
 
+/** A port that is ours alone until it is released. */
+export interface PortClaim {
+  release(): void;
+}
+
 /**
- * Makes sure that nobody listens on a port. The threads share it with `reusePort`, and so would a second proxy of the same user, unnoticed: a
- * listener without `reusePort` is refused wherever there is any other.
+ * Takes a port for this process. Its threads share the port with `reusePort`, and so would a second proxy of the same user, unnoticed. Two
+ * things keep it out: a listener without `reusePort` is refused wherever there is any other, which finds all who listen already; and a name
+ * that only one process at a time can have, which decides between two that start at the same moment. The name is a socket in the abstract
+ * namespace (unix(7)): the kernel drops it with its holder, and it belongs to the network namespace, as the port does.
  *
- * @throws {PortInUseError} Somebody does. {ListenError} `EACCES`, `EADDRNOTAVAIL`, `ERR_LISTEN_NAME`: the address or port is not to be had.
+ * @returns undefined for port 0, which takes a free one.
+ * @throws {PortInUseError} Somebody listens there, or is about to. {ListenError} `EACCES`, `EADDRNOTAVAIL`, `ERR_LISTEN_NAME`: the address or port is
+ *   not to be had.
  */
-export function claimPort(host: string, port: number, option: string): void {
-  if (port === 0) return;
+export function claimPort(host: string, port: number, option: string): PortClaim | undefined {
+  if (port === 0) return undefined;
+  const claim = holdName(host, port, option);
   try {
     Bun.listen({ hostname: host, port, exclusive: true, socket: { data() {} } }).stop(true);
+    return claim;
   } catch (error) {
+    claim.release();
     const { code } = error as NodeJS.ErrnoException;
     if (code === "EADDRINUSE") throw new PortInUseError(host, port, option);
     throw new ListenError(host, port, option, code);
+  }
+}
+
+function holdName(host: string, port: number, option: string): PortClaim {
+  try {
+    const unix = `\0webproxy.${process.getuid?.() ?? 0}.${host}.${port}`;
+    const holder = Bun.listen({ unix, socket: { open: (socket) => socket.terminate(), data() {} } });
+    holder.unref();
+    return { release: () => holder.stop(true) };
+  } catch {
+    throw new PortInUseError(host, port, option);
   }
 }
 
