@@ -36,6 +36,18 @@ export interface WebproxyConfig {
   disk?: number | string;
   /** Limit of the hot tier of all proxy threads together; 0 turns it off. Default 64 MiB. */
   hot?: number | string;
+  /** Addresses and networks of proxies in front of this one, whose word about the client is taken. Default: none. */
+  trustProxy?: string | string[];
+  /** Seconds for the head of an HTTP request. Default 10. */
+  headTimeout?: number | string;
+  /** Seconds between two requests of an HTTP connection. Default 60. */
+  idleTimeout?: number | string;
+  /** Least bytes per second of a request's content, over 20 s; 0: any. Default 500. */
+  minBodyRate?: number | string;
+  /** Client connections of one thread; those beyond get a 503. Default 16,384. */
+  maxConnections?: number | string;
+  /** Bytes of a request's head, at least 1 KiB. Default 64 KiB. */
+  maxHead?: number | string;
   /** Names the IPC objects; two channels never meet. Default `"default"`. */
   channel?: string;
   /** How the log is written to standard error. Default `"pretty"`. */

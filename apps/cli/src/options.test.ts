@@ -1,5 +1,6 @@
 import { describe, expect, expectTypeOf, test } from "bun:test";
 import { CHANNEL_NAME, THREADS_MAX as PROTOCOL_THREADS_MAX } from "@proj/protocol";
+import { DEFAULT_CLIENT_LIMITS } from "@proj/proxy";
 import { CommandError } from "./command-error.ts";
 import type { WebproxyConfig } from "./config.ts";
 import {
@@ -38,6 +39,11 @@ describe("parseOptions()", () => {
       memory: 268_435_456,
       disk: 10_737_418_240,
       hot: 67_108_864,
+      headTimeout: 10,
+      idleTimeout: 60,
+      minBodyRate: 500,
+      maxConnections: 16_384,
+      maxHead: 65_536,
       channel: "default",
       logFormat: "pretty",
       quiet: false,
@@ -83,6 +89,14 @@ describe("parseOptions()", () => {
     ["host", "127.0.0.1\r\nx", /IP address or a host name/],
     ["adminHost", "[::1]", /IP address or a host name/],
     ["origin", "", /empty/],
+    ["trustProxy", "everybody", /10\.0\.0\.0\/8/],
+    ["trustProxy", "10.0.0.0/33", /10\.0\.0\.0\/8/],
+    ["trustProxy", "", /10\.0\.0\.0\/8/],
+    ["trustProxy", ["::1", "x"], /10\.0\.0\.0\/8/],
+    ["headTimeout", "0", /seconds from 1/],
+    ["idleTimeout", "1.5", /whole number/],
+    ["maxConnections", "0", /connections from 1/],
+    ["maxHead", "1023", /at least 1KiB/],
     ["quiet", "yes", /true or false/],
   ];
   for (const [name, value, message] of refused) {
@@ -100,6 +114,23 @@ describe("parseOptions()", () => {
     const refusal = refusalOf({}, { thread: 3 } as RawOptions);
     expect(refusal.message).toStartWith('Cannot use "thread" in webproxy.config.json: there is no such option');
     expect(refusal.message).toContain("segmentSize");
+  });
+
+  test("takes proxies to trust as a list of either kind", () => {
+    const text = "10.0.0.0/8,::1,fd00::/8";
+    expect(parseOptions({ flags: { trustProxy: text } }).trustProxy).toBe(text);
+    expect(parseOptions({ flags: { trustProxy: text.split(",") } }).trustProxy).toBe(text);
+  });
+
+  test("the client limits are the proxy's own", () => {
+    const { headTimeout, idleTimeout, minBodyRate, maxConnections, maxHead } = parseOptions({ flags: {} });
+    expect([headTimeout * 1000, idleTimeout * 1000, minBodyRate, maxConnections, maxHead]).toEqual([
+      DEFAULT_CLIENT_LIMITS.headTimeoutMs,
+      DEFAULT_CLIENT_LIMITS.idleTimeoutMs,
+      DEFAULT_CLIENT_LIMITS.contentRateMin,
+      DEFAULT_CLIENT_LIMITS.connections,
+      DEFAULT_CLIENT_LIMITS.head.headBytes,
+    ]);
   });
 
   test("takes every IP address and host name that a listener takes", () => {

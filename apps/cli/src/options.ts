@@ -31,6 +31,12 @@ const OptionsSchema = v.strictObject({
   memory: v.optional(size(0, Number.MAX_SAFE_INTEGER), 256 * 1024 ** 2),
   disk: v.optional(size(0, Number.MAX_SAFE_INTEGER), 10 * 1024 ** 3),
   hot: v.optional(size(0, Number.MAX_SAFE_INTEGER), 64 * 1024 ** 2),
+  trustProxy: v.optional(networks()),
+  headTimeout: v.optional(wholeNumber(1, 3600, "seconds"), 10),
+  idleTimeout: v.optional(wholeNumber(1, 3600, "seconds"), 60),
+  minBodyRate: v.optional(size(0, 1024 ** 3), 500),
+  maxConnections: v.optional(wholeNumber(1, 1_000_000, "connections"), 16_384),
+  maxHead: v.optional(size(1024, 1024 ** 2), 64 * 1024),
   channel: v.optional(
     v.pipe(
       text(),
@@ -78,6 +84,18 @@ export const FLAGS: Record<OptionName, { flags: string; help: string }> = {
   memory: { flags: "--memory <SIZE>", help: "limit of the memory tier, 0 turns it off (default 256MiB)" },
   disk: { flags: "--disk <SIZE>", help: "limit of the disk tier, 0 turns it off (default 10GiB)" },
   hot: { flags: "--hot <SIZE>", help: "limit of the hot tier, 0 turns it off (default 64MiB)" },
+  trustProxy: {
+    flags: "--trust-proxy <CIDR,...>",
+    help: "addresses and networks of proxies in front, whose X-Forwarded-* and Forwarded are taken (default: nobody's are)",
+  },
+  headTimeout: { flags: "--head-timeout <SECONDS>", help: "time for the head of an HTTP request (default 10)" },
+  idleTimeout: { flags: "--idle-timeout <SECONDS>", help: "time between two requests of a connection (default 60)" },
+  minBodyRate: {
+    flags: "--min-body-rate <SIZE>",
+    help: "least bytes per second of a request's content, over 20 s; 0: any (default 500B)",
+  },
+  maxConnections: { flags: "--max-connections <N>", help: "client connections of one thread (default 16384)" },
+  maxHead: { flags: "--max-head <SIZE>", help: "size of a request's head, at least 1KiB (default 64KiB)" },
   channel: { flags: "--channel <NAME>", help: 'names the IPC objects; two channels never meet (default "default")' },
   logFormat: { flags: "--log-format <FORMAT>", help: "pretty, json or combined (default pretty)" },
   quiet: { flags: "--quiet", help: "log errors only" },
@@ -181,6 +199,27 @@ function size(min: number, max: number) {
     v.minValue(min, `it must be at least ${formatSize(min)}`),
     v.maxValue(max, `it must be at most ${formatSize(max)}`),
   );
+}
+
+/** What is written with commas, or a list of a file's. As text, so that it can be handed on as it is. */
+function networks() {
+  const message =
+    "it must be IP addresses or networks such as 192.0.2.7, 10.0.0.0/8 or fd00::/8, with commas between them";
+  const list = v.pipe(
+    v.array(v.string(message)),
+    v.transform((texts) => texts.join(",")),
+  );
+  return v.pipe(
+    v.union([v.string(), list], message),
+    v.check((text) => text.split(",").every(isNetwork), message),
+  );
+}
+
+function isNetwork(text: string): boolean {
+  const [host = "", bits, ...more] = text.split("/");
+  const family = isIP(host);
+  if (family === 0 || more.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }
 
 function address() {

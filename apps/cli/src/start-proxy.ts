@@ -1,4 +1,4 @@
-import { type RunningProxy, startProxy } from "@proj/proxy";
+import { DEFAULT_CLIENT_LIMITS, type RunningProxy, startProxy } from "@proj/proxy";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
 import { requireSegmentSpace } from "./segment-space.ts";
@@ -22,6 +22,19 @@ export function startProxySide(options: Options, origin: URL, log: Log): Promise
     getfileWire,
     hotBytes,
     origin,
+    trustProxy: options.trustProxy?.split(",") ?? [],
+    limits: {
+      headTimeoutMs: options.headTimeout * 1000,
+      idleTimeoutMs: options.idleTimeout * 1000,
+      contentRateMin: options.minBodyRate,
+      connections: options.maxConnections,
+      head: headLimits(options.maxHead),
+    },
     log,
   });
+}
+
+/** A target takes at most a quarter of a head, as by default. */
+function headLimits(headBytes: number) {
+  return { ...DEFAULT_CLIENT_LIMITS.head, headBytes, targetBytes: Math.floor(headBytes / 4) };
 }
