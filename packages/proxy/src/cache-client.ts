@@ -90,6 +90,7 @@ export class CacheClient {
   readonly #isAlive: (pid: number, startTime: number) => boolean;
   readonly #now: () => number;
   readonly #onAttach: (versions: Int32Array) => void;
+  readonly #onLost: () => void;
   readonly #notices: MessageQueue;
   readonly #noticeBytes = new Uint8Array(new ArrayBuffer(NOTICE_MESSAGE_BYTES_MAX));
   readonly #noticeView = new DataView(this.#noticeBytes.buffer);
@@ -122,6 +123,8 @@ export class CacheClient {
     now: () => number;
     /** Told of each life of the cache: the versions of its stripes, readable until the next call. */
     onAttach: (versions: Int32Array) => void;
+    /** Told once when the cache that was attached has died. */
+    onLost: () => void;
   }) {
     this.#names = channelNames(options.channel);
     this.#thread = options.thread;
@@ -130,6 +133,7 @@ export class CacheClient {
     this.#isAlive = options.isAlive;
     this.#now = options.now;
     this.#onAttach = options.onAttach;
+    this.#onLost = options.onLost;
     this.#awaySinceMs = options.now();
     this.#notices = MessageQueue.create(objectName(this.#names.noticeQueue(options.thread)), {
       maxmsg: 10,
@@ -399,7 +403,10 @@ export class CacheClient {
   #check(): void {
     const link = this.#link;
     if (link === undefined) return this.#attach();
-    if (!this.#isAlive(link.pid, link.startTime)) return this.#lose();
+    if (!this.#isAlive(link.pid, link.startTime)) {
+      this.#onLost();
+      return this.#lose();
+    }
     const deadline = this.#now() - ANSWER_TIMEOUT_MS;
     for (let index = this.#asks.length - 1; index >= 0; index--) {
       const ask = this.#asks[index]!;

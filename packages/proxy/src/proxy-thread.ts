@@ -48,8 +48,7 @@ class ProxyThread {
     this.#pool = SegmentPool.open(objectName(names.pool));
     const counters = new Counters(PROXY_COUNTERS, threadCounters(this.#control.buffer, options.thread));
     const hot = new HotTier(options.hotBytes, now);
-    const onAttach = (versions: Int32Array) => hot.attach(versions);
-    const cache = new CacheClient({ ...options, counters, isAlive, now, onAttach });
+    const cache = new CacheClient({ ...options, counters, isAlive, now, ...cacheNews(options, hot, log) });
     this.#context = { cache, pool: this.#pool.join(), hot, counters, stalled: new Set<Delivery>(), now };
     this.#bell = Doorbell.listen({
       name: objectName(names.bell("proxy", options.thread)),
@@ -150,6 +149,23 @@ function passContext(
       log({ level: "warn", message, code, target });
     },
   };
+}
+
+/** What a life of the cache means to this thread; the first thread speaks of it for all. */
+function cacheNews({ channel, thread }: ProxyThreadOptions, hot: HotTier, log: (record: LogRecord) => void) {
+  const say = (level: LogRecord["level"], message: string) => {
+    if (thread === 0) log({ level, message, channel });
+  };
+  let wasLost = false;
+  const onAttach = (versions: Int32Array) => {
+    hot.attach(versions);
+    if (wasLost) say("info", "The cache is back");
+  };
+  const onLost = () => {
+    wasLost = true;
+    say("warn", "The cache has died: until it is back, what is hot is served, other requests wait for it a while");
+  };
+  return { onAttach, onLost };
 }
 
 runThread<ProxyThreadOptions, ListeningPorts>(async (options, log) => {
