@@ -99,7 +99,7 @@ export async function exchange(
     if (behaviour.halfCloses === true) socket.shutdown();
     await within(
       behaviour.timeoutMs ?? TIMEOUT_MS,
-      `the response to ${JSON.stringify(request.slice(0, 80))}, ${state.bytes} bytes`,
+      () => `the response to ${JSON.stringify(request.slice(0, 80))}, of which ${state.bytes} bytes have come`,
       done.promise,
     );
   } finally {

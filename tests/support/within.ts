@@ -1,8 +1,15 @@
-/** The promise's value, or an error when that takes longer than `ms`: no test hangs, and the one that would says where. */
-export async function within<Value>(ms: number, what: string, promise: Promise<Value>): Promise<Value> {
+/** The promise's value, or an error when that takes longer than `ms`: no test hangs, and the one that would says where (`what`, asked for then). */
+export async function within<Value>(
+  ms: number,
+  what: string | (() => string),
+  promise: Promise<Value>,
+): Promise<Value> {
   let timer: Timer | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`Still waiting after ${ms} ms: ${what}`)), ms);
+    timer = setTimeout(
+      () => reject(new Error(`Still waiting after ${ms} ms: ${typeof what === "string" ? what : what()}`)),
+      ms,
+    );
   });
   try {
     return await Promise.race([promise, late]);
