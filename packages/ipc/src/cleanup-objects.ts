@@ -34,8 +34,11 @@ export function findObject(kind: Exclude<ObjectKind, "pool" | "family">, name: O
   return findFile(name, `${SHM}/sem.${name.slice(1)}`) ?? findFile(name, `${SHM}${name}`);
 }
 
-/** What a pool names its files, after its prefix and a dot: its table, its segments, its members' doorbells. */
-const POOL_FILE = /^(pool|seg\.\d+\.\d+|bell\.\d+)$/;
+/**
+ * What a pool names its files, after its prefix and a dot: its table, its segments, its members' doorbells. A generation is
+ * negative when somebody has scribbled over the table: what was made under it has to be found all the same.
+ */
+const POOL_FILE = /^(pool|seg\.\d+\.-?\d+|bell\.\d+)$/;
 
 /** Everything that a pool is made of: those files, and its free queue; of that user. */
 export function findPoolObjects(prefix: ObjectName, files: readonly string[], uid: number): Found[] {

@@ -294,6 +294,22 @@ test("SegmentPool makes a segment anew whose file somebody has removed", async (
   });
 });
 
+test("SegmentPool.unlink() finds a segment of an impossible generation, which somebody has written into the table", () => {
+  const prefix = testName();
+  using pool = SegmentPool.create(prefix, { segments: 1, segmentBytes: 64 });
+  try {
+    using member = pool.join();
+    using table = SharedMemory.open(objectName(`${prefix}.pool`));
+    const segment = member.tryTake();
+    table.i32[table.length / 4 - 1] = -7; // the last word is the generation of the last id
+    member.replace(segment!);
+    expect(filesOf(prefix)).toContain(`${prefix.slice(1)}.seg.0.-6`);
+  } finally {
+    pool.unlink();
+  }
+  expect(filesOf(prefix)).toEqual([]);
+});
+
 test("SegmentPool.unlink(): no object is made afterwards, whatever members still do", async () => {
   await withPool({ segments: 4 }, async (pool, prefix) => {
     using otherPool = SegmentPool.open(prefix);

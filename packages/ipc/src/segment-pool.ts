@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { poolFiles, sharedMemoryFiles } from "./cleanup-objects.ts";
 import { SystemCallError } from "./errno.ts";
 import { FREE_QUEUE_IDS_MAX, FreeQueue } from "./free-queue.ts";
 import { MessageQueue } from "./message-queue.ts";
@@ -282,11 +282,7 @@ export class SegmentPool implements Disposable {
 
 function unlinkNames(prefix: ObjectName): void {
   MessageQueue.unlink(queueName(prefix), UNREGISTERED);
-  const begin = `${prefix.slice(1)}.`;
-  for (const file of readdirSync("/dev/shm")) {
-    if (!file.startsWith(begin) || !/^(pool|seg\.\d+\.\d+|bell\.\d+)$/.test(file.slice(begin.length))) continue;
-    SharedMemory.unlink(objectName(`/${file}`), UNREGISTERED);
-  }
+  for (const file of poolFiles(prefix, sharedMemoryFiles())) SharedMemory.unlink(objectName(`/${file}`), UNREGISTERED);
   recordRemoval("pool", prefix);
 }
 
