@@ -20,13 +20,18 @@ export class Deadline {
     this.#endMs = performance.now() + timeoutMs;
   }
 
+  /** Milliseconds left; negative once it has passed. */
+  get restMs(): number {
+    return this.#endMs - performance.now();
+  }
+
   get hasPassed(): boolean {
     return performance.now() >= this.#endMs;
   }
 
   /** A `struct timespec` for the next call: the deadline, or the end of this slice. Valid until the next use. */
   timespec(): Uint32Array {
-    const restMs = Math.max(0, Math.min(this.#endMs - performance.now(), SLICE_MS_MAX));
+    const restMs = Math.max(0, Math.min(this.restMs, SLICE_MS_MAX));
     const timeMs = Date.now() + restMs; // Date.now() cuts, so this may be 1 ms early: hasPassed then says "again"
     const seconds = Math.floor(timeMs / 1000);
     timespec[0] = seconds >>> 0;
@@ -51,7 +56,7 @@ export function after(timeoutMs: number, act: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const arm = (): void => {
     const restMs = endMs - performance.now();
-    timer = setTimeout(restMs > TIMER_MS_MAX ? arm : act, Math.min(restMs, TIMER_MS_MAX));
+    timer = setTimeout(restMs > TIMER_MS_MAX ? arm : act, Math.max(0, Math.min(restMs, TIMER_MS_MAX)));
   };
   if (timeoutMs !== Number.POSITIVE_INFINITY) arm();
   return () => clearTimeout(timer);

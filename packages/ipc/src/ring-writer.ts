@@ -1,3 +1,4 @@
+import { Deadline } from "./deadline.ts";
 import { RingEnd, type RingWait, type RingWaitAsync } from "./ring-end.ts";
 import { RING } from "./ring-layout.ts";
 import type { SharedMemory } from "./shared-memory.ts";
@@ -41,8 +42,10 @@ export class RingWriter implements Disposable {
    */
   write(bytes: Uint8Array, options: RingWait = {}): number {
     let done = this.tryWrite(bytes);
+    if (done === bytes.length) return done;
+    const deadline = new Deadline(options.timeoutMs ?? Number.POSITIVE_INFINITY);
     while (done < bytes.length) {
-      if (!this.#end.wait(() => this.#hasRoom(), options)) break;
+      if (!this.#end.wait(() => this.#hasRoom(), { timeoutMs: deadline.restMs })) break;
       done += this.tryWrite(bytes.subarray(done));
     }
     return done;
@@ -57,10 +60,12 @@ export class RingWriter implements Disposable {
    */
   async writeAsync(bytes: Uint8Array, options: RingWaitAsync = {}): Promise<number> {
     let done = this.tryWrite(bytes);
+    if (done === bytes.length) return done;
+    const deadline = new Deadline(options.timeoutMs ?? Number.POSITIVE_INFINITY);
     this.#writing = true;
     try {
       while (done < bytes.length) {
-        if (!(await this.#end.waitAsync(() => this.#hasRoom(), options))) break;
+        if (!(await this.#end.waitAsync(() => this.#hasRoom(), { ...options, timeoutMs: deadline.restMs }))) break;
         done += this.#write(bytes.subarray(done));
       }
       return done;

@@ -405,3 +405,19 @@ test("Ring.unlink() works once the ring is closed, and twice", () => {
   expect(existsSync(pathOf(name))).toBe(false);
   ring.unlink();
 });
+
+test("RingWriter.writeAsync() ends when its time is over, however often the reader makes a little room", async () => {
+  const ring = makeRing(64);
+  const [writer, reader] = [ring.writer(), ring.reader()];
+  const into = new Uint8Array(1);
+  const trickle = setInterval(() => reader.tryRead(into), 20);
+  try {
+    const start = performance.now();
+    const written = await writer.writeAsync(new Uint8Array(100_000), { timeoutMs: 200 });
+    expect(performance.now() - start).toBeGreaterThanOrEqual(199);
+    expect(written).toBeGreaterThanOrEqual(64);
+    expect(written).toBeLessThan(100_000);
+  } finally {
+    clearInterval(trickle);
+  }
+}, 20_000);
