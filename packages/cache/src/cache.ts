@@ -1,10 +1,10 @@
-import { accessSync, constants, mkdirSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
 import { Doorbell, MessageQueue, objectName, registerFamily, SharedMemory, unregisterFamily } from "@proj/ipc";
 import { Life, Thread, threadEntry } from "@proj/process";
 import { channelNames, type LogRecord, REQUEST_MESSAGE_BYTES_MAX, THREADS_MAX } from "@proj/protocol";
 import { type Purge, type PurgeCount, withPrefix } from "./purge.ts";
 import type { ShardThreadOptions } from "./shard-thread-options.ts";
+import { StoreDirectory } from "./storage/store-directory.ts";
 
 export interface CacheOptions {
   /** Names the IPC objects: the proxy of the same channel asks. */
@@ -27,32 +27,23 @@ type ShardThread = Thread<ShardThreadOptions, void, Purge, PurgeCount>;
 const QUEUE_DEPTH = 10;
 const STOP_MS = 2000;
 
-/** The directory of the disk tier can not be used. */
-export class CacheDirError extends Error {
-  readonly code: string;
-
-  constructor(directory: string, cause: NodeJS.ErrnoException) {
-    super(
-      `Cannot keep responses in "${directory}": ${cause.code ?? cause.message}. ` +
-        'Choose a directory that this user can write with --cache-dir, or "none" to use memory only',
-      { cause },
-    );
-    this.name = "CacheDirError";
-    this.code = cause.code ?? "ERR_CACHE_DIR";
-  }
-}
-
 /** A running cache process. */
 export class RunningCache {
   readonly channel: string;
   /** Resolves when the cache can not go on: a thread has died. */
   readonly failed: Promise<Error>;
   readonly #life: Life;
+  readonly #directory: StoreDirectory | undefined;
   readonly #threads: readonly ShardThread[];
   /** Path of the origin's URL without a closing slash: clients' targets are joined to it. */
   readonly #prefix: string;
 
-  private constructor(life: Life, threads: readonly ShardThread[], prefix: string) {
+  private constructor(
+    life: Life,
+    threads: readonly ShardThread[],
+    { prefix, directory }: { prefix: string; directory: StoreDirectory | undefined },
+  ) {
+    this.#directory = directory;
     this.channel = life.channel;
     this.#prefix = prefix;
     this.#life = life;
@@ -62,12 +53,12 @@ export class RunningCache {
 
   /** See {@link startCache}. */
   static async start(options: CacheOptions): Promise<RunningCache> {
-    const useDisk = options.cacheDir !== undefined && options.diskBytes > 0;
-    if (useDisk) prepareDirectory(options.cacheDir);
     const names = channelNames(options.channel);
     const life = Life.begin({ side: "cache", ...options, removeLeftovers: () => removeLeftovers(names) });
     const threads: ShardThread[] = [];
+    let directory: StoreDirectory | undefined;
     try {
+      if (options.cacheDir !== undefined && options.diskBytes > 0) directory = StoreDirectory.open(options.cacheDir);
       registerFamily(objectName(names.bodies)); // should this life end by kill -9, a cleaner knows whose they were
       for (let shard = 0; shard < options.threads; shard++) {
         const size = { maxmsg: QUEUE_DEPTH, msgsize: REQUEST_MESSAGE_BYTES_MAX };
@@ -76,10 +67,11 @@ export class RunningCache {
       for (let shard = 0; shard < options.threads; shard++) threads.push(startShard(options, life.number, shard));
       await Promise.all(threads.map((thread) => thread.started));
       life.serve();
-      return new RunningCache(life, threads, options.origin.pathname.replace(/\/$/, ""));
+      return new RunningCache(life, threads, { prefix: options.origin.pathname.replace(/\/$/, ""), directory });
     } catch (error) {
       await Promise.all(threads.map((thread) => thread.stop(0)));
       removeLeftovers(names);
+      directory?.[Symbol.dispose]();
       life[Symbol.dispose]();
       throw error;
     }
@@ -106,6 +98,7 @@ export class RunningCache {
     this.#life.stopping();
     await Promise.all(this.#threads.map((thread) => thread.stop(STOP_MS)));
     removeLeftovers(channelNames(this.channel));
+    this.#directory?.[Symbol.dispose]();
     this.#life[Symbol.dispose]();
   }
 }
@@ -113,7 +106,7 @@ export class RunningCache {
 /**
  * Starts a cache in this process: answers the proxy of the same channel, which may come later, from what is stored, or from the origin.
  *
- * @throws {ChannelInUseError} Another cache has the channel. {@link CacheDirError} The directory can not be made or written.
+ * @throws {ChannelInUseError} Another cache has the channel. {@link StoreDirectoryError} The directory can not be used, or another process has it.
  *   {@link SystemCallError} An IPC object can not be made: `EMFILE` when the user's message queues are used up.
  *   {@link ThreadError} A thread could not start.
  * @example
@@ -132,20 +125,11 @@ function startShard(options: CacheOptions, life: number, shard: number): ShardTh
     life,
     shards: threads,
     origin: options.origin.href,
-    directory: cacheDir === undefined ? undefined : join(cacheDir, `shard-${shard}`),
+    directory: cacheDir,
     memoryBytes: Math.floor(options.memoryBytes / threads),
     diskBytes: Math.floor(options.diskBytes / threads),
   };
   return new Thread(`cache ${shard}`, threadEntry(import.meta.url, "shard-thread"), shardOptions, options.log);
-}
-
-function prepareDirectory(directory: string): void {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw new CacheDirError(directory, error as NodeJS.ErrnoException);
-  }
 }
 
 function removeLeftovers(names: ReturnType<typeof channelNames>): void {

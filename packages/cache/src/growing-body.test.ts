@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { GrowingBody } from "./growing-body.ts";
-import { DiskStorage } from "./storage/disk-storage.ts";
 import { MemoryStorage } from "./storage/memory-storage.ts";
+import { NO_EVENTS, openDisk } from "./storage/test-support.ts";
 import { TieredStorage } from "./storage/tiered-storage.ts";
 
 const MEMORY = 80 * 1024; // bodies up to 10 KiB
@@ -33,17 +33,18 @@ describe("GrowingBody", () => {
       const chunks = fc.array(fc.integer({ min: 1, max: 30_000 }), { minLength: 1, maxLength: 12 });
       fc.assert(
         fc.property(chunks, fc.boolean(), fc.boolean(), (sizes, kept, said) => {
-          const memory = new MemoryStorage(MEMORY, () => {});
-          const disk = new DiskStorage(
-            join(directory, "shard"),
-            DISK,
-            () => {},
-            (error) => {
-              throw error;
-            },
-          );
+          const memory = new MemoryStorage(MEMORY, NO_EVENTS);
+          const disk = openDisk(join(directory, "store"), { limitBytes: DISK });
           const total = sizes.reduce((sum, size) => sum + size, 0);
-          const body = new GrowingBody(new TieredStorage([memory, disk], () => {}), said ? total : undefined, kept);
+          const body = new GrowingBody(
+            new TieredStorage(
+              { memory, disk },
+              () => {},
+              () => 0,
+            ),
+            said ? total : undefined,
+            kept,
+          );
           body.retain();
           let position = 0;
           for (const size of sizes) {
@@ -62,13 +63,13 @@ describe("GrowingBody", () => {
           expect(read(body, position - 1, 1)[0]).toBe(byteAt(position - 1));
           body.release();
           expect([memory.usedBytes, disk.usedBytes]).toEqual([0, 0]);
-          expect(readdirSync(join(directory, "shard"))).toEqual([]);
+          expect(readdirSync(join(directory, "store", "incoming", "0"))).toEqual([]);
           disk.close();
         }),
-        { seed, numRuns: 150 },
+        { seed, numRuns: 60 },
       );
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }
-  });
+  }, 60_000);
 });

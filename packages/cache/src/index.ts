@@ -1,3 +1,4 @@
-export { CacheDirError, type CacheOptions, type RunningCache, startCache } from "./cache.ts";
+export { type CacheOptions, type RunningCache, startCache } from "./cache.ts";
 export { S3Fifo } from "./eviction/s3-fifo.ts";
 export type { Purge, PurgeCount, PurgeSelector } from "./purge.ts";
+export { StoreDirectoryError } from "./storage/store-directory.ts";

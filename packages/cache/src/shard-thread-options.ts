@@ -7,7 +7,7 @@ export interface ShardThreadOptions {
   /** How many shards there are. */
   readonly shards: number;
   readonly origin: string;
-  /** The shard's own directory; undefined: memory only. */
+  /** The store's directory, which all shards share; undefined: memory only. */
   readonly directory: string | undefined;
   /** The shard's part of the limits, in bytes; 0 turns a tier off. */
   readonly memoryBytes: number;

@@ -8,6 +8,7 @@ import {
   Counters,
   channelNames,
   type LogRecord,
+  shardOf,
   stripeVersions,
   threadCounters,
 } from "@proj/protocol";
@@ -18,8 +19,9 @@ import type { ShardThreadOptions } from "./shard-thread-options.ts";
 import { DiskStorage } from "./storage/disk-storage.ts";
 import { Loans } from "./storage/loans.ts";
 import { MemoryStorage } from "./storage/memory-storage.ts";
-import type { Storage } from "./storage/storage.ts";
-import { TieredStorage } from "./storage/tiered-storage.ts";
+import { TieredStorage, type Tiers } from "./storage/tiered-storage.ts";
+import { Upkeep } from "./storage/upkeep.ts";
+import type { StoredResponse } from "./stored-response.ts";
 
 /** How often the levels of the store are written into the counters. */
 const LEVELS_MS = 100;
@@ -28,8 +30,9 @@ const LEVELS_MS = 100;
 class ShardThread {
   readonly #control: SharedMemory;
   readonly #loans: Loans;
-  readonly #tiers: { memory: Storage | undefined; disk: Storage | undefined };
+  readonly #tiers: Tiers;
   readonly #storage: TieredStorage;
+  readonly #upkeep: Upkeep;
   readonly #origin: OriginClient;
   readonly #shard: Shard;
   readonly #channel: ChannelServer;
@@ -44,8 +47,9 @@ class ShardThread {
     this.#loans = openLoans(options, log);
     this.#tiers = openTiers(options, this.#loans, counters, log);
     const versions = stripeVersions(this.#control.buffer, options.shards);
-    const tiers = [this.#tiers.memory, this.#tiers.disk].filter((tier) => tier !== undefined);
-    this.#storage = new TieredStorage(tiers, (stripe) => bumpStripe(versions, stripe));
+    const monotonicMs = () => performance.now();
+    this.#storage = new TieredStorage(this.#tiers, (stripe) => bumpStripe(versions, stripe), monotonicMs);
+    this.#upkeep = new Upkeep(this.#tiers, this.#storage, monotonicMs);
     const originUrl = new URL(options.origin);
     this.#origin = new OriginClient({ origin: originUrl });
     this.#shard = new Shard({
@@ -56,7 +60,7 @@ class ShardThread {
       counters,
       log,
       nowMs: () => Date.now(),
-      monotonicMs: () => performance.now(),
+      monotonicMs,
     });
     this.#channel = new ChannelServer({
       channel,
@@ -78,6 +82,7 @@ class ShardThread {
     clearInterval(this.#levels);
     this.#channel.close();
     this.#origin.close();
+    this.#upkeep.stop();
     this.#storage.close();
     this.#control.close();
   }
@@ -87,7 +92,11 @@ class ShardThread {
     this.#counters.set("memoryBytes", memory?.usedBytes ?? 0);
     this.#counters.set("diskBytes", disk?.usedBytes ?? 0);
     this.#counters.set("loans", this.#loans.count);
-    this.#counters.set("responsesStored", (memory?.count ?? 0) + (disk?.count ?? 0));
+    this.#counters.set(
+      "responsesStored",
+      (memory?.count ?? 0) + (disk === undefined ? 0 : disk.count - disk.copiesCount),
+    );
+    this.#counters.set("storesDegradedOpen", disk?.isDegraded === true ? 1 : 0);
   }
 }
 
@@ -105,17 +114,47 @@ function openTiers(
   loans: Loans,
   counters: Counters<CacheCounter>,
   log: (record: LogRecord) => void,
-) {
-  const { directory, memoryBytes, diskBytes } = options;
-  const onEvict = () => counters.add("evictions");
-  const onFault = (error: Error) => {
-    counters.add("storeErrors");
-    log({ level: "error", message: `The disk tier refused: ${error.message}. What is fetched is not kept there` });
+): Tiers {
+  const { memoryBytes } = options;
+  const disk = openDisk(options, counters, log);
+  const events = {
+    onEvict: (response: StoredResponse) => {
+      counters.add("evictions");
+      disk?.uncover(response);
+    },
+    onRemove: (response: StoredResponse) => disk?.dropCopy(response),
   };
-  const disk =
-    directory !== undefined && diskBytes > 0 ? new DiskStorage(directory, diskBytes, onEvict, onFault) : undefined;
-  const isOnlyTier = disk === undefined;
-  return { memory: memoryBytes > 0 ? new MemoryStorage(memoryBytes, onEvict, loans, isOnlyTier) : undefined, disk };
+  const memory = memoryBytes > 0 ? new MemoryStorage(memoryBytes, events, loans, disk === undefined) : undefined;
+  return { memory, disk };
+}
+
+function openDisk(
+  { directory, shard, shards, origin, diskBytes }: ShardThreadOptions,
+  counters: Counters<CacheCounter>,
+  log: (record: LogRecord) => void,
+): DiskStorage | undefined {
+  if (directory === undefined || diskBytes === 0) return undefined;
+  return new DiskStorage({
+    directory,
+    shard,
+    owns: (hash) => shardOf(hash, shards) === shard,
+    keyPrefix: new URL(origin).origin,
+    limitBytes: diskBytes,
+    nowMs: () => performance.now(),
+    onEvict: () => counters.add("evictions"),
+    onFault: () => counters.add("storeErrors"),
+    onMedium: (isGood, error) => {
+      if (isGood) log({ level: "info", message: `The disk tier in ${directory} takes responses again` });
+      else {
+        const message = `The disk tier in ${directory} refuses: ${error?.message}. Responses are kept in memory only until it recovers`;
+        log({ level: "error", message });
+      }
+    },
+    onBroken: (error) => {
+      counters.add("storedBroken");
+      log({ level: "error", message: `${error.message}. It is dropped, and will be fetched anew` });
+    },
+  });
 }
 
 runThread<ShardThreadOptions, void, Purge, PurgeCount>(async (options, log) => {

@@ -152,6 +152,10 @@ export class Shard implements AskHandler, FillHost {
     while (asks.length > 0) {
       const outcome = transfer.serve(asks[0]!, this.#channel!);
       if (outcome === "waits") return this.#wait(transfer);
+      if (outcome === "broken") {
+        this.decide(transfer, undefined);
+        continue;
+      }
       asks.shift();
       if (outcome === "whole") return this.#drop(transfer);
     }

@@ -16,7 +16,8 @@ export interface StoredResponse {
   freshness: Freshness;
   /** By which it can be purged. */
   tags: readonly string[];
-  readonly body: BodyStore;
+  /** It may move from one tier to another; what reads it holds on to the one it began with. */
+  body: BodyStore;
   /** Length of the whole body, also where only parts of it are there. */
   readonly bodyBytes: number;
   /** The same object as `body`, where that was put together of parts (RFC 9111 section 3.3); some may be missing. */

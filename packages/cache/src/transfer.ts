@@ -84,9 +84,10 @@ export class Transfer {
   /**
    * Steps 6 to 8 for one ask: a portion, a refusal, or nothing yet.
    *
-   * @returns "whole" when the proxy will not ask again: one portion held the whole stream, or there will be none.
+   * @returns "whole" when the proxy will not ask again: one portion held the whole stream, or there will be none. "broken": what is stored can not be
+   *   read and nothing of it has gone out, so that another reply has to be chosen; the ask still waits.
    */
-  serve(ask: Ask, channel: ChannelServer): "waits" | "answered" | "whole" {
+  serve(ask: Ask, channel: ChannelServer): "waits" | "answered" | "whole" | "broken" {
     const reply = this.#reply;
     if (this.refusal !== undefined) {
       channel.refuse(ask, this.refusal);
@@ -113,7 +114,11 @@ export class Transfer {
     try {
       readFully(reply, plan.bodyFrom, target.subarray(plan.headBytes));
     } catch {
-      // The medium failed under a body that was there: this transfer can only be cut, and says so.
+      if (first && this.position === 0 && this.#source === undefined) {
+        this.end(); // its tier has dropped it
+        return "broken";
+      }
+      // The medium failed under a body of which the client has a part: this transfer can only be cut, and says so.
       channel.refuse(ask, "cut-short");
       return "answered";
     }

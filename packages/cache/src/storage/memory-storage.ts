@@ -2,7 +2,7 @@ import type { StoredResponse } from "../stored-response.ts";
 import { BlockList } from "./block-list.ts";
 import type { BodyStore } from "./body-store.ts";
 import type { Loans } from "./loans.ts";
-import { ResponseTable } from "./response-table.ts";
+import { ResponseTable, type TableEvents } from "./response-table.ts";
 import type { Storage } from "./storage.ts";
 
 /** No body may take more than this part of the memory tier: larger ones have the disk tier, where there is one. */
@@ -19,9 +19,9 @@ export class MemoryStorage implements Storage {
    * @param loans Makes large bodies where proxies can map them; without it all are in private memory.
    * @param isOnlyTier There is no disk tier: what this one does not take is not kept at all.
    */
-  constructor(limitBytes: number, onEvict: () => void, loans?: Loans, isOnlyTier = false) {
+  constructor(limitBytes: number, events: TableEvents, loans?: Loans, isOnlyTier = false) {
     this.#loans = loans;
-    this.#table = new ResponseTable(limitBytes, onEvict);
+    this.#table = new ResponseTable(limitBytes, events);
     this.bodyBytesMax = Math.floor(limitBytes / (isOnlyTier ? BODY_SHARE_OF_ONLY_TIER : BODY_SHARE));
   }
 

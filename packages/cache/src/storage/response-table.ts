@@ -6,6 +6,14 @@ const NONE: readonly StoredResponse[] = [];
 /** Variants of one key: beyond it the one that was stored first goes. Whoever varies on a cookie has one for each client (CHECKLIST 26). */
 export const VARIANTS_MAX = 64;
 
+/** Both are told before the response goes. */
+export interface TableEvents {
+  /** It goes to make room. */
+  onEvict(response: StoredResponse): void;
+  /** It is replaced or invalidated: nobody may use it any more. */
+  onRemove?(response: StoredResponse): void;
+}
+
 /** The index of one tier: variants by key, the order in which they go, and the bytes they take. */
 export class ResponseTable implements Room {
   readonly limitBytes: number;
@@ -18,12 +26,12 @@ export class ResponseTable implements Room {
   readonly #responses: (StoredResponse | undefined)[] = [];
   /** By slot: what the response takes beside its body. */
   readonly #overheads: number[] = [];
-  readonly #onEvict: (response: StoredResponse) => void;
+  readonly #events: TableEvents;
 
-  constructor(limitBytes: number, onEvict: (response: StoredResponse) => void) {
+  constructor(limitBytes: number, events: TableEvents) {
     this.limitBytes = limitBytes;
     this.#order = new S3Fifo(limitBytes);
-    this.#onEvict = onEvict;
+    this.#events = events;
   }
 
   get count(): number {
@@ -37,7 +45,7 @@ export class ResponseTable implements Room {
       const slot = this.#order.evict((one) => !this.#responses[one]!.body.isHeld);
       if (slot === undefined) return false; // all the room is with bodies that are arriving or being read
       const response = this.#responses[slot]!;
-      this.#onEvict(response);
+      this.#events.onEvict(response);
       this.#forget(response, slot);
     }
     this.usedBytes += bytes;
@@ -102,6 +110,7 @@ export class ResponseTable implements Room {
   remove(response: StoredResponse): boolean {
     const slot = this.#slots.get(response);
     if (slot === undefined) return false;
+    this.#events.onRemove?.(response);
     this.#order.remove(slot);
     this.#forget(response, slot);
     return true;
@@ -112,8 +121,12 @@ export class ResponseTable implements Room {
     return going.filter((one) => this.remove(one)).length;
   }
 
+  /** Lets all go, for it is not needed any more: nobody is told. */
   clear(): void {
-    for (const response of [...this.#slots.keys()]) this.remove(response);
+    for (const [response, slot] of [...this.#slots]) {
+      this.#order.remove(slot);
+      this.#forget(response, slot);
+    }
   }
 
   #forget(response: StoredResponse, slot: number): void {

@@ -1,64 +1,17 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Fields } from "@proj/protocol";
 import type { StoredResponse } from "../stored-response.ts";
-import type { BodyStore } from "./body-store.ts";
-import { DiskStorage } from "./disk-storage.ts";
 import { Loans } from "./loans.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import type { Storage } from "./storage.ts";
+import { bytesOf, KIB, NO_EVENTS, openDisk, put, readAll, withDirectory } from "./test-support.ts";
 import { TieredStorage } from "./tiered-storage.ts";
 
-const KIB = 1024;
 const LIMIT = 256 * KIB;
 
-function bytesOf(length: number, seed: number): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from({ length }, (_, index) => (index * 31 + seed) % 251);
-}
-
-function responseTo(key: string, body: BodyStore, varyKey = ""): StoredResponse {
-  return {
-    key,
-    stripe: 0,
-    variant: { varyNames: varyKey === "" ? [] : ["accept"], varyKey, byLanguage: undefined },
-    status: 200,
-    fields: new Fields(),
-    headBlock: new Uint8Array(2),
-    freshness: {} as StoredResponse["freshness"],
-    tags: [],
-    quietUntilMs: 0,
-    body,
-    bodyBytes: body.bytes,
-  };
-}
-
-function put(storage: Storage, key: string, bytes: Uint8Array, varyKey = ""): StoredResponse | undefined {
-  const body = storage.newBody(bytes.length);
-  if (body === undefined) return undefined;
-  for (let at = 0; at < bytes.length; at += 7000) if (!body.append(bytes.subarray(at, at + 7000))) return undefined;
-  const response = responseTo(key, body, varyKey);
-  const stored = storage.store(response);
-  body.release();
-  return stored ? response : undefined;
-}
-
-function readAll(body: BodyStore): Uint8Array<ArrayBuffer> {
-  const into = new Uint8Array(body.bytes);
-  body.retain();
-  for (let at = 0; at < into.length; ) at += body.read(at, into.subarray(at, at + 10_000));
-  body.release();
-  return into;
-}
-
-function withDirectory<T>(use: (directory: string) => T): T {
-  const directory = mkdtempSync(join(tmpdir(), "webproxy-storage-"));
-  try {
-    return use(directory);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+function removeAll(storage: Storage): void {
+  for (const response of [...storage.entries()]) storage.invalidate(response.key, response);
 }
 
 /** What every tier has to keep, whatever it keeps it in. */
@@ -108,8 +61,9 @@ function storageContract(name: string, use: (test: (make: (onEvict?: () => void)
         expect(storage.lookup("/0")).toHaveLength(1);
         expect(storage.lookup("/1")).toHaveLength(0);
         expect(storage.lookup("/99")).toHaveLength(1);
-        storage.close();
+        removeAll(storage);
         expect(storage.usedBytes).toBe(0);
+        storage.close();
       }));
 
     test("an evicted or replaced body that is still read keeps its room until it is let go", () =>
@@ -129,8 +83,9 @@ function storageContract(name: string, use: (test: (make: (onEvict?: () => void)
         const usedBytes = storage.usedBytes;
         held.body.release();
         expect(storage.usedBytes).toBeLessThanOrEqual(usedBytes - 60_000);
-        storage.close();
+        removeAll(storage);
         expect(storage.usedBytes).toBe(0);
+        storage.close();
       }));
 
     test("what is being read is not evicted, and takes no room from the limit", () =>
@@ -150,9 +105,9 @@ function storageContract(name: string, use: (test: (make: (onEvict?: () => void)
       use((make) => {
         const storage = make();
         const arriving = storage.newBody(undefined)!;
-        expect(arriving.append(bytesOf(LIMIT - 1000, 1))).toBe(true);
+        expect(arriving.append(bytesOf(LIMIT - 8 * KIB, 1))).toBe(true);
         const second = storage.newBody(undefined)!;
-        expect(second.append(bytesOf(2000, 1))).toBe(false);
+        expect(second.append(bytesOf(9000, 1))).toBe(false);
         second.discard();
         second.release();
         arriving.discard();
@@ -176,7 +131,7 @@ function storageContract(name: string, use: (test: (make: (onEvict?: () => void)
   });
 }
 
-storageContract("MemoryStorage", (run) => run((onEvict = () => {}) => new MemoryStorage(LIMIT, onEvict)));
+storageContract("MemoryStorage", (run) => run((onEvict = () => {}) => new MemoryStorage(LIMIT, { onEvict })));
 storageContract("MemoryStorage that lends", (run) => {
   const prefix = `test-${process.pid}-${crypto.randomUUID().slice(0, 8)}-body`;
   // A lower bound than in use: every body but the smallest is an object of its own.
@@ -185,93 +140,116 @@ storageContract("MemoryStorage that lends", (run) => {
     () => {},
     100,
   );
-  run((onEvict = () => {}) => new MemoryStorage(LIMIT, onEvict, loans));
+  run((onEvict = () => {}) => new MemoryStorage(LIMIT, { onEvict }, loans));
   expect(readdirSync("/dev/shm").filter((name) => name.startsWith(prefix))).toEqual([]);
   expect(loans.count).toBe(0);
 });
 storageContract("DiskStorage", (run) =>
   withDirectory((directory) =>
-    run(
-      (onEvict = () => {}) =>
-        new DiskStorage(join(directory, "shard"), LIMIT, onEvict, (error) => {
-          throw error;
-        }),
-    ),
+    run((onEvict = () => {}) => openDisk(join(directory, "store"), { limitBytes: LIMIT, onEvict })),
   ),
 );
 
 test("MemoryStorage takes larger bodies where there is no disk tier for them", () => {
-  const nothing = () => {};
-  expect(new MemoryStorage(LIMIT, nothing).bodyBytesMax).toBe(LIMIT / 8);
-  expect(new MemoryStorage(LIMIT, nothing, undefined, true).bodyBytesMax).toBe(LIMIT / 2);
+  expect(new MemoryStorage(LIMIT, NO_EVENTS).bodyBytesMax).toBe(LIMIT / 8);
+  expect(new MemoryStorage(LIMIT, NO_EVENTS, undefined, true).bodyBytesMax).toBe(LIMIT / 2);
 });
 
-describe("DiskStorage", () => {
-  test("removes bodies of a former life, leaves everything else alone, and takes its own away", () =>
-    withDirectory((directory) => {
-      writeFileSync(join(directory, "a1.body"), "old");
-      writeFileSync(join(directory, "notes.txt"), "mine");
-      const storage = new DiskStorage(
-        directory,
-        LIMIT,
-        () => {},
-        () => {},
-      );
-      expect(readdirSync(directory)).toEqual(["notes.txt"]);
-      put(storage, "/a", bytesOf(100, 1));
-      expect(readdirSync(directory)).toHaveLength(2);
-      storage.close();
-      expect(readdirSync(directory)).toEqual(["notes.txt"]);
-    }));
-
-  test("a body file that somebody has shortened is an error, not other bytes", () =>
-    withDirectory((directory) => {
-      const storage = new DiskStorage(
-        directory,
-        LIMIT,
-        () => {},
-        () => {},
-      );
-      const stored = put(storage, "/a", bytesOf(5000, 1))!;
-      const [file] = readdirSync(directory);
-      writeFileSync(join(directory, file!), "short");
-      expect(() => readAll(stored.body)).toThrow("the file ends before its 5000 bytes");
-      storage.close();
-    }));
-
-  test("a directory that has gone is told and the body not taken", () =>
-    withDirectory((directory) => {
-      const faults: Error[] = [];
-      const storage = new DiskStorage(
-        join(directory, "gone"),
-        LIMIT,
-        () => {},
-        (error) => faults.push(error),
-      );
-      rmSync(join(directory, "gone"), { recursive: true });
-      expect(storage.newBody()).toBeUndefined();
-      expect(faults).toHaveLength(1);
-      storage.close();
-      expect(existsSync(join(directory, "gone"))).toBe(false);
-    }));
-});
+/** Memory and disk as a shard has them. */
+function tiersOf(directory: string, memoryBytes: number) {
+  const disk = openDisk(directory, { limitBytes: 4 * LIMIT });
+  const memory = new MemoryStorage(memoryBytes, {
+    onEvict: (response) => disk.uncover(response),
+    onRemove: (response) => disk.dropCopy(response),
+  });
+  const storage = new TieredStorage(
+    { memory, disk },
+    () => {},
+    () => performance.now(),
+  );
+  return { disk, memory, storage };
+}
 
 describe("TieredStorage", () => {
   test("places a body in the first tier that takes one of its length", () =>
     withDirectory((directory) => {
-      const memory = new MemoryStorage(64 * KIB, () => {});
-      const disk = new DiskStorage(
-        directory,
-        LIMIT,
-        () => {},
-        () => {},
-      );
-      const storage = new TieredStorage([memory, disk], () => {});
+      const { memory, disk, storage } = tiersOf(directory, 64 * KIB);
       expect(storage.placeFor(1 * KIB)?.storage).toBe(memory);
       expect(storage.placeFor(10 * KIB)?.storage).toBe(disk);
       expect(storage.placeFor(undefined)?.storage).toBe(memory);
       expect(storage.placeFor(1 * KIB, memory)?.storage).toBe(disk);
-      expect(storage.placeFor(LIMIT)).toBeUndefined();
+      expect(storage.placeFor(4 * LIMIT)).toBeUndefined();
       storage.close();
+    }));
+
+  test("what is in memory is copied to disk, is found once, and outlives memory", () =>
+    withDirectory((directory) => {
+      const { memory, disk, storage } = tiersOf(directory, 64 * KIB);
+      const first = put(memory, "/0", bytesOf(5000, 0))!;
+      storage.touch(first);
+      storage.writeBehind!.run(1000);
+      expect([disk.count, disk.copiesCount]).toEqual([1, 1]);
+      expect(storage.lookup("/0")).toEqual([first]);
+      for (let index = 1; index < 40; index++) storage.touch(put(memory, `/${index}`, bytesOf(5000, index))!);
+      storage.writeBehind!.run(1000);
+      for (let index = 40; index < 80; index++) put(memory, `/${index}`, bytesOf(5000, index));
+      expect(memory.lookup("/0")).toEqual([]);
+      expect(readAll(storage.lookup("/0")[0]!.body)).toEqual(bytesOf(5000, 0));
+      storage.close();
+      const next = openDisk(directory, { limitBytes: 4 * LIMIT });
+      for (const index of [0, 30, 35]) expect(next.lookup(`/${index}`)).toHaveLength(1);
+      next.close();
+    }));
+
+  test("what is used on disk comes into memory and stays the same response; its copy is renewed and goes with it", () =>
+    withDirectory((directory) => {
+      const { memory, disk, storage } = tiersOf(directory, 256 * KIB);
+      put(disk, "/a", bytesOf(5000, 1));
+      const [found] = storage.lookup("/a");
+      storage.touch(found!);
+      expect([memory.has(found!), disk.copiesCount]).toEqual([true, 1]);
+      expect(storage.lookup("/a")).toEqual([found!]);
+      expect(readAll(found!.body)).toEqual(bytesOf(5000, 1));
+      found!.fields.set("X-New", "1");
+      disk.renewed(found!);
+      storage.writeBehind!.run(1000);
+      expect(
+        openDisk(directory, { limitBytes: 4 * LIMIT })
+          .lookup("/a")[0]!
+          .fields.get("x-new"),
+      ).toBe("1");
+      expect(storage.invalidate("/a")).toBe(1);
+      expect([storage.lookup("/a"), disk.count, disk.usedBytes]).toEqual([[], 0, 0]);
+      storage.close();
+    }));
+
+  test("a newer response drops the copy of the older one at once", () =>
+    withDirectory((directory) => {
+      const { memory, disk, storage } = tiersOf(directory, 256 * KIB);
+      storage.touch(put(memory, "/a", bytesOf(5000, 1))!);
+      storage.writeBehind!.run(1000);
+      const body = memory.newBody(100);
+      body.append(bytesOf(100, 2));
+      const newer: StoredResponse = { ...storage.lookup("/a")[0]!, body, bodyBytes: 100 };
+      expect(storage.store(memory, newer)).toBe(true);
+      body.release();
+      expect(disk.count).toBe(0);
+      expect(readAll(storage.lookup("/a")[0]!.body)).toEqual(bytesOf(100, 2));
+      storage.close();
+    }));
+});
+
+describe("DiskStorage", () => {
+  test("a directory that has gone is told and the body not taken", () =>
+    withDirectory((directory) => {
+      const faults: Error[] = [];
+      const gone = join(directory, "gone");
+      const storage = openDisk(gone, { limitBytes: LIMIT, onFault: (error) => faults.push(error), onMedium: () => {} });
+      rmSync(gone, { recursive: true });
+      writeFileSync(gone, "a file");
+      expect(storage.newBody()).toBeUndefined();
+      expect(faults).toHaveLength(1);
+      storage.close();
+      expect(existsSync(gone)).toBe(true);
     }));
 });

@@ -1,17 +1,43 @@
 import { FREQUENCY_MAX } from "../eviction/s3-fifo.ts";
 import { replaces, type StoredResponse } from "../stored-response.ts";
 import type { BodyStore } from "./body-store.ts";
+import type { DiskStorage } from "./disk-storage.ts";
+import type { MemoryStorage } from "./memory-storage.ts";
 import type { Storage } from "./storage.ts";
+import { WriteBehind } from "./write-behind.ts";
 
-/** All tiers of one shard, fastest first; a response lives in one of them. */
+/** A body on disk that is no longer than this comes into memory when it is used: reading it takes less than a millisecond. */
+const PROMOTED_BYTES_MAX = 256 * 1024;
+
+export interface Tiers {
+  readonly memory: MemoryStorage | undefined;
+  readonly disk: DiskStorage | undefined;
+}
+
+/**
+ * The tiers of one shard. What is stored in memory is copied to disk by and by; as long as memory holds it the copy only waits for a restart, or for
+ * the day when memory needs the room.
+ */
 export class TieredStorage {
+  readonly #memory: MemoryStorage | undefined;
+  readonly #disk: DiskStorage | undefined;
+  /** Fastest first. */
   readonly #tiers: readonly Storage[];
   readonly #changed: (stripe: number) => void;
+  /** Undefined unless there are two tiers. */
+  readonly writeBehind: WriteBehind | undefined;
 
-  /** @param changed Called before a change to what is stored under a stripe's keys can be seen. Making room is no change: what proxies keep stays as good as it was. */
-  constructor(tiers: readonly Storage[], changed: (stripe: number) => void) {
-    this.#tiers = tiers;
+  /**
+   * @param changed Called before a change to what is stored under a stripe's keys can be seen. Making room is no change: what proxies keep stays as
+   *   good as it was.
+   * @param nowMs Monotonic.
+   */
+  constructor({ memory, disk }: Tiers, changed: (stripe: number) => void, nowMs: () => number) {
+    this.#memory = memory;
+    this.#disk = disk;
+    this.#tiers = [memory, disk].filter((tier) => tier !== undefined);
     this.#changed = changed;
+    this.writeBehind = memory === undefined || disk === undefined ? undefined : new WriteBehind(memory, disk, nowMs);
   }
 
   lookup(key: string): readonly StoredResponse[] {
@@ -40,6 +66,8 @@ export class TieredStorage {
    */
   touch(response: StoredResponse, isKeptElsewhere = false): void {
     for (const tier of this.#tiers) tier.touch(response, isKeptElsewhere ? FREQUENCY_MAX : 1);
+    if (this.#memory?.has(response) === true) this.writeBehind?.add(response);
+    else this.#promote(response);
   }
 
   /**
@@ -60,13 +88,15 @@ export class TieredStorage {
   /** Keeps `response` in `storage`; the variant that it renews goes from every other tier. */
   store(storage: Storage, response: StoredResponse): boolean {
     this.#changed(response.stripe);
-    for (const tier of this.#tiers) {
-      if (tier === storage) continue;
-      for (const other of tier.lookup(response.key)) {
-        if (replaces(response, other)) tier.invalidate(response.key, other);
+    if (storage === this.#memory) this.#disk?.dropReplaced(response);
+    else if (this.#memory !== undefined) {
+      for (const other of this.#memory.lookup(response.key)) {
+        if (replaces(response, other)) this.#memory.invalidate(response.key, other);
       }
     }
-    return storage.store(response);
+    const isStored = storage.store(response);
+    if (isStored && storage === this.#memory) this.writeBehind?.add(response);
+    return isStored;
   }
 
   /** The fields or the freshness of `response` are about to change: the caller does it before he lets go of the thread. */
@@ -83,6 +113,39 @@ export class TieredStorage {
   }
 
   close(): void {
+    this.writeBehind?.close();
     for (const tier of this.#tiers) tier.close();
+  }
+
+  /** Brings a small body from disk into memory; who holds the response sees only that its body is elsewhere. */
+  #promote(response: StoredResponse): void {
+    const { body, bodyBytes } = response;
+    if (this.#memory === undefined || this.#disk === undefined || bodyBytes > this.#memory.bodyBytesMax) return;
+    if (bodyBytes > PROMOTED_BYTES_MAX || response.parts !== undefined || response.onlyForRange !== undefined) return;
+    if (body.isHeld || !this.#disk.has(response)) return;
+    const copy = this.#memory.newBody(bodyBytes);
+    if (copyBody(body, copy, bodyBytes)) {
+      this.#disk.shadow(response);
+      response.body = copy;
+      if (!this.#memory.store(response)) {
+        response.body = body;
+        this.#disk.uncover(response);
+      }
+    } else copy.discard();
+    copy.release();
+  }
+}
+
+/** False when the source is broken, or the target has no room. */
+function copyBody(from: BodyStore, to: BodyStore, bytes: number): boolean {
+  const piece = new Uint8Array(bytes);
+  from.retain();
+  try {
+    from.read(0, piece);
+    return to.append(piece);
+  } catch {
+    return false; // its tier has dropped it, and said so
+  } finally {
+    from.release();
   }
 }

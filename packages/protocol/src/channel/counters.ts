@@ -59,6 +59,8 @@ export const CACHE_COUNTERS = [
   "evictions",
   "storeErrors",
   "loans",
+  "storedBroken",
+  "storesDegradedOpen",
 ] as const;
 
 export type ProxyCounter = (typeof PROXY_COUNTERS)[number];

@@ -1,0 +1,238 @@
+import { describe, expect, test } from "bun:test";
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { BrokenBodyError } from "./body-file.ts";
+import { BLOCK_BYTES } from "./entry-tail.ts";
+import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
+import { bytesOf, KIB, openDisk, PREFIX, put, readAll, withDirectory } from "./test-support.ts";
+
+const LIMIT = 4 * 1024 * KIB;
+
+/** The files of stored responses. */
+function filesIn(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .filter((name) => /^[0-9a-f]{2}\/./.test(name))
+    .map((name) => join(directory, name));
+}
+
+function flipBit(path: string, position: number): void {
+  const byte = readFileSync(path)[position]!;
+  const fildes = openSync(path, "r+");
+  writeSync(fildes, Uint8Array.of(byte ^ 0x10), 0, 1, position);
+  closeSync(fildes);
+}
+
+describe("DiskStorage", () => {
+  test("what one life stores the next one has, with all that belongs to it", () =>
+    withDirectory((directory) => {
+      const lengths = [0, 1, 4000, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 300_000];
+      const first = openDisk(directory, { limitBytes: LIMIT });
+      const stored = lengths.map((length) => put(first, `${PREFIX}/${length}`, bytesOf(length, length))!);
+      put(first, `${PREFIX}/v`, bytesOf(10, 1), "a");
+      put(first, `${PREFIX}/v`, bytesOf(20, 2), "b");
+      first.close();
+      const second = openDisk(directory, { limitBytes: LIMIT });
+      expect([second.count, second.usedBytes]).toEqual([first.count, first.usedBytes]);
+      for (const [index, length] of lengths.entries()) {
+        const [again] = second.lookup(`${PREFIX}/${length}`);
+        expect(readAll(again!.body)).toEqual(bytesOf(length, length));
+        const { body: _, ...rest } = again!;
+        const { body: __, ...before } = stored[index]!;
+        expect(rest).toEqual(before);
+      }
+      expect(
+        second
+          .lookup(`${PREFIX}/v`)
+          .map((one) => one.bodyBytes)
+          .sort(),
+      ).toEqual([10, 20]);
+      expect(second.lookup(`${PREFIX}/none`)).toEqual([]);
+      second.close();
+    }));
+
+  test("any number of shards finds what any other number has stored, each its own part", () =>
+    withDirectory((directory) => {
+      const openShards = (shards: number) =>
+        Array.from({ length: shards }, (_, shard) =>
+          openDisk(directory, { limitBytes: LIMIT, shard, owns: (hash) => hash % shards === shard }),
+        );
+      const before = openShards(3);
+      for (let index = 0; index < 60; index++) {
+        const key = `${PREFIX}/${index}`;
+        const shard = Bun.hash.xxHash32(`/${index}`) % 3;
+        put(before[shard]!, key, bytesOf(1000, index));
+      }
+      const after = openShards(5);
+      expect(after.reduce((sum, { count }) => sum + count, 0)).toBe(60);
+      for (let index = 0; index < 60; index++) {
+        const found = after.flatMap((shard) => shard.lookup(`${PREFIX}/${index}`));
+        expect(found.map(({ body }) => readAll(body))).toEqual([bytesOf(1000, index)]);
+      }
+    }));
+
+  test(
+    "a bit that flips anywhere in a file makes it a miss, told once, and never other bytes",
+    () =>
+      withDirectory((directory) => {
+        const bytes = bytesOf(BLOCK_BYTES + 5000, 1);
+        const seed = Math.floor(Math.random() * 2 ** 31);
+        console.log(`flipped bits: seed ${seed}`);
+        for (let round = 0; round < 60; round++) {
+          const writer = openDisk(directory, { limitBytes: LIMIT });
+          put(writer, `${PREFIX}/a`, bytes);
+          const [file] = filesIn(directory);
+          const { size } = statSync(file!);
+          flipBit(
+            file!,
+            round < 20 ? size - 1 - 30 * round : Math.floor(((((seed + round) * 48_271) % 2 ** 31) / 2 ** 31) * size),
+          );
+          const broken: Error[] = [];
+          const reader = openDisk(directory, { limitBytes: LIMIT, onBroken: (error) => broken.push(error) });
+          const [found] = reader.lookup(`${PREFIX}/a`);
+          if (found !== undefined) expect(() => readAll(found.body)).toThrow(BrokenBodyError);
+          expect(broken).toHaveLength(1);
+          expect([reader.lookup(`${PREFIX}/a`), reader.count, reader.usedBytes]).toEqual([[], 0, 0]);
+          expect(filesIn(directory)).toEqual([]);
+        }
+      }),
+    60_000,
+  );
+
+  test("a file that is cut at any length is a miss", () =>
+    withDirectory((directory) => {
+      for (const cut of [0, 1, 100, 4999, 5000, 5100, -41, -40, -1]) {
+        put(openDisk(directory, { limitBytes: LIMIT }), `${PREFIX}/a`, bytesOf(5000, 1));
+        const [file] = filesIn(directory);
+        truncateSync(file!, cut < 0 ? statSync(file!).size + cut : cut);
+        const broken: Error[] = [];
+        const reader = openDisk(directory, { limitBytes: LIMIT, onBroken: (error) => broken.push(error) });
+        expect(reader.lookup(`${PREFIX}/a`)).toEqual([]);
+        expect([broken.length, reader.count, filesIn(directory).length]).toEqual([1, 0, 0]);
+      }
+    }));
+
+  test("a file whose name says another response than it holds answers for neither", () =>
+    withDirectory((directory) => {
+      const writer = openDisk(directory, { limitBytes: LIMIT });
+      put(writer, `${PREFIX}/a`, bytesOf(5000, 1));
+      const [a] = filesIn(directory);
+      put(writer, `${PREFIX}/b`, bytesOf(5000, 2));
+      const b = filesIn(directory).find((file) => file !== a)!;
+      writeFileSync(b, readFileSync(a!));
+      const reader = openDisk(directory, { limitBytes: LIMIT });
+      expect(reader.lookup(`${PREFIX}/b`)).toEqual([]);
+      expect(readAll(reader.lookup(`${PREFIX}/a`)[0]!.body)).toEqual(bytesOf(5000, 1));
+    }));
+
+  test("what it counts is what the files take, within a block each", () =>
+    withDirectory((directory) => {
+      const storage = openDisk(directory, { limitBytes: LIMIT });
+      for (let index = 0; index < 200; index++)
+        put(storage, `${PREFIX}/${index}`, bytesOf((index * 977) % 90_000, index));
+      const files = filesIn(directory);
+      const takenBytes = files.reduce((sum, file) => sum + statSync(file).blocks * 512, 0);
+      expect(files.length).toBe(storage.count);
+      expect(Math.abs(storage.usedBytes - takenBytes)).toBeLessThanOrEqual(files.length * 4096);
+      expect(takenBytes).toBeLessThanOrEqual(LIMIT);
+    }));
+
+  test("a smaller limit in the next life holds once all is known", () =>
+    withDirectory((directory) => {
+      const first = openDisk(directory, { limitBytes: LIMIT });
+      for (let index = 0; index < 100; index++) put(first, `${PREFIX}/${index}`, bytesOf(20_000, index));
+      const second = openDisk(directory, { limitBytes: LIMIT / 8 });
+      expect(second.usedBytes).toBeLessThanOrEqual(LIMIT / 8);
+      expect(second.usedBytes).toBeGreaterThan(LIMIT / 16);
+      expect(filesIn(directory).length).toBe(second.count);
+    }));
+
+  test("what is of no use any more is swept, what can be validated or is still good stays", () =>
+    withDirectory((directory) => {
+      const storage = openDisk(directory, { limitBytes: LIMIT });
+      const body = storage.newBody()!;
+      body.append(bytesOf(100, 1));
+      const validated = put(storage, `${PREFIX}/with-etag`, bytesOf(100, 1))!;
+      const fields = validated.fields.filter((name) => name !== "etag");
+      storage.store({ ...validated, key: `${PREFIX}/without`, fields, body, bodyBytes: 100 });
+      body.release();
+      const goodUntil = validated.freshness.responseTimeMs / 1000 + 600;
+      storage.sweep(goodUntil);
+      expect(storage.count).toBe(2);
+      storage.sweep(goodUntil + 2 * 24 * 3600);
+      expect([...storage.entries()].map(({ key }) => key)).toEqual([`${PREFIX}/with-etag`]);
+    }));
+
+  test("no space, or few files left, on the file system: it lets go of what others need, and takes nothing meanwhile", () =>
+    withDirectory((directory) => {
+      let space = { freeBytes: 1e12, totalBytes: 1e12, freeFiles: 1e6, totalFiles: 1e6 };
+      let nowMs = 0;
+      const files: FileSystem = { ...FILE_SYSTEM, space: () => space };
+      const storage = openDisk(directory, { limitBytes: LIMIT, files, nowMs: () => nowMs });
+      for (let index = 0; index < 100; index++) put(storage, `${PREFIX}/${index}`, bytesOf(20_000, index));
+      const { usedBytes, count } = storage;
+      space = { ...space, freeBytes: 256 * 1024 * KIB - 500_000 };
+      nowMs += 2000;
+      storage.sweep(0);
+      expect(storage.usedBytes).toBeLessThanOrEqual(usedBytes - 500_000);
+      expect(storage.usedBytes).toBeGreaterThan(usedBytes - 600_000);
+      expect(storage.newBody()).toBeUndefined();
+      const left = storage.count;
+      space = { ...space, freeBytes: 1e12, freeFiles: 1e4 - 20 };
+      nowMs += 2000;
+      storage.sweep(0);
+      expect([left < count, storage.count]).toEqual([true, left - 20]);
+      space = { ...space, freeFiles: 1e6 };
+      nowMs += 2000;
+      expect(put(storage, `${PREFIX}/again`, bytesOf(10, 1))).toBeDefined();
+    }));
+
+  test("a medium that refuses is left alone for a while, tried again, and told of once each way", () =>
+    withDirectory((directory) => {
+      let code: string | undefined;
+      let nowMs = 0;
+      const refuse = <Args extends unknown[], Result>(call: (...args: Args) => Result) => {
+        return (...args: Args): Result => {
+          if (code !== undefined) throw Object.assign(new Error(`${code}: refused`), { code });
+          return call(...args);
+        };
+      };
+      const files: FileSystem = {
+        ...FILE_SYSTEM,
+        create: refuse(FILE_SYSTEM.create),
+        write: refuse(FILE_SYSTEM.write),
+      };
+      const told: string[] = [];
+      const storage = openDisk(directory, {
+        limitBytes: LIMIT,
+        files,
+        nowMs: () => nowMs,
+        onFault: () => {},
+        onMedium: (isGood) => told.push(isGood ? "good" : "bad"),
+      });
+      put(storage, `${PREFIX}/before`, bytesOf(5000, 1));
+      for (const fault of ["ENOSPC", "EIO", "EROFS"]) {
+        code = fault;
+        expect(put(storage, `${PREFIX}/refused`, bytesOf(5000, 2))).toBeUndefined();
+        expect(storage.newBody()).toBeUndefined();
+        expect(storage.isDegraded).toBe(true);
+        expect(readAll(storage.lookup(`${PREFIX}/before`)[0]!.body)).toEqual(bytesOf(5000, 1));
+        code = undefined;
+        expect(storage.newBody()).toBeUndefined();
+        nowMs += 60_000;
+        storage.sweep(0);
+        expect(storage.isDegraded).toBe(false);
+        expect(put(storage, `${PREFIX}/after`, bytesOf(5000, 3))).toBeDefined();
+      }
+      expect(told).toEqual(["bad", "good", "bad", "good", "bad", "good"]);
+      expect(filesIn(directory).length).toBe(storage.count);
+    }));
+});

@@ -1,0 +1,84 @@
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  statfsSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+
+/**
+ * What the disk tier asks of the operating system, and nothing else: each call is one system call or a loop of one, so that a test can stand between
+ * and fail, shorten or end the process at each in turn. All block, and throw the errors of `node:fs`.
+ */
+export interface FileSystem {
+  /** A new, empty file for reading and writing, mode 0600; `EEXIST` when the name is taken. */
+  create(path: string): number;
+  /** An existing file for reading and writing; a symbolic link is refused. */
+  open(path: string): number;
+  close(fildes: number): void;
+  /** Writes all of `bytes` at `position`. */
+  write(fildes: number, bytes: Uint8Array, position: number): void;
+  /** Reads until `into` is full or the file ends; returns how many bytes. */
+  read(fildes: number, into: Uint8Array, position: number): number;
+  truncate(fildes: number, length: number): void;
+  rename(from: string, to: string): void;
+  unlink(path: string): void;
+  makeDirectory(path: string): void;
+  /** The names in a directory; none when it is not there. */
+  list(directory: string): string[];
+  /** Length of the file in bytes; undefined when it is not there. */
+  sizeOf(path: string): number | undefined;
+  /** What is free for this user, and what there is in all. Files without a limit count as 0. */
+  space(directory: string): { freeBytes: number; totalBytes: number; freeFiles: number; totalFiles: number };
+}
+
+export const FILE_SYSTEM: FileSystem = {
+  create: (path) =>
+    openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR | constants.O_NOFOLLOW, 0o600),
+  open: (path) => openSync(path, constants.O_RDWR | constants.O_NOFOLLOW),
+  close: closeSync,
+  write(fildes, bytes, position) {
+    for (let written = 0; written < bytes.length; ) {
+      written += writeSync(fildes, bytes, written, bytes.length - written, position + written);
+    }
+  },
+  read(fildes, into, position) {
+    let done = 0;
+    while (done < into.length) {
+      const count = readSync(fildes, into, done, into.length - done, position + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  },
+  truncate: ftruncateSync,
+  rename: renameSync,
+  unlink: unlinkSync,
+  makeDirectory: (path) => {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  },
+  list(directory) {
+    try {
+      return readdirSync(directory);
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
+  },
+  sizeOf: (path) => statSync(path, { throwIfNoEntry: false })?.size,
+  space(directory) {
+    const { bavail, blocks, bsize, ffree, files } = statfsSync(directory);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize, freeFiles: ffree, totalFiles: files };
+  },
+};
+
+export function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "ENOENT";
+}

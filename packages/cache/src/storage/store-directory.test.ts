@@ -1,0 +1,68 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { StoreDirectory, StoreDirectoryError } from "./store-directory.ts";
+import { withDirectory } from "./test-support.ts";
+
+function codeOf(open: () => StoreDirectory): string {
+  try {
+    open()[Symbol.dispose]();
+    return "opened";
+  } catch (error) {
+    expect(error).toBeInstanceOf(StoreDirectoryError);
+    return (error as StoreDirectoryError).code;
+  }
+}
+
+describe("StoreDirectory", () => {
+  test("is one holder's at a time, in this process and in others, also when the holder was killed", async () => {
+    await withDirectory(async (directory) => {
+      const path = join(directory, "store");
+      const script = `import { StoreDirectory } from ${JSON.stringify(join(import.meta.dir, "store-directory.ts"))};
+        globalThis.held = StoreDirectory.open(${JSON.stringify(path)}); console.log("held"); setInterval(() => {}, 1000);`;
+      const child = Bun.spawn([process.execPath, "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+      try {
+        const { value } = await child.stdout.getReader().read();
+        expect(new TextDecoder().decode(value)).toBe("held\n");
+        expect(codeOf(() => StoreDirectory.open(path))).toBe("ERR_STORE_IN_USE");
+      } finally {
+        child.kill("SIGKILL");
+        await child.exited;
+      }
+      const held = StoreDirectory.open(path);
+      expect(codeOf(() => StoreDirectory.open(path))).toBe("ERR_STORE_IN_USE");
+      held[Symbol.dispose]();
+      expect(codeOf(() => StoreDirectory.open(path))).toBe("opened");
+    });
+  });
+
+  test("refuses a store of another version in clear words, and touches nothing of it", () =>
+    withDirectory((directory) => {
+      for (const marker of ['{"format":"webproxy-store","version":3}', "not JSON"]) {
+        writeFileSync(join(directory, "webproxy-store.json"), marker);
+        mkdirSync(join(directory, "incoming", "0"), { recursive: true });
+        expect(codeOf(() => StoreDirectory.open(directory))).toBe("ERR_STORE_VERSION");
+        expect(() => StoreDirectory.open(directory)).toThrow(/holds a store of version (3|unknown).*remove it/);
+        expect(existsSync(join(directory, "incoming", "0"))).toBe(true);
+      }
+    }));
+
+  test("removes what version 1 left and what was arriving, and leaves everything else", () =>
+    withDirectory((directory) => {
+      mkdirSync(join(directory, "shard-0"));
+      writeFileSync(join(directory, "shard-0", "a1.body"), "old");
+      mkdirSync(join(directory, "shard-1"));
+      writeFileSync(join(directory, "shard-1", "notes.txt"), "mine");
+      mkdirSync(join(directory, "incoming", "3"), { recursive: true });
+      writeFileSync(join(directory, "incoming", "3", "0"), "half");
+      writeFileSync(join(directory, "notes.txt"), "mine");
+      using _ = StoreDirectory.open(directory);
+      expect(readdirSync(directory).sort()).toEqual(["lock", "notes.txt", "shard-1", "webproxy-store.json"]);
+    }));
+
+  test("says what is wrong with a directory that can not be used", () =>
+    withDirectory((directory) => {
+      writeFileSync(join(directory, "file"), "");
+      expect(codeOf(() => StoreDirectory.open(join(directory, "file")))).toMatch(/EEXIST|ENOTDIR/);
+    }));
+});

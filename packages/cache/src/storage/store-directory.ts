@@ -1,0 +1,134 @@
+import { Database } from "bun:sqlite";
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { STORE_VERSION } from "./entry-tail.ts";
+
+const MARKER = "webproxy-store.json";
+const LOCK = "lock";
+const INCOMING = "incoming";
+/** Version 1 had a directory for each shard, with bodies that no later life could use. */
+const DIRECTORY_OF_VERSION_1 = /^shard-\d+$/;
+const BODY_OF_VERSION_1 = /^[0-9a-z]+\.body$/;
+
+/** The directory of the disk tier can not be used. */
+export class StoreDirectoryError extends Error {
+  readonly code: string;
+
+  constructor(directory: string, code: string, why: string, cause?: unknown) {
+    super(
+      `Cannot keep responses in "${directory}": ${why}. Choose another directory with --cache-dir, or "none" to use memory only`,
+      { cause },
+    );
+    this.name = "StoreDirectoryError";
+    this.code = code;
+  }
+}
+
+/** Bodies that are still arriving at one shard. */
+export function incomingDirectory(directory: string, shard: number): string {
+  return join(directory, INCOMING, String(shard));
+}
+
+/** The directory of the disk tier, held by one process at a time. */
+export class StoreDirectory implements Disposable {
+  readonly path: string;
+  readonly #lock: Database;
+
+  private constructor(path: string, lock: Database) {
+    this.path = path;
+    this.#lock = lock;
+  }
+
+  /**
+   * Makes the directory if need be, takes it for this process, and removes what a former life was still receiving.
+   *
+   * The lock is the one that SQLite takes on a database file: the kernel drops it when the process ends, whatever ends it; it is seen through every
+   * mount of the directory, which a name in /dev/shm is not; and no pid has to be believed.
+   *
+   * @throws {StoreDirectoryError} `ERR_STORE_IN_USE`: another process has it. `ERR_STORE_VERSION`: it holds a store of another version. `EACCES`, `ENOTDIR`,
+   *   `EROFS` and the like: it can not be made or written.
+   */
+  static open(path: string): StoreDirectory {
+    let lock: Database | undefined;
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+      lock = lockDirectory(path);
+      checkVersion(path);
+      removeVersion1(path);
+      rmSync(join(path, INCOMING), { recursive: true, force: true });
+      return new StoreDirectory(path, lock);
+    } catch (error) {
+      lock?.close();
+      if (error instanceof StoreDirectoryError) throw error;
+      const { code = "ERR_CACHE_DIR", message } = error as NodeJS.ErrnoException;
+      throw new StoreDirectoryError(path, code, code.startsWith("ERR_") ? message : code, error);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#lock.close();
+  }
+}
+
+function lockDirectory(path: string): Database {
+  const lock = new Database(join(path, LOCK), { create: true });
+  try {
+    lock.run("PRAGMA busy_timeout = 0");
+    lock.run("PRAGMA journal_mode = MEMORY"); // nothing is ever written
+    lock.run("BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock.close();
+    if ((error as { code?: string }).code !== "SQLITE_BUSY") throw error;
+    throw new StoreDirectoryError(path, "ERR_STORE_IN_USE", "another process uses it", error);
+  }
+}
+
+function checkVersion(path: string): void {
+  const marker = join(path, MARKER);
+  let text: string;
+  try {
+    text = readFileSync(marker, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    writeFileSync(`${marker}.new`, `${JSON.stringify({ format: "webproxy-store", version: STORE_VERSION })}\n`, {
+      mode: 0o600,
+    });
+    renameSync(`${marker}.new`, marker);
+    return;
+  }
+  const version = versionOf(text);
+  if (version === STORE_VERSION) return;
+  throw new StoreDirectoryError(
+    path,
+    "ERR_STORE_VERSION",
+    `it holds a store of version ${version ?? "unknown"}, and this program knows version ${STORE_VERSION} only; remove it if it is not needed`,
+  );
+}
+
+function versionOf(text: string): unknown {
+  try {
+    return (JSON.parse(text) as { version?: unknown }).version;
+  } catch {
+    return undefined;
+  }
+}
+
+function removeVersion1(path: string): void {
+  for (const name of readdirSync(path)) {
+    if (!DIRECTORY_OF_VERSION_1.test(name)) continue;
+    const directory = join(path, name);
+    const files = readdirSync(directory);
+    if (files.every((file) => BODY_OF_VERSION_1.test(file))) rmSync(directory, { recursive: true });
+  }
+}

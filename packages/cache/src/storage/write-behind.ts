@@ -1,0 +1,88 @@
+import type { StoredResponse } from "../stored-response.ts";
+import type { BodyFile } from "./body-file.ts";
+import type { DiskStorage } from "./disk-storage.ts";
+import type { MemoryStorage } from "./memory-storage.ts";
+
+/** So many responses wait at most; those that come when it is full are copied when they are used again. */
+const WAITING_MAX = 4096;
+/** Between two looks at the clock, no more than this is copied. */
+const PIECE_BYTES = 256 * 1024;
+
+/** One copy that is under way. */
+interface Copying {
+  readonly response: StoredResponse;
+  readonly body: BodyFile;
+}
+
+/** Copies to disk what is in memory only, a little at a time, so that a restart does not begin with nothing. */
+export class WriteBehind {
+  readonly #memory: MemoryStorage;
+  readonly #disk: DiskStorage;
+  readonly #nowMs: () => number;
+  readonly #waiting = new Set<StoredResponse>();
+  readonly #piece = new Uint8Array(new ArrayBuffer(PIECE_BYTES));
+  #copying: Copying | undefined;
+
+  constructor(memory: MemoryStorage, disk: DiskStorage, nowMs: () => number) {
+    this.#memory = memory;
+    this.#disk = disk;
+    this.#nowMs = nowMs;
+  }
+
+  get isIdle(): boolean {
+    return this.#copying === undefined && this.#waiting.size === 0 && !this.#disk.hasOutdated;
+  }
+
+  /** `response` is in memory and has been stored or used. */
+  add(response: StoredResponse): void {
+    if (this.#waiting.size >= WAITING_MAX || this.#disk.hasCopy(response)) return;
+    if (response.parts !== undefined || response.onlyForRange !== undefined) return;
+    if (response.bodyBytes <= this.#disk.bodyBytesMax) this.#waiting.add(response);
+  }
+
+  /** Copies for about `budgetMs`, and stops earlier when nothing is left or the disk does not take anything now. */
+  run(budgetMs: number): void {
+    const untilMs = this.#nowMs() + budgetMs;
+    do {
+      this.#disk.renewOutdated();
+      this.#copying ??= this.#begin();
+      if (this.#copying === undefined) return;
+      this.#step(this.#copying);
+    } while (this.#nowMs() < untilMs);
+  }
+
+  /** Gives up what is under way. */
+  close(): void {
+    this.#waiting.clear();
+    if (this.#copying !== undefined) this.#end(this.#copying, false);
+  }
+
+  #begin(): Copying | undefined {
+    for (const response of this.#waiting) {
+      const isNeeded = this.#memory.has(response) && !this.#disk.hasCopy(response);
+      const body = isNeeded ? this.#disk.newBody() : undefined;
+      if (isNeeded && body === undefined) return undefined;
+      this.#waiting.delete(response);
+      if (body === undefined) continue;
+      response.body.retain();
+      return { response, body };
+    }
+    return undefined;
+  }
+
+  #step(copying: Copying): void {
+    const { response, body } = copying;
+    const count = response.body.read(body.bytes, this.#piece);
+    const isTaken = count === 0 || body.append(this.#piece.subarray(0, count));
+    if (!isTaken || !this.#memory.has(response)) this.#end(copying, false);
+    else if (body.bytes === response.bodyBytes) this.#end(copying, true);
+  }
+
+  #end({ response, body }: Copying, isWhole: boolean): void {
+    this.#copying = undefined;
+    if (isWhole) this.#disk.storeCopy(response, body);
+    else body.discard();
+    body.release();
+    response.body.release();
+  }
+}
