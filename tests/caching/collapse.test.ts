@@ -1,0 +1,126 @@
+/** Request collapsing: CHECKLIST 67, and what releases those who wait. */
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { Webproxy } from "../support/webproxy.ts";
+import { eventually } from "../support/within.ts";
+import { DecidingOrigin } from "./origin.ts";
+import { get } from "./support.ts";
+
+const CLIENTS = 1000;
+const BODY = "b".repeat(100_000);
+
+setDefaultTimeout(60_000);
+
+describe("collapsing", () => {
+  test("CHECKLIST 67: a thousand clients at a miss, and at expiry, are one origin request each; the first leaving hurts nobody", async () => {
+    let gate = Promise.withResolvers<void>();
+    let version = 1;
+    await using origin = await DecidingOrigin.start(() => ({
+      headers: { "Cache-Control": "max-age=600", ETag: `"${version}"` },
+      body: `${version}${BODY}`,
+      until: gate.promise,
+    }));
+    await using webproxy = await Webproxy.start({ origin: origin.url, args: ["--segments", "32"] });
+    for (const round of [1, 2]) {
+      version = round;
+      gate = Promise.withResolvers<void>();
+      const leaving = new AbortController();
+      const { host, port } = webproxy.http;
+      const first = fetch(`http://${host}:${port}/x`, { signal: leaving.signal }).catch(() => undefined);
+      await eventually(5_000, "the first has asked", () => origin.count("/x") === round);
+      const others = Array.from({ length: CLIENTS }, () => get(webproxy.http, "/x", { timeoutMs: 60_000 }));
+      await collapsed(webproxy, CLIENTS * round);
+      leaving.abort();
+      await first;
+      gate.resolve();
+      for (const { status, body } of await Promise.all(others)) {
+        expect(status).toBe("200");
+        expect(body === `${round}${BODY}`).toBe(true);
+      }
+      expect(origin.count("/x")).toBe(round);
+      if (round === 1) await staleNow(webproxy);
+    }
+  }, 120_000);
+
+  test("an answer that is for one client only releases the others at once, and is remembered: nobody waits in turn", async () => {
+    const gate = Promise.withResolvers<void>();
+    let open = 0;
+    let most = 0;
+    await using origin = await DecidingOrigin.start(({ headers }) => {
+      open++;
+      most = Math.max(most, open);
+      const isFirst = origin.requests.length === 1;
+      const until = (isFirst ? gate.promise : Bun.sleep(200)).then(() => void open--);
+      return { headers: { "Cache-Control": "private" }, body: `for ${headers["x-client"]}`, until };
+    });
+    await using webproxy = await Webproxy.start({ origin: origin.url });
+    const ask = (client: number) => get(webproxy.http, "/private", { headers: { "X-Client": String(client) } });
+    const all = [ask(0)];
+    await eventually(5_000, "the first has asked", () => origin.count("/private") === 1);
+    for (let client = 1; client <= 20; client++) all.push(ask(client));
+    await collapsed(webproxy, 20);
+    gate.resolve();
+    const got = await Promise.all(all);
+    for (const [client, { body }] of got.entries()) expect(body).toBe(`for ${client}`);
+    expect(most).toBeGreaterThan(10); // side by side, not one after the other
+    const again = await Promise.all(Array.from({ length: 5 }, (_, client) => ask(client)));
+    for (const { cache } of again) expect(cache).toStartWith("fwd=bypass");
+  });
+
+  test("who would get another variant does not wait for this one", async () => {
+    const gate = Promise.withResolvers<void>();
+    await using origin = await DecidingOrigin.start(({ headers }) => {
+      const language = headers["x-tongue"];
+      return {
+        headers: { "Cache-Control": "max-age=600", Vary: "X-Tongue" },
+        body: `in ${language}`,
+        ...(language === "slow" && { until: gate.promise }),
+      };
+    });
+    await using webproxy = await Webproxy.start({ origin: origin.url });
+    const ask = (tongue: string) => get(webproxy.http, "/v", { headers: { "X-Tongue": tongue } });
+    expect((await ask("first")).body).toBe("in first");
+    const slow = ask("slow");
+    await eventually(5_000, "it has asked", () => origin.count("/v") === 2);
+    expect((await ask("quick")).body).toBe("in quick");
+    gate.resolve();
+    expect((await slow).body).toBe("in slow");
+  });
+
+  test("CHECKLIST 26: variants of one URL are capped", async () => {
+    await using origin = await DecidingOrigin.start(({ headers }) => ({
+      headers: { "Cache-Control": "max-age=600", Vary: "X-Any" },
+      body: `any ${headers["x-any"]}`,
+    }));
+    await using webproxy = await Webproxy.start({ origin: origin.url });
+    for (let from = 0; from < 300; from += 50) {
+      const some = Array.from({ length: 50 }, (_, index) =>
+        get(webproxy.http, "/v", { headers: { "X-Any": String(from + index) } }),
+      );
+      for (const [index, { body }] of (await Promise.all(some)).entries()) expect(body).toBe(`any ${from + index}`);
+    }
+    await eventually(5_000, "the level is written", async () => {
+      const stored = (await webproxy.stats()).cache?.counters.responsesStored ?? 0;
+      return stored > 0 && stored <= 64;
+    });
+    expect((await get(webproxy.http, "/v", { headers: { "X-Any": "299" } })).cache).toStartWith("hit");
+  });
+});
+
+/** How many have joined another's request, looked at now and then. */
+async function collapsed(webproxy: Webproxy, count: number): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  while (((await webproxy.stats()).cache?.counters.collapsed ?? 0) < count) {
+    if (performance.now() > deadline) throw new Error(`${count} did not wait for one`);
+    await Bun.sleep(100);
+  }
+}
+
+async function staleNow(webproxy: Webproxy): Promise<void> {
+  const { host, port } = webproxy.admin;
+  const body = JSON.stringify({ all: true, soft: true });
+  await fetch(`http://${host}:${port}/api/purge`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body,
+  });
+}
