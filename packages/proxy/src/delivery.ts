@@ -364,9 +364,12 @@ export class Delivery implements AskOwner {
     const { cache, pool } = this.#context;
     const capacity = portionCapacity(segment.bytes.length, NEXT_PAYLOAD_OFFSET);
     const next = this.#awaitingNotice ? undefined : nextAsk(this.#transfer as Sending, capacity);
-    const ask =
-      next && cache.read(segment, this.#shard, this.#transferId, next.firstByte, next.bytes ?? capacity, this);
-    if (next === undefined || ask === undefined) return pool.giveBack(segment);
+    if (next === undefined) return pool.giveBack(segment);
+    const ask = cache.read(segment, this.#shard, this.#transferId, next.firstByte, next.bytes ?? capacity, this);
+    if (ask === undefined) {
+      pool.giveBack(segment);
+      return this.#cacheLost(); // it died while nothing was asked of it: nobody has told us
+    }
     this.#step({ type: "asked", bytes: next.bytes });
     this.#portions.push(newPortion(ask, next.bytes));
   }
