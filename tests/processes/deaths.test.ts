@@ -239,6 +239,39 @@ describe("an origin that dies", () => {
   }, 60_000);
 });
 
+describe("a cache that is killed and does not come back", () => {
+  test("slow clients that go on meanwhile see an abort, others are answered from the origin or told so, nothing spins, and it is served again with the next cache", async () => {
+    await using origin = withFiles();
+    const channel = ownChannel();
+    const args = ["--segments", String(SEGMENTS), "--segment-size", "64KiB", "--hot", "0", "--memory", "0"];
+    await using proxy = await Webproxy.start({ origin: origin.url, command: "proxy", channel, args });
+    const cache = await Webproxy.start({ origin: origin.url, command: "cache", channel, args });
+    expect(await http(proxy.http, "/large")).toMatchObject({ sha256: LARGE_SUM, isComplete: true });
+    // Some on each thread, few enough that nobody waits for segments: all that was asked for has arrived, and the cache owes nobody an answer.
+    const slow = await Promise.all(Array.from({ length: 3 }, () => halfWay(proxy)));
+    await Bun.sleep(300);
+    cache.kill("SIGKILL");
+    await cache.ended();
+    await Bun.sleep(500); // the proxy looks every 50 ms whether the cache lives
+    for (const { goOn } of slow) goOn();
+    for (const { results } of slow) {
+      for (const result of await Promise.all(results)) expect(result.isComplete).toBe(false);
+    }
+    for (let request = 0; request < 8; request++) {
+      const [file, page] = await Promise.all([getfile(proxy.getfile, "/small"), http(proxy.http, "/small")]);
+      expect(["OK", "ERROR"]).toContain(file.status!);
+      expect(["200", "502", "503", "504"]).toContain(page.status!);
+    }
+    await using next = await Webproxy.start({ origin: origin.url, command: "cache", channel, args });
+    cache.directory[Symbol.dispose]();
+    await servesAgain(proxy);
+    const [file, page] = await Promise.all([getfile(proxy.getfile, "/large"), http(proxy.http, "/large")]);
+    expect([file.sha256, page.sha256]).toEqual([LARGE_SUM, LARGE_SUM]);
+    expect((await next.stop()).exitCode).toBe(0);
+    expect((await proxy.stop()).exitCode).toBe(0);
+  }, 90_000);
+});
+
 describe("either process alone", () => {
   for (const [first, second] of [
     ["proxy", "cache"],
