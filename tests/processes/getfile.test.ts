@@ -97,6 +97,19 @@ describe("43 malformed GETFILE requests", () => {
   });
 });
 
+test("a client that reads nothing for eight seconds gets its tail: no reset eats what the kernel still holds", async () => {
+  // 2 MB fit into the kernel's buffers: the proxy is done long before the client begins to read.
+  const large = someBytes(2_000_000, 44);
+  await using own = CountingOrigin.start({ "/large": { body: large, headers: FRESH } });
+  await using proxy = await Webproxy.start({ origin: own.url });
+  for (const pauseAfterBytes of [1, 500_000]) {
+    const got = await getfile(proxy.getfile, "/large", {
+      pauseAfterBytes: { bytes: pauseAfterBytes, until: Bun.sleep(8000) },
+    });
+    expect(got).toMatchObject({ length: large.length, sha256: sha256(large), isComplete: true });
+  }
+}, 60_000);
+
 describe("44 paths that would leave the origin's prefix", () => {
   const leaving = [
     "/../secret",

@@ -103,7 +103,8 @@ export class SharedMemory implements Disposable {
   /**
    * Maps an existing shared memory object into this process, at the length its creator gave it, in bytes.
    *
-   * @param options.readOnly Map without the right to write: a write through such a view ends the process with SIGSEGV.
+   * @param options.readOnly Map without the right to write: a write through such a view ends the process with SIGSEGV. So does
+   *   `Atomics.load`, once it is optimised: Bun 1.4.5 makes it an addition of zero. Read plainly.
    * @throws {SystemCallError} `ENOENT`: never created, or already unlinked. `EACCES`: its mode excludes this user, or it
    *   belongs to another user (anybody may create a name in /dev/shm, so what a stranger put there is not used).
    *   `EINVAL` from `mmap`: its creator has not sized it yet.

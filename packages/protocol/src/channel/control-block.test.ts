@@ -49,6 +49,23 @@ describe("a control block", () => {
     expect(readControlBlock(new ArrayBuffer(8))).toBe("malformed");
   });
 
+  test("is read without a write, however often, since a supervisor maps it read-only", () => {
+    const program = `
+      import { objectName, SharedMemory } from "@proj/ipc";
+      import { controlBlockBytes, readControlBlock, writeControlBlock } from ${JSON.stringify(new URL("./control-block.ts", import.meta.url).pathname)};
+      const name = objectName("/test-" + process.pid + "-read-only");
+      const block = SharedMemory.create(name, controlBlockBytes(1));
+      const view = SharedMemory.open(name, { readOnly: true });
+      SharedMemory.unlink(name);
+      writeControlBlock(block.buffer, ${JSON.stringify({ ...BLOCK, threads: 1 })});
+      let lives = 0;
+      for (let round = 0; round < 300_000; round++) lives += readControlBlock(view.buffer).life;
+      process.exit(lives === 77 * 300_000 ? 0 : 1);
+    `;
+    const cwd = new URL("../../../cache", import.meta.url).pathname; // a package that has @proj/ipc
+    expect(Bun.spawnSync([process.execPath, "-e", program], { cwd, timeout: 60_000 }).exitCode).toBe(0);
+  }, 90_000);
+
   test("whatever the bytes, nothing is thrown", () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 64, maxLength: 64 }), (bytes) => {

@@ -97,8 +97,10 @@ export function writeControlBlock(buffer: ArrayBuffer, block: ControlBlock): voi
  */
 export function readControlBlock(buffer: ArrayBuffer): ControlBlock | "other-version" | "malformed" | undefined {
   if (buffer.byteLength < PAGE.bytes) return "malformed";
-  const state = STATES[Atomics.load(new Int32Array(buffer, FIELD.state, 1), 0)];
+  // No Atomics: a supervisor maps this read-only, and Bun's optimised Atomics.load is an addition of zero, which writes. Loads are
+  // ordered as they stand: the state was stored last, and is read first.
   const view = new DataView(buffer);
+  const state = STATES[view.getUint32(FIELD.state, true)];
   const magic = view.getUint32(FIELD.magic, true);
   if (magic === 0 || state === undefined) return undefined;
   if (magic !== CONTROL_BLOCK_MAGIC) return "malformed";

@@ -16,6 +16,7 @@ export function bumpStripe(versions: Int32Array, stripe: number): number {
   return (Atomics.add(versions, stripe, 1) + 1) | 0;
 }
 
+/** The version now. A plain load of an aligned word is whole, and a hit has no use for the locked one that Atomics.load becomes. */
 export function stripeVersion(versions: Int32Array, stripe: number): number {
-  return Atomics.load(versions, stripe);
+  return versions[stripe]!;
 }

@@ -87,6 +87,8 @@ export class GetfileConnection implements Connection, ResponseSink {
 
   timedOut(): void {
     if (this.#state === "reading") this.#answerWithoutBody({ status: "INVALID" });
+    // All of it is with the kernel: a close lets it go on to a slow client, a reset would take it away.
+    else if (this.#state === "lingering") this.#socket.end();
     else this.#socket.terminate();
   }
 
