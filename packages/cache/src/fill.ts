@@ -487,7 +487,7 @@ export class Fill implements Source, OriginHandler {
   #keep(response: Arriving, body: GrowingBody): void {
     const { variant } = response;
     if (body.tier === undefined || variant === undefined || this.#isPurged) return body.abandon();
-    if (this.#ask.kind === "rest") this.#keepRest(this.#ask.stored, response, body);
+    if (this.#ask.kind === "rest" && this.#bodyStart > 0) this.#keepRest(this.#ask.stored, response, body);
     else if (response.status === 206) this.#keepPart(response, variant, body);
     else this.#host.storage.store(body.tier, this.#storedResponse(response, variant, body));
     body.settle();
