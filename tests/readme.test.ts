@@ -83,8 +83,11 @@ describe("the main job, npx bun run dev", () => {
   }, 30_000);
 
   test("prints three URLs, and each gives its file, the second time from the cache", async () => {
-    const urls = webproxy.stdout.match(/\b(http|getfile):\/\/[^\s:]+:\d+\/\S+/g)?.slice(0, 3) ?? [];
-    expect(urls).toHaveLength(3);
+    // They are printed after the ready line.
+    const urls = await eventually(10_000, "three URLs on the terminal", () => {
+      const printed = webproxy.stdout.match(/\b(http|getfile):\/\/[^\s:]+:\d+\/\S+/g) ?? [];
+      return printed.length >= 3 && printed.slice(0, 3);
+    });
     for (const url of urls) {
       const { protocol, host, pathname } = new URL(url.replace(/^getfile/, "http"));
       expect(protocol).toBe("http:");

@@ -147,6 +147,12 @@ export class CacheClient {
     return this.#link !== undefined;
   }
 
+  /** Looks for the cache now rather than at the next check: a request need not find it away that has just come. */
+  attachNow(): boolean {
+    if (this.#link === undefined) this.#attach();
+    return this.#link !== undefined;
+  }
+
   /** Since when there is no cache, on the clock that was passed in; means nothing while it is {@link attached}. */
   get awaySinceMs(): number {
     return this.#awaySinceMs;

@@ -95,7 +95,7 @@ export class Delivery implements AskOwner {
 
   /** Step 2: takes an id from the free queue, at once or in turn. */
   start(): void {
-    if (!this.#context.cache.attached) return this.#waitForCache();
+    if (!this.#context.cache.attachNow()) return this.#waitForCache();
     const segment = this.#context.pool.tryTake();
     if (segment !== undefined) this.#useSegment(segment);
     else this.#waitForSegment();

@@ -45,14 +45,17 @@ export function invalidationOf(
 
 /** How long a segment is waited for before it is waited for anew. */
 const SEGMENT_TIMEOUT_MS = 1_000;
+/** How long the response to an unsafe request is held back for a cache that is away: its restart takes a fraction of that. */
+const CACHE_TIMEOUT_MS = 5_000;
 
 /** Tells every shard that is concerned, and knows when all of them have done it. */
 export class InvalidationRound implements AskOwner {
   readonly #cache: CacheClient;
   readonly #pool: PoolMember;
   readonly #what: Invalidation;
-  readonly #done: () => void;
-  #open = 1;
+  #done: (() => void) | undefined;
+  #open = 0;
+  #wasLost = false;
 
   private constructor(cache: CacheClient, pool: PoolMember, what: Invalidation, done: () => void) {
     this.#cache = cache;
@@ -61,36 +64,58 @@ export class InvalidationRound implements AskOwner {
     this.#done = done;
   }
 
-  /** Calls `done` when nobody gets any more what was stored. A cache that is away has nothing stored when it comes back. */
+  /**
+   * Calls `done` when nobody gets any more what was stored. What the cache has on disk survives it: one that is away is told when it is back, and waited
+   * for, though not for ever; then `done` is called before it has been told.
+   */
   static run(cache: CacheClient, pool: PoolMember, what: Invalidation, done: () => void): void {
     const round = new InvalidationRound(cache, pool, what, done);
-    cache.bumpStripes(what);
-    for (const [shard, part] of cache.shardsOf(what)) {
-      round.#open++;
-      round.#tell(shard, part).catch(() => round.#settle()); // the pool is closed: this thread ends
-    }
-    round.#settle();
+    setTimeout(() => round.#finish(), CACHE_TIMEOUT_MS).unref();
+    round.#begin();
   }
 
   answered(ask: Ask, outcome: Outcome): void {
     if (outcome.kind === "late" || outcome.kind === "malformed") this.#pool.replace(ask.segment);
     else this.#pool.giveBack(ask.segment);
+    this.#wasLost ||= outcome.kind !== "portion";
     this.#settle();
   }
 
   noticed(): void {}
   lost(): void {}
 
+  #begin(): void {
+    // What all threads of the proxy keep ready is no longer used from now on, whether the cache is there or not.
+    this.#cache.bumpStripes(this.#what);
+    if (!this.#cache.attached) {
+      this.#cache.whenAttached(() => this.#begin());
+      return;
+    }
+    this.#wasLost = false;
+    this.#open = 1;
+    for (const [shard, part] of this.#cache.shardsOf(this.#what)) this.#start(shard, part);
+    this.#settle();
+  }
+
+  #start(shard: number, part: Invalidation): void {
+    this.#open++;
+    this.#tell(shard, part).catch(() => this.#finish()); // the pool is closed: this thread ends
+  }
+
   async #tell(shard: number, part: Invalidation): Promise<void> {
-    while (this.#cache.attached) {
+    for (;;) {
+      if (!this.#cache.attached) {
+        this.#wasLost = true;
+        return this.#settle();
+      }
       const segment = this.#pool.tryTake() ?? (await this.#pool.take({ timeoutMs: SEGMENT_TIMEOUT_MS }));
       if (segment === undefined) continue; // it has to be said, however busy the pool is
       if (this.#cache.invalidate(segment, shard, part, this) !== undefined) return;
       this.#pool.giveBack(segment);
-      if (this.#cache.attached) this.#tellInHalves(shard, part);
-      break;
+      if (!this.#cache.attached) continue;
+      this.#tellInHalves(shard, part);
+      return this.#settle();
     }
-    this.#settle();
   }
 
   /** It does not fit into one segment. A single target that does not was never asked for, so that nothing is stored under it. */
@@ -108,16 +133,20 @@ export class InvalidationRound implements AskOwner {
           { targets: targets.slice(0, half(targets)), groups: groups.slice(0, half(groups)) },
           { targets: targets.slice(half(targets)), groups: groups.slice(half(groups)) },
         ];
-    for (const part of parts) {
-      this.#open++;
-      this.#tell(shard, part).catch(() => this.#settle());
-    }
+    for (const part of parts) this.#start(shard, part);
   }
 
   #settle(): void {
     if (--this.#open > 0) return;
+    if (this.#wasLost) return this.#begin();
     // What was taken from the cache before it had done this is not good either.
     this.#cache.bumpStripes(this.#what);
-    this.#done();
+    this.#finish();
+  }
+
+  #finish(): void {
+    const done = this.#done;
+    this.#done = undefined;
+    done?.();
   }
 }
