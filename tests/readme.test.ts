@@ -8,6 +8,7 @@ import { getfile } from "./support/getfile-client.ts";
 import { field, http } from "./support/http-client.ts";
 import { TempDirectory } from "./support/temp-directory.ts";
 import { MAIN, Webproxy } from "./support/webproxy.ts";
+import { eventually } from "./support/within.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const README = readFileSync(join(ROOT, "README.md"), "utf8");
@@ -76,11 +77,11 @@ describe("the main job, npx bun run dev", () => {
     // What the script says, in a directory of the test's own.
     expect(manifest.scripts.dev).toBe("bun run apps/cli/src/main.ts start --origin demo");
     webproxy = await Webproxy.start({ origin: "demo", wrap: ["env", "-C", directory.path] });
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     await webproxy?.[Symbol.asyncDispose]();
     directory[Symbol.dispose]();
-  }, 30_000);
+  }, 90_000);
 
   test("prints three URLs, and each gives its file, the second time from the cache", async () => {
     // They are printed after the ready line.
@@ -105,7 +106,7 @@ describe("the main job, npx bun run dev", () => {
       const after = await webproxy.stats();
       expect(after.cache!.counters.originRequests - before.cache!.counters.originRequests).toBe(1);
     }
-  }, 60_000);
+  }, 120_000);
 
   test("has a text, a PNG and 64 MiB among its files", () => {
     const demo = (name: string) => directory.file(".webproxy/demo", name);
