@@ -18,11 +18,11 @@ beforeAll(async () => {
     "/secret": { body: Buffer.from("outside") },
   });
   webproxy = await Webproxy.start({ origin: `${origin.url}/base/`, args: ["--segment-size", "16KiB"] });
-}, 30_000);
+}, 90_000);
 afterAll(async () => {
   await webproxy?.[Symbol.asyncDispose]();
   await origin?.[Symbol.asyncDispose]();
-}, 30_000);
+}, 90_000);
 
 const whole = { status: "OK", length: BODY.length, sha256: sha256(BODY), isComplete: true };
 
@@ -108,7 +108,7 @@ test("a client that reads nothing for eight seconds gets its tail: no reset eats
     });
     expect(got).toMatchObject({ length: large.length, sha256: sha256(large), isComplete: true });
   }
-}, 60_000);
+}, 120_000);
 
 describe("44 paths that would leave the origin's prefix", () => {
   const leaving = [

@@ -64,7 +64,7 @@ test("SIGINT while a large file is on its way: the response is finished, then it
   goOn.resolve();
   expect(await transfer).toMatchObject({ length: body.length, bytes: body.length, isComplete: true });
   expect((await stopped).exitCode).toBe(0);
-}, 60_000);
+}, 120_000);
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 function generator(seed: number): () => number {

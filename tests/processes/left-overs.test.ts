@@ -27,7 +27,7 @@ async function crash(origin: CountingOrigin, channel: string): Promise<void> {
   webproxy.kill("SIGKILL");
   for (const pid of children) process.kill(pid, "SIGKILL");
   await webproxy.ended();
-  await eventually(5_000, "both children are dead", () => children.every((pid) => !isRunning(pid)));
+  await eventually(20_000, "both children are dead", () => children.every((pid) => !isRunning(pid)));
   webproxy.directory[Symbol.dispose]();
 }
 
@@ -59,7 +59,7 @@ describe("53 a crash of supervisor, proxy and cache at one moment", () => {
     expect(await getfile(webproxy.getfile, "/file")).toMatchObject(whole);
     expect((await webproxy.stop()).exitCode).toBe(0);
     expect(ipcObjectsOf(channel)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("53 doctor --fix removes what is dead, and not what lives", async () => {
     await using origin = withFile();
@@ -74,7 +74,7 @@ describe("53 a crash of supervisor, proxy and cache at one moment", () => {
     doctor("--fix", "--channel", living.channel);
     expect(ipcObjectsOf(living.channel)).toEqual(before);
     expect(await getfile(living.getfile, "/file")).toMatchObject(whole);
-  }, 60_000);
+  }, 120_000);
 });
 
 describe.skipIf(!IS_ROOT)(
@@ -88,7 +88,7 @@ describe.skipIf(!IS_ROOT)(
       mkdirSync(directory.file("origin"));
       writeFileSync(directory.file("origin", "file"), BODY);
       program = [...asNobody(directory), copyBun(directory), join(project, "node_modules/webproxy/dist/main.js")];
-    }, 60_000);
+    }, 120_000);
     afterAll(() => directory[Symbol.dispose]());
 
     for (const [name, mode] of [
@@ -123,7 +123,7 @@ describe.skipIf(!IS_ROOT)(
         } finally {
           unlinkSync(path);
         }
-      }, 60_000);
+      }, 120_000);
     }
   },
 );

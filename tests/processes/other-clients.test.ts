@@ -20,11 +20,11 @@ beforeAll(async () => {
   }
   const start = (wire: string) => Webproxy.start({ origin: directory.path, args: ["--getfile-wire", wire] });
   webproxies = { crlf: await start("crlf"), pr3: await start("pr3") };
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   for (const webproxy of Object.values(webproxies ?? {})) await webproxy[Symbol.asyncDispose]();
   directory[Symbol.dispose]();
-}, 60_000);
+}, 120_000);
 
 describe("curl", () => {
   test.skipIf(Bun.which("curl") === null)(

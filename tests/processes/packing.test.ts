@@ -70,7 +70,7 @@ describe("packed webproxy", () => {
     expect(processes.some((line) => / cache /.test(line))).toBe(true);
     expect(processes.some((line) => / proxy /.test(line))).toBe(true);
     expect((await webproxy.stop()).exitCode).toBe(0);
-  }, 60_000);
+  }, 120_000);
 
   test.skipIf(!IS_ROOT)(
     "as an ordinary user (skipped unless root: only root may become nobody)",
@@ -137,5 +137,5 @@ try {
     expect(run([process.execPath, "use-ipc.ts"], project)).toBe("through the kernel\n");
     expect(require(join(project, "node_modules/@proj/ipc/package.json")).dependencies ?? {}).toEqual({});
     expect(run([process.execPath, "x", "--no-install", "ipc", "--help"], project, searchPath)).toContain("doctor");
-  }, 60_000);
+  }, 120_000);
 });

@@ -47,7 +47,7 @@ describe("can not run: exit code 1", () => {
       using listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
       const args = [option, String(listener.port)];
       await expectRefusal({ args }, 1, new RegExp(`Cannot listen on .*${listener.port}.*${option}`));
-    }, 30_000);
+    }, 90_000);
   }
 
   test("a port that another webproxy has, although both listen with reusePort; the other is not disturbed", async () => {
@@ -60,7 +60,7 @@ describe("can not run: exit code 1", () => {
       await expectRefusal({ args: [option, String(port)] }, 1, new RegExp(`Cannot listen on .*${port}.*${option}`));
     }
     expect(await getfile(other.getfile, "/file")).toMatchObject({ status: "OK", length: 4, isComplete: true });
-  }, 60_000);
+  }, 120_000);
 
   test("a second instance on one channel; the first is not disturbed", async () => {
     await using origin = CountingOrigin.start({ "/file": { body: Buffer.from("mine") } });
@@ -75,7 +75,7 @@ describe("can not run: exit code 1", () => {
     }
     expect(await getfile(first.getfile, "/file")).toMatchObject({ status: "OK", length: 4, isComplete: true });
     expect((await first.stats()).restarts).toEqual({ proxy: 0, cache: 0 });
-  }, 60_000);
+  }, 120_000);
 
   test("a missing origin directory", async () => {
     await expectRefusal(
@@ -83,7 +83,7 @@ describe("can not run: exit code 1", () => {
       1,
       /Cannot serve \/nonexistent\/files as the origin: ENOENT.*mkdir/,
     );
-  }, 30_000);
+  }, 90_000);
 
   test("a cache directory that is a file, or below one", async () => {
     using directory = new TempDirectory();
@@ -91,7 +91,7 @@ describe("can not run: exit code 1", () => {
     for (const path of [directory.file("file"), directory.file("file", "below")]) {
       await expectRefusal({ args: ["--cache-dir", path] }, 1, /Cannot .*\/file.*(ENOTDIR|EEXIST).*--cache-dir/);
     }
-  }, 30_000);
+  }, 90_000);
 
   test("a limit of message queues that is too low", async () => {
     await expectRefusal(
@@ -99,7 +99,7 @@ describe("can not run: exit code 1", () => {
       1,
       /Cannot .*(EMFILE|EAGAIN|ENOMEM|ENOSPC|RLIMIT_MSGQUEUE).*(ulimit -q|RLIMIT_MSGQUEUE|--threads)/,
     );
-  }, 30_000);
+  }, 90_000);
 
   test("more segments than /dev/shm has room for", async () => {
     await expectRefusal(
@@ -107,7 +107,7 @@ describe("can not run: exit code 1", () => {
       1,
       /Cannot make 65535 segments of 1GiB in \/dev\/shm: .*--segments.*--segment-size/,
     );
-  }, 30_000);
+  }, 90_000);
 
   for (const size of ["64k", "2m", "17m"]) {
     test.skipIf(!CAN_MOUNT)(

@@ -61,4 +61,4 @@ test("1024 segments and 8 threads fit an ordinary user's limits", async () => {
   const args = ["--threads", "8", "--segments", "1024", "--segment-size", "4KiB"];
   await using webproxy = await Webproxy.start({ origin: origin.url, args, wrap: ["prlimit", "--msgqueue=819200"] });
   expect(await getfile(webproxy.getfile, "/0")).toMatchObject(whole);
-}, 30_000);
+}, 90_000);

@@ -91,4 +91,4 @@ test("51 a proxy that is stopped for 3 s goes on where it was", async () => {
   for (const { isComplete } of results) expect(isComplete).toBe(true);
   expectHonest(results);
   await expectAllWell(webproxy);
-}, 60_000);
+}, 120_000);

@@ -37,7 +37,7 @@ for (const { name, args } of TIERS) {
         },
       });
       try {
-        await eventually(5_000, "the slow response has begun", () => begun);
+        await eventually(20_000, "the slow response has begun", () => begun);
         origin.set("/file", { body: NEW, headers: { ETag: '"new"', "Cache-Control": "max-age=0" } });
         // Several times, so that whatever the old version leaned on would be gone.
         for (let round = 0; round < 3; round++)
@@ -48,7 +48,7 @@ for (const { name, args } of TIERS) {
       expect(await slow).toMatchObject({ sha256: SUMS[0], isComplete: true });
     }
     await webproxy.segmentsReturned();
-  }, 60_000);
+  }, 120_000);
 
   test(`a file of a directory that is replaced again and again is served whole or broken off, never mixed, ${name}`, async () => {
     using directory = new TempDirectory({ mode: 0o755 });
@@ -87,5 +87,5 @@ for (const { name, args } of TIERS) {
       await replacing;
     }
     await webproxy.segmentsReturned();
-  }, 60_000);
+  }, 120_000);
 }

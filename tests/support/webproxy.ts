@@ -8,9 +8,9 @@ import { eventually, within } from "./within.ts";
 
 export const MAIN = join(import.meta.dir, "../../apps/cli/src/main.ts");
 
-const READY_MS = 20_000;
+const READY_MS = 45_000;
 /** Open requests get ten seconds; the rest is the machine's. */
-const STOP_MS = 20_000;
+const STOP_MS = 30_000;
 
 export interface StartOptions {
   /** URL, directory or "demo". */
@@ -27,7 +27,7 @@ export interface StartOptions {
 }
 
 /** Less than any time-out of the product, so that none of those can be what returned them. */
-const SEGMENTS_MS = 4_000;
+const SEGMENTS_MS = 4_500;
 
 /** What `/api/stats` says, as far as the tests look. */
 export interface Stats {
@@ -143,7 +143,7 @@ export class Webproxy implements AsyncDisposable {
     const url = `http://${this.admin.host}:${this.admin.port}/api/stats`;
     try {
       // A connection of its own: a kept one may be closed by the server at the moment that it is used again.
-      const response = await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(5_000) });
+      const response = await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(15_000) });
       if (response.status === 200) return (await response.json()) as Stats;
       throw new Error(`status ${response.status}`);
     } catch (cause) {
@@ -185,7 +185,7 @@ export class Webproxy implements AsyncDisposable {
   }
 
   /** Nothing of the channel in /dev/shm, and no queue. (Orphans of a killed supervisor get the time to see that it is gone.) */
-  async expectNothingLeft(graceMs = 5_000): Promise<void> {
+  async expectNothingLeft(graceMs = 10_000): Promise<void> {
     const deadline = performance.now() + graceMs;
     while (ipcObjectsOf(this.channel).length > 0 && performance.now() < deadline) await Bun.sleep(20);
     const left = ipcObjectsOf(this.channel);
