@@ -25,6 +25,12 @@ function refusalOf(flags: RawOptions, values?: RawOptions): CommandError {
 }
 
 describe("parseOptions()", () => {
+  test("one port for both wires is refused; two free ones are not", () => {
+    const both = (port: string) => () => parseOptions({ flags: { httpPort: port, getfilePort: port } });
+    expect(both("8080")).toThrow("Cannot use 8080 for both --http-port and --getfile-port");
+    expect(both("0")).not.toThrow();
+  });
+
   test("gives the documented defaults", () => {
     expect(parseOptions({ flags: {} })).toMatchObject({
       origin: "./public",

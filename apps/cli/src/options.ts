@@ -115,12 +115,22 @@ export interface Sources {
 export function parseOptions({ flags, file }: Sources): Options {
   const given: RawOptions = { ...file?.values, ...flags };
   const parsed = v.safeParse(OptionsSchema, given);
-  if (parsed.success) return parsed.output;
+  if (parsed.success) return withPortsApart(parsed.output);
   const issue = parsed.issues[0];
   const name = String(issue.path?.[0]?.key ?? "");
   if (!isOptionName(name)) throw usageError(unknownOption(name, file?.path ?? ""));
   const shown = name in flags ? longFlag(name) : `"${name}" in ${file?.path ?? "the config file"}`;
   throw usageError(`Cannot use ${JSON.stringify(given[name])} for ${shown}: ${issue.message}`);
+}
+
+/** Two listeners on one port would share its connections at random (reusePort), so it is refused before anybody listens. */
+function withPortsApart(options: Options): Options {
+  const { httpPort, getfilePort } = options;
+  if (httpPort === 0 || httpPort !== getfilePort) return options;
+  throw usageError(
+    `Cannot use ${httpPort} for both --http-port and --getfile-port: a connection says only with its first bytes what it speaks; ` +
+      "give one of them another port",
+  );
 }
 
 /** The options as the arguments of a child process, all of them, so that it needs neither the config file nor a default. */
