@@ -1,6 +1,7 @@
 /** RFC 9111 section 4.4, RFC 9875: what a client has changed it does not get as it was, from no tier of any thread. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Webproxy } from "../support/webproxy.ts";
+import { eventually } from "../support/within.ts";
 import { DecidingOrigin } from "./origin.ts";
 import { get, warm } from "./support.ts";
 
@@ -80,6 +81,24 @@ describe("invalidation", () => {
       }
       await get(webproxy.http, "/x", { method: "PUT" });
       known++;
+    }
+  });
+
+  test("a cache that has died and is back with what it had on disk is told what has changed meanwhile", async () => {
+    await using origin = await changingOrigin();
+    await using webproxy = await Webproxy.start({ origin: origin.url });
+    await warm(webproxy.http, "/x");
+    await Bun.sleep(300); // it is copied to disk by and by
+    for (let round = 2; round < 5; round++) {
+      const pid = (await webproxy.stats()).cache?.pid ?? 0;
+      process.kill(pid, "SIGKILL");
+      await get(webproxy.http, "/x", { method: "PUT" });
+      for (let time = 0; time < 6; time++) expect((await get(webproxy.http, "/x")).body).toBe(`/x v${round}`);
+      await eventually(10_000, "the cache is back", async () => {
+        const { cache } = await webproxy.stats();
+        return cache?.state === "serving" && cache.pid !== pid;
+      });
+      for (let time = 0; time < 6; time++) expect((await get(webproxy.http, "/x")).body).toBe(`/x v${round}`);
     }
   });
 });

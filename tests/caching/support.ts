@@ -47,3 +47,12 @@ export async function purge(webproxy: Webproxy, wanted: Record<string, unknown>)
 export async function warm(address: Address, path: string, times = 12): Promise<void> {
   for (let time = 0; time < times; time++) await get(address, path);
 }
+
+/** Numbers from 0 up to 1, the same for the same seed. */
+export function seededRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}

@@ -45,6 +45,7 @@ export function invalidationOf(
 
 /** How long a segment is waited for before it is waited for anew. */
 const SEGMENT_TIMEOUT_MS = 1_000;
+const RETRY_MS = 20;
 /** How long the response to an unsafe request is held back for a cache that is away: its restart takes a fraction of that. */
 const CACHE_TIMEOUT_MS = 5_000;
 
@@ -56,6 +57,7 @@ export class InvalidationRound implements AskOwner {
   #done: (() => void) | undefined;
   #open = 0;
   #wasLost = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   private constructor(cache: CacheClient, pool: PoolMember, what: Invalidation, done: () => void) {
     this.#cache = cache;
@@ -70,7 +72,7 @@ export class InvalidationRound implements AskOwner {
    */
   static run(cache: CacheClient, pool: PoolMember, what: Invalidation, done: () => void): void {
     const round = new InvalidationRound(cache, pool, what, done);
-    setTimeout(() => round.#finish(), CACHE_TIMEOUT_MS).unref();
+    round.#timer = setTimeout(() => round.#finish(), CACHE_TIMEOUT_MS);
     round.#begin();
   }
 
@@ -138,13 +140,17 @@ export class InvalidationRound implements AskOwner {
 
   #settle(): void {
     if (--this.#open > 0) return;
-    if (this.#wasLost) return this.#begin();
+    if (this.#wasLost) {
+      setTimeout(() => this.#begin(), RETRY_MS);
+      return;
+    }
     // What was taken from the cache before it had done this is not good either.
     this.#cache.bumpStripes(this.#what);
     this.#finish();
   }
 
   #finish(): void {
+    clearTimeout(this.#timer);
     const done = this.#done;
     this.#done = undefined;
     done?.();
