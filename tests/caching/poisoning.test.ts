@@ -1,0 +1,251 @@
+/** Poisoning, deception, privacy: CHECKLIST 31 to 41 (41 is in ranges.test.ts, 42 in the admin API's tests). */
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { Webproxy } from "../support/webproxy.ts";
+import { DecidingOrigin, type OriginAnswer, type SeenRequest } from "./origin.ts";
+import { get } from "./support.ts";
+
+setDefaultTimeout(60_000);
+
+const FRESH = { "Cache-Control": "max-age=600" };
+
+async function started(answer: (request: SeenRequest) => OriginAnswer) {
+  const origin = await DecidingOrigin.start(answer);
+  const webproxy = await Webproxy.start({ origin: origin.url });
+  const ask = (path: string, headers: Record<string, string> = {}, method = "GET") =>
+    get(webproxy.http, path, { headers, method });
+  return {
+    origin,
+    ask,
+    async [Symbol.asyncDispose]() {
+      await webproxy[Symbol.asyncDispose]();
+      await origin[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe("poisoning and privacy", () => {
+  test("CHECKLIST 31: fields that choose another host, target or method change no stored response", async () => {
+    const names = [
+      "X-Forwarded-Host",
+      "X-Forwarded-Proto",
+      "X-Forwarded-Port",
+      "X-Original-URL",
+      "X-Rewrite-URL",
+      "X-HTTP-Method-Override",
+      "Forwarded",
+      "X-Host",
+    ];
+    await using it = await started(({ headers }) => ({
+      headers: FRESH,
+      body: names.map((name) => headers[name.toLowerCase()] ?? "").join(""),
+    }));
+    for (const [index, name] of names.entries()) {
+      await it.ask(`/${index}`, { [name]: name === "Forwarded" ? "host=evil.example" : "evil" });
+      expect((await it.ask(`/${index}`)).body).not.toContain("evil");
+      expect((await it.ask(`/${index}`)).cache).toStartWith("hit");
+    }
+  });
+
+  test("CHECKLIST 32, 33, 35: what the origin could tell apart is stored apart, and the origin sees the bytes that are the key", async () => {
+    await using it = await started(({ target }) => ({ headers: FRESH, body: target }));
+    const paths = [
+      "/a",
+      "//a",
+      "/./a",
+      "/b/../a",
+      "/%2e/a",
+      "/%61",
+      "/a%2f",
+      "/a/",
+      "/A",
+      "/a?",
+      "/a?x",
+      "/a?X",
+      "/a%00",
+      "/a;b",
+      "/a?x&y",
+      "/a?y&x",
+    ];
+    for (let round = 0; round < 2; round++) {
+      for (const path of paths) {
+        expect((await it.ask(path)).body).toBe(path);
+        expect(it.origin.count(path)).toBe(1);
+      }
+    }
+    // An absolute target names the resource; another Host, in whatever case, the same one: the origin is one.
+    expect((await it.ask("/a", { Host: "OTHER.example:80" })).cache).toStartWith("hit");
+  });
+
+  test("CHECKLIST 34: Authorization, private, no-store, and fields that are private to one client", async () => {
+    let served = 0;
+    await using it = await started(({ target }) => {
+      served++;
+      const control = decodeURIComponent(target.slice(1));
+      return {
+        headers: { "Cache-Control": control, "Set-Cookie": `session=${served}`, "X-Kept": "yes" },
+        body: String(served),
+      };
+    });
+    for (const control of ["private, max-age=600", "no-store, max-age=600", 'max-age=600, private="x-kept, date"']) {
+      const path = `/${encodeURIComponent(control)}`;
+      const first = await it.ask(path);
+      expect((await it.ask(path)).body).not.toBe(first.body);
+    }
+    for (const name of ["private", "no-cache"]) {
+      const path = `/${encodeURIComponent(`max-age=600, ${name}="set-cookie"`)}`;
+      const first = await it.ask(path);
+      expect(first.head).toMatch(/^set-cookie:/im);
+      const second = await it.ask(path);
+      expect(second.body).toBe(first.body);
+      expect(second.head).not.toMatch(/^set-cookie:/im);
+      expect(second.head).toMatch(/x-kept/i);
+    }
+    const path = `/${encodeURIComponent("max-age=601")}`;
+    const mine = await it.ask(path, { Authorization: "Basic me" });
+    expect((await it.ask(path, { Authorization: "Basic you" })).body).not.toBe(mine.body);
+    expect((await it.ask(path)).body).not.toBe(mine.body);
+    const open = `/${encodeURIComponent("public, max-age=602")}`;
+    const shared = await it.ask(open, { Authorization: "Basic me" });
+    expect((await it.ask(open)).body).toBe(shared.body);
+  });
+
+  test("CHECKLIST 36: an error that an odd request provoked answers nobody else", async () => {
+    await using it = await started(({ headers }) => {
+      if (headers["x-odd"] !== undefined)
+        return { status: Number(headers["x-odd"]), headers: { "Cache-Control": "max-age=600" }, body: "odd" };
+      if (headers["if-match"] !== undefined) return { status: 412, headers: FRESH, body: "odd" };
+      if (headers.range === "bytes=9999-") return { status: 416, headers: { ...FRESH, "Content-Range": "bytes */4" } };
+      return { headers: FRESH, body: "good" };
+    });
+    for (const status of [401, 407, 408, 411, 412, 413, 415, 416, 417, 421, 426, 428, 429, 431]) {
+      await it.ask(`/${status}`, { "X-Odd": String(status) });
+      expect((await it.ask(`/${status}`)).body).toBe("good");
+    }
+    await it.ask("/match", { "If-Match": '"x"' });
+    expect((await it.ask("/match")).body).toBe("good");
+    await it.ask("/range", { Range: "bytes=9999-" });
+    expect((await it.ask("/range")).body).toBe("good");
+  });
+
+  test("CHECKLIST 37: Vary: * is never reused, Vary: Cookie keeps clients apart", async () => {
+    let served = 0;
+    await using it = await started(({ target, headers }) => {
+      served++;
+      return {
+        headers: { ...FRESH, Vary: target === "/star" ? "*" : "Cookie" },
+        body: `${served} for ${headers.cookie}`,
+      };
+    });
+    expect((await it.ask("/star")).body).not.toBe((await it.ask("/star")).body);
+    const me = await it.ask("/cookie", { Cookie: "id=me" });
+    expect(me.body).toEndWith("for id=me");
+    expect((await it.ask("/cookie", { Cookie: "id=you" })).body).toEndWith("for id=you");
+    expect((await it.ask("/cookie")).body).toEndWith("for undefined");
+    expect((await it.ask("/cookie", { Cookie: "id=me" })).body).toBe(me.body);
+  });
+
+  test("CHECKLIST 38: a gzip body is never sent to one who takes identity only, whatever Vary says", async () => {
+    const gate = Promise.withResolvers<void>();
+    await using it = await started(({ target, headers }) => {
+      const isGzip = headers["accept-encoding"]?.includes("gzip") === true;
+      return {
+        headers: { ...FRESH, ETag: isGzip ? '"gz"' : '"id"', ...(isGzip && { "Content-Encoding": "gzip" }) },
+        body: isGzip ? "GZIPPED" : "plain",
+        ...(target === "/slow" && isGzip && { until: gate.promise }),
+      };
+    });
+    expect((await it.ask("/x", { "Accept-Encoding": "gzip" })).body).toBe("GZIPPED");
+    expect((await it.ask("/x", { "Accept-Encoding": "identity" })).body).toBe("plain");
+    expect((await it.ask("/x", { "Accept-Encoding": "gzip;q=0" })).body).toBe("plain");
+    const slow = it.ask("/slow", { "Accept-Encoding": "gzip" });
+    while (it.origin.count("/slow") === 0) await Bun.sleep(5);
+    const joined = it.ask("/slow", { "Accept-Encoding": "identity" }); // waits for the same resource, and may not get that
+    await Bun.sleep(50);
+    gate.resolve();
+    expect((await slow).body).toBe("GZIPPED");
+    expect((await joined).body).toBe("plain");
+  });
+
+  test("CHECKLIST 39: a 304 about another variant freshens nothing", async () => {
+    let liar = false;
+    await using it = await started(({ headers }) => {
+      const tongue = headers["x-tongue"];
+      if (liar && headers["if-none-match"] !== undefined)
+        return { status: 304, headers: { ...FRESH, ETag: '"nobody"' } };
+      return {
+        headers: { "Cache-Control": "max-age=1, must-revalidate", Age: "5", ETag: `"${tongue}"`, Vary: "X-Tongue" },
+        body: `in ${tongue}`,
+      };
+    });
+    const ask = (tongue: string) => it.ask("/x", { "X-Tongue": tongue });
+    expect([(await ask("de")).body, (await ask("fr")).body]).toEqual(["in de", "in fr"]);
+    expect(it.origin.last("/x")?.headers["if-none-match"]).toBe('"de"');
+    liar = true;
+    expect((await ask("de")).body).toBe("in de");
+    expect(it.origin.last("/x")?.headers["if-none-match"]).toBeUndefined(); // asked again for the whole
+    liar = false;
+  });
+
+  test("a 304 chooses among the variants, and the chosen one answers", async () => {
+    await using it = await started(({ headers }) => {
+      const tongue = headers["x-tongue"] === "de-AT" ? "de" : headers["x-tongue"];
+      const etag = `"${tongue}"`;
+      const fields = { ...FRESH, ETag: etag, Vary: "X-Tongue" };
+      if (headers["if-none-match"]?.includes(etag)) return { status: 304, headers: fields };
+      return { headers: fields, body: `in ${tongue}` };
+    });
+    const ask = (tongue: string) => it.ask("/x", { "X-Tongue": tongue });
+    expect([(await ask("de")).body, (await ask("fr")).body]).toEqual(["in de", "in fr"]);
+    const austrian = await ask("de-AT");
+    expect(austrian).toMatchObject({
+      status: "200",
+      body: "in de",
+      cache: expect.stringContaining("fwd=vary-miss; fwd-status=304"),
+    });
+    expect((await ask("fr")).body).toBe("in fr");
+    expect((await ask("de-AT")).cache).toStartWith("hit");
+  });
+
+  test("CHECKLIST 40: HEAD neither truncates nor poisons GET", async () => {
+    let headLength = "4";
+    await using it = await started(({ method }) => {
+      if (method === "HEAD")
+        return { headers: { ...FRESH, "Content-Length": headLength, ETag: headLength === "4" ? '"a"' : '"b"' } };
+      return { headers: { ...FRESH, ETag: '"a"' }, body: "body" };
+    });
+    expect((await it.ask("/x", {}, "HEAD")).body).toBe("");
+    expect((await it.ask("/x")).body).toBe("body");
+    expect(await it.ask("/x", {}, "HEAD")).toMatchObject({
+      status: "200",
+      body: "",
+      cache: expect.stringContaining("hit"),
+    });
+    expect((await it.ask("/x")).body).toBe("body");
+    headLength = "9";
+    await it.ask("/x", { "Cache-Control": "no-cache" }, "HEAD"); // it has changed, says the origin
+    const again = await it.ask("/x");
+    expect(again.body).toBe("body");
+    expect(again.cache).toStartWith("fwd=stale"); // so it was asked again
+  });
+
+  test("a 206 that nobody asked for, and a 304 to no condition, are no answers to others", async () => {
+    let answer: OriginAnswer = { status: 206, headers: { ...FRESH, "Content-Range": "bytes 0-3/8" }, body: "half" };
+    await using it = await started(() => answer);
+    await it.ask("/part");
+    answer = { status: 304, headers: { ...FRESH, ETag: '"x"' } };
+    expect((await it.ask("/none")).status).toBe("502");
+    answer = { headers: FRESH, body: "all of it" };
+    expect(await it.ask("/part")).toMatchObject({ status: "200", body: "all of it" });
+    expect(await it.ask("/none")).toMatchObject({ status: "200", body: "all of it" });
+  });
+
+  test("Cache-Status stands behind what caches nearer the origin said, and tells the key to who asks", async () => {
+    await using it = await started(() => ({ headers: { ...FRESH, "Cache-Status": "inner; hit; ttl=5" }, body: "x" }));
+    const statusOf = async (headers: Record<string, string> = {}) =>
+      /^cache-status: (.*)\r$/im.exec((await it.ask("/x", headers)).head)?.[1];
+    expect(await statusOf()).toBe("inner; hit; ttl=5, webproxy; fwd=uri-miss; stored");
+    expect(await statusOf()).toMatch(/^inner; hit; ttl=5, webproxy; hit; ttl=\d+$/);
+    const withKey = await statusOf({ Pragma: "x-get-cache-key" });
+    expect(withKey?.replace(/ttl=\d+; key/, "key")).toBe(`inner; hit; ttl=5, webproxy; hit; key="${it.origin.url}/x"`);
+  });
+});
