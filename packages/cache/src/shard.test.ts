@@ -1,0 +1,267 @@
+/**
+ * A cache in a few lines, obviously right, beside the real one: random requests, changes at the origin, purges and time. The model knows one thing of each
+ * resource: which version is stored, and until when it is fresh. Whatever the shard answers has to be what the model says, and it may
+ * ask the origin only where the model has nothing fresh.
+ */
+import { describe, expect, test } from "bun:test";
+import type { OriginClient, OriginExchange, OriginHandler, OriginRequest } from "@proj/origin";
+import {
+  CACHE_COUNTERS,
+  type CacheCounter,
+  Counters,
+  FIRST_PAYLOAD_OFFSET,
+  Fields,
+  formatHttpDate,
+  type PortionAnswer,
+  type Refusal,
+  type ResponseAnswer,
+  STRIPES,
+  stripeOf,
+  targetHash,
+} from "@proj/protocol";
+import fc from "fast-check";
+import type { Ask, ChannelServer } from "./channel-server.ts";
+import { Shard } from "./shard.ts";
+import { MemoryStorage } from "./storage/memory-storage.ts";
+import { TieredStorage } from "./storage/tiered-storage.ts";
+
+const TARGETS = ["/a", "/b", "/b?c", "/d/e"] as const;
+const LIFETIME_MS = 10_000;
+const BODY_BYTES = 1000;
+const START_MS = Date.UTC(2026, 10, 22, 12);
+const NO_EXCHANGE: OriginExchange = {
+  pause() {},
+  resume() {},
+  write: () => true,
+  endContent() {},
+  abort() {},
+};
+
+function bodyOf(target: string, version: number): string {
+  return `${target} v${version} `.padEnd(BODY_BYTES, String(version));
+}
+
+/** An origin that answers at once: validators, single ranges. */
+class ModelOrigin {
+  readonly versions = new Map<string, number>();
+  nowMs = START_MS;
+  requests = 0;
+
+  send({ target, fields }: OriginRequest, handler: OriginHandler): OriginExchange {
+    this.requests++;
+    queueMicrotask(() => this.#answer(target, fields, handler));
+    return NO_EXCHANGE;
+  }
+
+  #answer(target: string, request: Fields, handler: OriginHandler): void {
+    const version = this.versions.get(target) ?? 0;
+    const etag = `"${version}"`;
+    const pairs: [string, string][] = [
+      ["Date", formatHttpDate(this.nowMs)],
+      ["Cache-Control", `max-age=${LIFETIME_MS / 1000}`],
+      ["ETag", etag],
+      ["Cache-Tag", target[1] ?? ""],
+    ];
+    let body = Buffer.from(bodyOf(target, version));
+    let status = request.get("if-none-match") === etag ? 304 : 200;
+    const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.get("range") ?? "") ?? [];
+    const ifRange = request.get("if-range");
+    if (status === 200 && first !== undefined && (ifRange === undefined || ifRange === etag)) {
+      const end = last === "" ? BODY_BYTES : Math.min(BODY_BYTES, Number(last) + 1);
+      pairs.push(["Content-Range", `bytes ${first}-${end - 1}/${BODY_BYTES}`]);
+      body = body.subarray(Number(first), end);
+      status = 206;
+    }
+    const head = {
+      kind: "response",
+      status,
+      reason: "",
+      minorVersion: 1,
+      fields: Fields.from(pairs),
+      headBytes: 0,
+    } as const;
+    handler.onHead(head, status === 304 ? { kind: "none" } : { kind: "length", bytes: body.length });
+    if (status !== 304) handler.onContent(body);
+    handler.onEnd(undefined);
+  }
+}
+
+/** What came of one ask. */
+type Answered = { status: number; body: string; verdict: string } | { refusal: Refusal };
+
+/** The proxy's end: takes answers, keeps nothing. */
+class ModelChannel {
+  readonly answers = new Map<number, Answered>();
+
+  answer(ask: Ask, portion: PortionAnswer, response?: ResponseAnswer): void {
+    const headBytes = response?.headBytes ?? 0;
+    const from = FIRST_PAYLOAD_OFFSET + headBytes;
+    const body = Buffer.from(ask.bytes.subarray(from, FIRST_PAYLOAD_OFFSET + portion.bytes)).toString("latin1");
+    expect(portion.last).toBe(true);
+    this.answers.set(ask.transfer, { status: response!.status, body, verdict: response!.verdict });
+  }
+
+  refuse(ask: Ask, refusal: Refusal): void {
+    this.answers.set(ask.transfer, { refusal });
+  }
+
+  notify(): void {}
+}
+
+class Harness {
+  readonly origin = new ModelOrigin();
+  readonly channel = new ModelChannel();
+  readonly shard: Shard;
+  readonly versions = new Int32Array(STRIPES);
+  #transfers = 0;
+
+  constructor(limitBytes: number) {
+    const counters = new Counters<CacheCounter>(CACHE_COUNTERS, new Float64Array(CACHE_COUNTERS.length));
+    const memory = new MemoryStorage(limitBytes, { onEvict: () => {} });
+    const nowMs = () => this.origin.nowMs;
+    this.shard = new Shard({
+      storage: new TieredStorage({ memory, disk: undefined }, () => {}, nowMs),
+      origin: this.origin as unknown as OriginClient,
+      keyPrefix: "http://origin.example",
+      versions: this.versions,
+      counters,
+      log: () => {},
+      nowMs,
+      monotonicMs: nowMs,
+    });
+    this.shard.connect(this.channel as unknown as ChannelServer);
+  }
+
+  async get(target: string, range?: { start: number; end: number }): Promise<Answered & { asked: number }> {
+    const transfer = ++this.#transfers;
+    const before = this.origin.requests;
+    const bytes = new Uint8Array(8192);
+    const fieldSection = range === undefined ? "" : `Range: bytes=${range.start}-${range.end - 1}\r\n`;
+    const ask: Ask = { transfer, thread: 0, firstByte: 0, bytesMax: bytes.length, bytes };
+    this.shard.open(ask, { wire: "http", method: "GET", target, acceptsLoan: false, fieldSection });
+    for (let turn = 0; turn < 20 && !this.channel.answers.has(transfer); turn++) await Promise.resolve();
+    const answered = this.channel.answers.get(transfer);
+    if (answered === undefined) throw new Error(`No answer to ${target}`);
+    return { ...answered, asked: this.origin.requests - before };
+  }
+}
+
+type Step =
+  | { do: "get"; target: string; range: { start: number; end: number } | undefined }
+  | { do: "change"; target: string }
+  | { do: "pass-time"; ms: number }
+  | { do: "purge"; soft: boolean; by: "url" | "tag" | "all"; target: string }
+  | { do: "invalidate"; target: string };
+
+const target = fc.constantFrom(...TARGETS);
+const range = fc
+  .tuple(fc.nat(BODY_BYTES - 1), fc.integer({ min: 1, max: BODY_BYTES }))
+  .map(([start, bytes]) => ({ start, end: Math.min(BODY_BYTES, start + bytes) }));
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constant("get" as const), target, range: fc.option(range, { nil: undefined }) }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("change" as const), target }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant("pass-time" as const), ms: fc.integer({ min: 0, max: 15_000 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("purge" as const),
+      soft: fc.boolean(),
+      by: fc.constantFrom("url", "tag", "all"),
+      target,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("invalidate" as const), target }) },
+);
+
+/** What the model knows of one resource: the versions that may be answered, since they have been stored and are fresh until then. */
+type Model = Map<string, { version: number; freshUntilMs: number }>;
+
+function forget(model: Model, step: Extract<Step, { do: "purge" }>): void {
+  for (const one of TARGETS) {
+    const isMeant = step.by === "all" || (step.by === "url" ? one === step.target : one[1] === step.target[1]);
+    if (isMeant) model.delete(one);
+  }
+}
+
+async function run(steps: readonly Step[], limitBytes: number): Promise<void> {
+  const harness = new Harness(limitBytes);
+  const { origin, shard } = harness;
+  const model: Model = new Map();
+  for (const one of steps) {
+    if (one.do === "pass-time") origin.nowMs += one.ms;
+    else if (one.do === "change") origin.versions.set(one.target, (origin.versions.get(one.target) ?? 0) + 1);
+    else if (one.do === "invalidate") {
+      shard.invalidate({ targets: [one.target], groups: [] });
+      model.delete(one.target);
+    } else if (one.do === "purge") {
+      const selector =
+        one.by === "url"
+          ? { by: "url" as const, target: one.target }
+          : one.by === "tag"
+            ? { by: "tag" as const, tag: one.target[1] ?? "" }
+            : { by: "all" as const };
+      shard.purge({ selector, soft: one.soft, dryRun: false });
+      forget(model, one);
+    } else {
+      const got = await harness.get(one.target, one.range);
+      const known = model.get(one.target);
+      const current = origin.versions.get(one.target) ?? 0;
+      const isFresh = known !== undefined && origin.nowMs < known.freshUntilMs;
+      // Nothing fresh: the origin has to be asked, and its answer is the one. Something fresh: that, or, for bytes that are missing, the origin's.
+      const allowed = isFresh ? [known.version, ...(got.asked > 0 ? [current] : [])] : [current];
+      if (!isFresh) expect(got.asked).toBeGreaterThan(0);
+      if ("refusal" in got) throw new Error(`${one.target} was refused: ${got.refusal}`);
+      const { start, end } = one.range ?? { start: 0, end: BODY_BYTES };
+      expect(got.status).toBe(one.range === undefined ? 200 : 206);
+      expect(allowed.map((version) => bodyOf(one.target, version).slice(start, end))).toContain(got.body);
+      if (got.asked > 0) model.set(one.target, { version: current, freshUntilMs: origin.nowMs + LIFETIME_MS });
+    }
+  }
+}
+
+describe("Shard", () => {
+  test.each([
+    ["all of it has room", 1024 * 1024],
+    ["room for a few", 12_000],
+  ])(
+    "answers as the model of a cache does, where %s",
+    async (_, limitBytes) => {
+      const seed = Date.now() % 2 ** 31;
+      process.stdout.write(`seed ${seed}\n`);
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), (steps) => run(steps, limitBytes)),
+        { seed, numRuns: 400 },
+      );
+    },
+    60_000,
+  );
+
+  test("a whole response that is fresh is answered without the origin", async () => {
+    const harness = new Harness(1024 * 1024);
+    expect(await harness.get("/a")).toMatchObject({ status: 200, asked: 1, verdict: "uri-miss" });
+    harness.origin.versions.set("/a", 1);
+    harness.origin.nowMs += LIFETIME_MS - 1000;
+    expect(await harness.get("/a")).toMatchObject({ body: bodyOf("/a", 0), asked: 0, verdict: "hit" });
+    expect(await harness.get("/a", { start: 5, end: 9 })).toMatchObject({ status: 206, asked: 0 });
+    harness.origin.nowMs += 1000;
+    expect(await harness.get("/a")).toMatchObject({ body: bodyOf("/a", 1), asked: 1, verdict: "stale" });
+  });
+
+  test("a purge bumps the stripes of what it concerns, also where nothing is stored any more; a dry run none", () => {
+    const { shard, versions } = new Harness(1024 * 1024);
+    const bumped = () => versions.reduce((count, version) => count + (version > 0 ? 1 : 0), 0);
+    shard.purge({ selector: { by: "all" }, soft: false, dryRun: true });
+    expect(bumped()).toBe(0);
+    shard.purge({ selector: { by: "url", target: "/a" }, soft: false, dryRun: false });
+    expect(bumped()).toBe(1);
+    expect(versions[stripeOf(targetHash("/a"))]).toBe(1);
+    shard.purge({ selector: { by: "tag", tag: "x" }, soft: true, dryRun: false });
+    expect(bumped()).toBe(STRIPES);
+  });
+});
