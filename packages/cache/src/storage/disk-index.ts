@@ -2,20 +2,22 @@ import { S3Fifo } from "../eviction/s3-fifo.ts";
 import type { EntryName } from "./entry-name.ts";
 
 const SLOTS_AT_FIRST = 64;
+/** Slots begin at 2. */
 const NONE = 0;
 
 /**
- * What one shard knows of the files it has stored, without having opened them: where they are, what they take, in which order they go. About 80
- * bytes an entry, so that a million of them are 80 MB and not a gigabyte of objects; all else is read from the file when it is asked for.
+ * What one shard knows of the files it has stored, without having opened them: where they are, what they take, in which order they go. About 65
+ * bytes an entry, so that a million of them are 65 MB and not a gigabyte of objects; all else is read from the file when it is asked for.
  */
 export class DiskIndex {
   readonly #order: S3Fifo;
-  /** Hash of a target -> the entry added last under it; slots begin at 2, 0 is none. */
-  readonly #newest = new Map<number, number>();
-  /** By slot: the entry added before under the same hash. */
+  /** By bucket, as many as there may be slots: the entry added last of those whose hashes fall into it. */
+  #newest = new Uint32Array(SLOTS_AT_FIRST);
+  /** By slot: the entry added before to the same bucket. */
   #older = new Uint32Array(SLOTS_AT_FIRST);
   #hashes = new Uint32Array(SLOTS_AT_FIRST);
-  #ids = new BigUint64Array(SLOTS_AT_FIRST);
+  #idsHigh = new Uint32Array(SLOTS_AT_FIRST);
+  #idsLow = new Uint32Array(SLOTS_AT_FIRST);
   #fileBytes = new Float64Array(SLOTS_AT_FIRST);
   #untilSeconds = new Float64Array(SLOTS_AT_FIRST);
   /** By slot: counts the entries that have had it; odd while one has. */
@@ -31,13 +33,10 @@ export class DiskIndex {
 
   /** @param isOld It has been stored by a former life. */
   add(entry: EntryName, diskBytes: number, isOld: boolean): number {
-    const hash = Number(entry.id & 0xffff_ffffn);
-    const slot = isOld ? this.#order.insertProven(hash, diskBytes) : this.#order.insert(hash, diskBytes);
+    const slot = isOld ? this.#order.insertProven(entry.idLow, diskBytes) : this.#order.insert(entry.idLow, diskBytes);
     if (slot >= this.#older.length) this.#grow(slot);
     this.#hashes[slot] = entry.hash;
-    this.#ids[slot] = entry.id;
-    this.#older[slot] = this.#newest.get(entry.hash) ?? NONE;
-    this.#newest.set(entry.hash, slot);
+    this.#link(slot);
     this.#serials[slot]!++;
     this.#describe(slot, entry);
     return slot;
@@ -52,7 +51,8 @@ export class DiskIndex {
   entry(slot: number): EntryName {
     return {
       hash: this.#hashes[slot]!,
-      id: this.#ids[slot]!,
+      idHigh: this.#idsHigh[slot]!,
+      idLow: this.#idsLow[slot]!,
       fileBytes: this.#fileBytes[slot]!,
       usefulUntilSeconds: this.#untilSeconds[slot]!,
     };
@@ -75,17 +75,22 @@ export class DiskIndex {
   /** All entries under a target's hash, the newest last. */
   slotsOf(hash: number): number[] {
     const slots: number[] = [];
-    for (let slot = this.#newest.get(hash) ?? NONE; slot !== NONE; slot = this.#older[slot]!) slots.push(slot);
+    for (let slot = this.#newest[this.#bucketOf(hash)]!; slot !== NONE; slot = this.#older[slot]!) {
+      if (this.#hashes[slot] === hash) slots.push(slot);
+    }
     return slots.reverse();
   }
 
   has(hash: number): boolean {
-    return this.#newest.has(hash);
+    for (let slot = this.#newest[this.#bucketOf(hash)]!; slot !== NONE; slot = this.#older[slot]!) {
+      if (this.#hashes[slot] === hash) return true;
+    }
+    return false;
   }
 
-  find(hash: number, id: bigint): number | undefined {
-    for (let slot = this.#newest.get(hash) ?? NONE; slot !== NONE; slot = this.#older[slot]!) {
-      if (this.#ids[slot] === id) return slot;
+  find(hash: number, { idHigh, idLow }: Pick<EntryName, "idHigh" | "idLow">): number | undefined {
+    for (let slot = this.#newest[this.#bucketOf(hash)]!; slot !== NONE; slot = this.#older[slot]!) {
+      if (this.#hashes[slot] === hash && this.#idsHigh[slot] === idHigh && this.#idsLow[slot] === idLow) return slot;
     }
     return undefined;
   }
@@ -106,34 +111,60 @@ export class DiskIndex {
 
   /** The entry is gone from the order already. */
   forget(slot: number): void {
-    const hash = this.#hashes[slot]!;
+    const bucket = this.#bucketOf(this.#hashes[slot]!);
     const older = this.#older[slot]!;
-    const newest = this.#newest.get(hash)!;
-    if (newest !== slot) {
-      let younger = newest;
+    let younger = this.#newest[bucket]!;
+    if (younger === slot) this.#newest[bucket] = older;
+    else {
       while (this.#older[younger] !== slot) younger = this.#older[younger]!;
       this.#older[younger] = older;
-    } else if (older === NONE) this.#newest.delete(hash);
-    else this.#newest.set(hash, older);
+    }
     this.#serials[slot]!++;
   }
 
+  #bucketOf(hash: number): number {
+    // Which shard owns a hash says something about its low bits: all take part.
+    return (Math.imul(hash, 0x9e3779b1) >>> 0) % this.#newest.length;
+  }
+
+  #link(slot: number): void {
+    const bucket = this.#bucketOf(this.#hashes[slot]!);
+    this.#older[slot] = this.#newest[bucket]!;
+    this.#newest[bucket] = slot;
+  }
+
   #describe(slot: number, entry: EntryName): void {
+    this.#idsHigh[slot] = entry.idHigh;
+    this.#idsLow[slot] = entry.idLow;
     this.#fileBytes[slot] = entry.fileBytes;
     this.#untilSeconds[slot] = entry.usefulUntilSeconds;
   }
 
   #grow(slot: number): void {
     const slots = 2 ** Math.ceil(Math.log2(slot + 1));
-    const grown = <Values extends Uint32Array | Float64Array | BigUint64Array>(to: Values, from: Values): Values => {
-      to.set(from as never);
+    const grown = <Values extends Uint32Array | Float64Array>(to: Values, from: Values): Values => {
+      to.set(from);
       return to;
     };
-    this.#older = grown(new Uint32Array(slots), this.#older);
     this.#hashes = grown(new Uint32Array(slots), this.#hashes);
-    this.#ids = grown(new BigUint64Array(slots), this.#ids);
+    this.#idsHigh = grown(new Uint32Array(slots), this.#idsHigh);
+    this.#idsLow = grown(new Uint32Array(slots), this.#idsLow);
     this.#fileBytes = grown(new Float64Array(slots), this.#fileBytes);
     this.#untilSeconds = grown(new Float64Array(slots), this.#untilSeconds);
     this.#serials = grown(new Uint32Array(slots), this.#serials);
+    this.#relink(slots);
+  }
+
+  /** Spreads all entries over so many buckets; of one hash the newer ones stay before the older ones. */
+  #relink(slots: number): void {
+    const newest = this.#newest;
+    const older = this.#older;
+    this.#newest = new Uint32Array(slots);
+    this.#older = new Uint32Array(slots);
+    for (const first of newest) {
+      const chain: number[] = [];
+      for (let slot = first; slot !== NONE; slot = older[slot]!) chain.push(slot);
+      for (const slot of chain.reverse()) this.#link(slot);
+    }
   }
 }

@@ -5,6 +5,7 @@ import { replaces, type StoredResponse } from "../stored-response.ts";
 import type { Room } from "./block-list.ts";
 import { BodyFile, type BodyFileHost, diskBytesOf } from "./body-file.ts";
 import { DiskIndex } from "./disk-index.ts";
+import { readEntryFile } from "./entry-file.ts";
 import {
   type EntryName,
   entryId,
@@ -14,7 +15,7 @@ import {
   partitionDirectory,
   partitionOf,
 } from "./entry-name.ts";
-import { decodeFooter, decodeTail, encodeTail, FOOTER_BYTES, tailBytesOf } from "./entry-tail.ts";
+import { encodeTail } from "./entry-tail.ts";
 import { FILE_SYSTEM, type FileSystem, isMissing } from "./file-system.ts";
 import { Medium } from "./medium.ts";
 import { VARIANTS_MAX } from "./response-table.ts";
@@ -26,8 +27,6 @@ import { usefulUntilSeconds } from "./usefulness.ts";
 const BODY_SHARE = 4;
 /** Tails of so many entries are kept in memory once they have been read. */
 const READ_ENTRIES_MAX = 4096;
-/** Most tails are no longer: footer and tail are then one read. */
-const TAIL_READ_BYTES = 4096;
 /** Of the file system, this stays free for others: a hundredth of it, and no more than that. */
 const FREE_SHARE = 100;
 const FREE_BYTES_MAX = 256 * 1024 * 1024;
@@ -371,7 +370,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
 
   #found(entry: EntryName | undefined): void {
     if (entry === undefined || !this.#options.owns(entry.hash)) return;
-    if (this.#index.find(entry.hash, entry.id) !== undefined) {
+    if (this.#index.find(entry.hash, entry) !== undefined) {
       this.#unlink(entry); // a former life ended between a rename and an unlink: one of the two is enough
       return;
     }
@@ -386,7 +385,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     if (fileBytes === undefined) return undefined;
     const entry: EntryName = {
       hash: this.#hashOf(response.key),
-      id: entryId(response.key, response.variant.varyKey),
+      ...entryId(response.key, response.variant.varyKey),
       fileBytes,
       usefulUntilSeconds: usefulUntilSeconds(response),
     };
@@ -401,7 +400,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   #addVolatile(response: StoredResponse): number {
     const { key, variant, onlyForRange = "" } = response;
     const id = entryId(key, `${variant.varyKey}\0${onlyForRange}\0${this.#nextFile++}`);
-    const entry: EntryName = { hash: this.#hashOf(key), id, fileBytes: 0, usefulUntilSeconds: 0 };
+    const entry: EntryName = { hash: this.#hashOf(key), ...id, fileBytes: 0, usefulUntilSeconds: 0 };
     const slot = this.#index.add(entry, diskBytesOf(response.body.bytes), false);
     this.#volatile.add(slot);
     return slot;
@@ -443,7 +442,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     this.#busySlot = undefined;
     if (fileBytes === undefined) return false;
     const id = entryId(response.key, response.variant.varyKey);
-    const entry: EntryName = { hash: before.hash, id, fileBytes, usefulUntilSeconds: usefulUntilSeconds(response) };
+    const entry: EntryName = { hash: before.hash, ...id, fileBytes, usefulUntilSeconds: usefulUntilSeconds(response) };
     if (formatEntryName(entry) !== formatEntryName(before) && !this.#rename(body.path, entry)) return false;
     body.becomes(this.#pathOf(entry));
     this.#index.change(slot, entry, body.takenBytes);
@@ -477,26 +476,12 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     }
   }
 
-  #readEntry(entry: EntryName, path: string, slot: number): StoredResponse | undefined {
-    const { fileBytes, hash } = entry;
+  #readEntry({ fileBytes, hash }: EntryName, path: string, slot: number): StoredResponse | undefined {
     const fildes = this.files.open(path);
     try {
-      const last = new Uint8Array(Math.min(TAIL_READ_BYTES, fileBytes));
-      const count = this.files.read(fildes, last, fileBytes - last.length);
-      const footer =
-        count < FOOTER_BYTES ? undefined : decodeFooter(last.subarray(count - FOOTER_BYTES, count), fileBytes);
-      if (footer === undefined || count < last.length) return undefined;
-      const tailBytes = tailBytesOf(footer);
-      let tail = last.subarray(0, last.length - FOOTER_BYTES);
-      if (tail.length >= tailBytes) tail = tail.subarray(tail.length - tailBytes);
-      else {
-        tail = new Uint8Array(tailBytes);
-        this.files.read(fildes, tail, footer.bodyBytes);
-      }
-      const decoded = decodeTail(tail, footer);
-      if (decoded === undefined) return undefined;
-      const { meta, sums } = decoded;
-      const { bodyBytes } = footer;
+      const file = readEntryFile(this.files, fildes, fileBytes);
+      if (file === undefined) return undefined;
+      const { meta, sums, bodyBytes } = file;
       const body = BodyFile.existing(this, { path, bytes: bodyBytes, sums, takenBytes: diskBytesOf(fileBytes) });
       this.#slotOfBody.set(body, { slot, serial: this.#index.serial(slot) });
       const headBlock = renderHeadBlock(meta.fields, "ours");

@@ -13,29 +13,35 @@ import { join } from "node:path";
  */
 export interface EntryName {
   readonly hash: number;
-  readonly id: bigint;
+  /** Which response to the target it is: the two halves of a 64-bit hash of key and variant. */
+  readonly idHigh: number;
+  readonly idLow: number;
   readonly fileBytes: number;
   readonly usefulUntilSeconds: number;
 }
 
-const NAME = /^([0-9a-f]{8})([0-9a-f]{16})-([0-9a-z]{1,11})-([0-9a-z]{1,7})$/;
+const NAME = /^[0-9a-f]{24}-[0-9a-z]{1,11}-[0-9a-z]{1,7}$/;
 export const PARTITIONS = 256;
 
-export function formatEntryName({ hash, id, fileBytes, usefulUntilSeconds }: EntryName): string {
-  const what = `${hash.toString(16).padStart(8, "0")}${id.toString(16).padStart(16, "0")}`;
-  return `${what}-${fileBytes.toString(36)}-${usefulUntilSeconds.toString(36)}`;
+export function formatEntryName({ hash, idHigh, idLow, fileBytes, usefulUntilSeconds }: EntryName): string {
+  return `${hex(hash)}${hex(idHigh)}${hex(idLow)}-${fileBytes.toString(36)}-${usefulUntilSeconds.toString(36)}`;
 }
 
 /** undefined for a name that no store has given. */
 export function parseEntryName(name: string): EntryName | undefined {
-  const match = NAME.exec(name);
-  if (match === null) return undefined;
+  if (!NAME.test(name)) return undefined;
+  const secondDash = name.indexOf("-", 25);
   return {
-    hash: Number.parseInt(match[1]!, 16),
-    id: BigInt(`0x${match[2]!}`),
-    fileBytes: Number.parseInt(match[3]!, 36),
-    usefulUntilSeconds: Number.parseInt(match[4]!, 36),
+    hash: Number.parseInt(name.slice(0, 8), 16),
+    idHigh: Number.parseInt(name.slice(8, 16), 16),
+    idLow: Number.parseInt(name.slice(16, 24), 16),
+    fileBytes: Number.parseInt(name.slice(25, secondDash), 36),
+    usefulUntilSeconds: Number.parseInt(name.slice(secondDash + 1), 36),
   };
+}
+
+function hex(word: number): string {
+  return word.toString(16).padStart(8, "0");
 }
 
 /** Which of the {@link PARTITIONS} directories a hash belongs to. */
@@ -47,7 +53,7 @@ export function partitionDirectory(directory: string, partition: number): string
   return join(directory, partition.toString(16).padStart(2, "0"));
 }
 
-/** Which response to its target one is. */
-export function entryId(key: string, varyKey: string): bigint {
-  return Bun.hash.xxHash3(`${key}\n${varyKey}`);
+export function entryId(key: string, varyKey: string): Pick<EntryName, "idHigh" | "idLow"> {
+  const id = Bun.hash.xxHash3(`${key}\n${varyKey}`);
+  return { idHigh: Number(id >> 32n), idLow: Number(id & 0xffff_ffffn) };
 }
