@@ -6,7 +6,7 @@ import { sha256 } from "../support/bytes.ts";
 import { CountingOrigin } from "../support/counting-origin.ts";
 import { http } from "../support/http-client.ts";
 import { TempDirectory } from "../support/temp-directory.ts";
-import { Webproxy } from "../support/webproxy.ts";
+import { MAIN, Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
 
 const SIZES = [0, 1, 3000, 70_000, 900_000, 5_000_000];
@@ -120,6 +120,40 @@ describe("a store", () => {
     const { exitCode, stderr } = await Webproxy.refusal({ origin: origin.url, args: ["--cache-dir", directory.path] });
     expect(exitCode).toBe(1);
     expect(stderr).toContain("holds a store of version 99");
+  }, 60_000);
+
+  test("is inspected and exported while it serves, and warms another machine's", async () => {
+    using directory = new TempDirectory();
+    await using origin = originWith(SIZES);
+    const [store, other, file] = ["store", "other", "archive"].map((name) => directory.file(name)) as [
+      string,
+      string,
+      string,
+    ];
+    const run = (...args: string[]) => {
+      const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, MAIN, ...args]);
+      return { exitCode, stdout: stdout.toString(), stderr: stderr.toString() };
+    };
+    {
+      await using webproxy = await Webproxy.start({ origin: origin.url, args: ["--cache-dir", store] });
+      await fetchAll(webproxy, SIZES);
+      await untilOnDisk(store, SIZES.length);
+      expect(run("inspect", "/3000", "--cache-dir", store)).toMatchObject({
+        exitCode: 0,
+        stdout: expect.stringMatching(
+          /^http:\/\/127\.0\.0\.1:\d+\/3000\n {2}200, 3000 bytes, \d+ s old, fresh for 3\d\d\d s\n$/,
+        ),
+      });
+      expect(run("export", file, "--cache-dir", store).stdout).toStartWith(`exported ${SIZES.length} responses, `);
+      expect(run("import", file, "--cache-dir", store)).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining("another process uses it"),
+      });
+    }
+    expect(run("import", file, "--cache-dir", other).stdout).toStartWith(`imported ${SIZES.length} responses, `);
+    await using webproxy = await Webproxy.start({ origin: origin.url, args: ["--cache-dir", other] });
+    await fetchAll(webproxy, SIZES);
+    expect(origin.requests.length).toBe(SIZES.length);
   }, 60_000);
 
   test("takes no more of the disk than it may, and counts what it takes, under a flood of unique queries; hits go on", async () => {

@@ -18,7 +18,7 @@ export function cacheDirectory(
   log: Log,
 ): string | undefined {
   if (cacheDir === "none" || disk === 0) return undefined;
-  const directory = resolve(cacheDir ?? defaultDirectory(channel, environment));
+  const directory = cacheDirectoryPath({ cacheDir, channel }, environment);
   const code = faultOf(directory);
   if (code === undefined) return directory;
   if (cacheDir !== undefined) {
@@ -31,6 +31,14 @@ export function cacheDirectory(
     message: `cannot store responses in ${directory}: ${code}; keeping them in memory only (--cache-dir DIR names another place)`,
   });
   return undefined;
+}
+
+/** Where the directory for stored responses is, whether there is one or not. */
+export function cacheDirectoryPath(
+  { cacheDir, channel }: { cacheDir?: string | undefined; channel: string },
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
+  return resolve(cacheDir ?? defaultDirectory(channel, environment));
 }
 
 // XDG Base Directory Specification: a relative XDG_CACHE_HOME is to be ignored.

@@ -12,6 +12,7 @@ type Run<Arguments extends unknown[]> = (...given: Arguments) => Promise<number>
 // start, proxy and cache understand all options, the others a few of them.
 const PURGE_OPTIONS: readonly OptionName[] = ["adminHost", "adminPort"];
 const CHANNEL_OPTIONS: readonly OptionName[] = ["channel"];
+const STORE_OPTIONS: readonly OptionName[] = ["cacheDir", "channel"];
 const GET_OPTIONS: readonly OptionName[] = ["host", "getfilePort", "getfileWire"];
 
 /**
@@ -60,6 +61,7 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
   addGet(program, surroundings);
   addStats(program, surroundings);
   addDoctor(program, surroundings);
+  addStoreCommands(program, surroundings);
   return program;
 }
 
@@ -157,6 +159,42 @@ function addDoctor(program: Command, { exitWith }: Surroundings): void {
 }
 
 type PurgeFlags = RawOptions & Omit<PurgeWish, "url"> & { json?: true };
+function addStoreCommands(program: Command, { exitWith }: Surroundings): void {
+  withOptions(program.command("inspect"), STORE_OPTIONS)
+    .description("what is stored on disk, of all resources or of one; what is in memory only is not among it")
+    .argument("[url]", "URL, or path with query, of one resource")
+    .option("--json", "print JSON, one line for each stored response")
+    .action(
+      exitWith(async (url: string | undefined, { json, ...flags }: RawOptions & { json?: true }) => {
+        const options = parseOptions({ flags });
+        const { runInspect } = await import("./inspect.ts");
+        return runInspect(url, options, { asJson: json === true });
+      }),
+    );
+
+  withOptions(program.command("export"), STORE_OPTIONS)
+    .description("write all that is stored on disk to FILE, for another machine; the cache may be running")
+    .argument("<file>")
+    .action(
+      exitWith(async (file: string, flags: RawOptions) => {
+        const options = parseOptions({ flags });
+        const { runExport } = await import("./archive.ts");
+        return runExport(file, options);
+      }),
+    );
+
+  withOptions(program.command("import"), [...STORE_OPTIONS, "disk"])
+    .description("add what webproxy export has written to FILE to a store; the cache must not be running")
+    .argument("<file>")
+    .action(
+      exitWith(async (file: string, flags: RawOptions) => {
+        const options = parseOptions({ flags });
+        const { runImport } = await import("./archive.ts");
+        return runImport(file, options);
+      }),
+    );
+}
+
 type GetFlags = RawOptions & { output?: string; wire?: string; port?: string };
 
 function withOptions(command: Command, names: readonly OptionName[]): Command {

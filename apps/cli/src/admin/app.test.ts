@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { CACHE_COUNTERS, type CacheCounter } from "@proj/protocol";
 import type { ChannelStats } from "../channel-stats.ts";
 import { adminApp, type ProcessViews } from "./app.ts";
 import { renderMetrics } from "./metrics.ts";
@@ -15,7 +16,7 @@ const STATS: ChannelStats = {
   cache: null,
 };
 
-function api(processes: { proxy: boolean; cache: boolean }) {
+function api(processes: { proxy: boolean; cache: boolean }, stats = STATS) {
   const views: ProcessViews = {
     proxy: { isReady: processes.proxy, pid: 1, restarts: 0 },
     cache: { isReady: processes.cache, pid: 2, restarts: 4 },
@@ -23,7 +24,7 @@ function api(processes: { proxy: boolean; cache: boolean }) {
   const app = adminApp({
     host: "127.0.0.1",
     processes: views,
-    readStats: () => STATS,
+    readStats: () => stats,
     purge: async ({ selector }) => {
       if (selector.by === "all") throw new Error("Cannot purge: told so");
       return { responses: 3, bodyBytes: 700 };
@@ -45,9 +46,17 @@ describe("adminApp()", () => {
       const response = await api({ proxy, cache })("/readyz");
       expect([response.status, await response.json()]).toEqual([
         status,
-        { status: status === 200 ? "ready" : "not-ready", proxy, cache },
+        { status: status === 200 ? "ready" : "not-ready", proxy, cache, degraded: [] },
       ]);
     }
+  });
+
+  test("is ready but degraded while a disk refuses", async () => {
+    const counters = Object.fromEntries(CACHE_COUNTERS.map((name) => [name, 0])) as Record<CacheCounter, number>;
+    const cache = { pid: 2, state: "serving" as const, threads: 1, startedAt: 0 };
+    const stats = { ...STATS, cache: { ...cache, counters: { ...counters, storesDegradedOpen: 1 } } };
+    const response = await api({ proxy: true, cache: true }, stats)("/readyz");
+    expect([response.status, await response.json()]).toMatchObject([200, { status: "degraded", degraded: ["disk"] }]);
   });
 
   test("gives the counters as JSON", async () => {

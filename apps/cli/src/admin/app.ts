@@ -51,10 +51,9 @@ export function adminApp({ host, processes, readStats, purge, renderMetrics }: A
   app.get("/readyz", (context) => {
     const { proxy, cache } = processes;
     const isReady = proxy.isReady && cache.isReady;
-    return context.json(
-      { status: isReady ? "ready" : "not-ready", proxy: proxy.isReady, cache: cache.isReady },
-      isReady ? 200 : 503,
-    );
+    const degraded = isReady ? degradedParts(readStats()) : [];
+    const status = isReady ? (degraded.length === 0 ? "ready" : "degraded") : "not-ready";
+    return context.json({ status, proxy: proxy.isReady, cache: cache.isReady, degraded }, isReady ? 200 : 503);
   });
   app.get("/api/stats", (context) => {
     const { proxy, cache } = processes;
@@ -88,6 +87,11 @@ export function adminApp({ host, processes, readStats, purge, renderMetrics }: A
  * Why a request that changes something is not one of ours (CHECKLIST 42): a web page of another origin can send a POST, but neither this content type
  * nor without these fields.
  */
+/** What does not work although requests are served: a disk that refuses is done without until it recovers. */
+function degradedParts({ cache }: ChannelStats): string[] {
+  return (cache?.counters.storesDegradedOpen ?? 0) > 0 ? ["disk"] : [];
+}
+
 function foreignReason({ req }: Context): string | undefined {
   const site = req.header("sec-fetch-site");
   if (site !== undefined && site !== "same-origin" && site !== "none") return "web pages of other origins do not purge";
