@@ -72,7 +72,7 @@ const DONE: PortionAnswer = {
   loan: undefined,
 };
 /** How long one look may go on before the event loop gets its turn, in messages. */
-const MESSAGES_PER_LOOK = 64;
+const MESSAGES_PER_LOOK = 16;
 const PEER_CHECK_MS = 1000;
 const NOTICE_RETRY_MS = 2;
 
@@ -230,24 +230,28 @@ export class ChannelServer {
   #look(): boolean {
     this.#counters.set("lostWakeups", this.#bell?.lostWakeups ?? 0);
     let messages = 0;
-    this.#looking = true;
-    try {
-      while (messages < MESSAGES_PER_LOOK) {
-        const bytes = this.#queue.tryReceive(this.#message);
-        if (bytes === undefined) break;
-        messages++;
-        this.#takeMessage(bytes);
-      }
-    } finally {
-      this.#looking = false;
+    for (; messages < MESSAGES_PER_LOOK; messages++) {
+      const bytes = this.#queue.tryReceive(this.#message);
+      if (bytes === undefined) break;
+      this.#answerMessage(bytes);
     }
     if (messages > 0) {
       this.#counters.add("messagesReceived", messages);
-      for (const thread of takeRoomWanted(this.#control.i32, this.#shard)) this.#toRing.add(thread);
+      for (const thread of takeRoomWanted(this.#control.i32, this.#shard)) this.#ring(thread);
+    }
+    return messages > 0;
+  }
+
+  /** One ring for all that a message asked; not one for all messages, since copying what they ask for takes milliseconds. */
+  #answerMessage(bytes: number): void {
+    this.#looking = true;
+    try {
+      this.#takeMessage(bytes);
+    } finally {
+      this.#looking = false;
     }
     for (const thread of this.#toRing) this.#ring(thread);
     this.#toRing.clear();
-    return messages > 0;
   }
 
   #takeMessage(bytes: number): void {
