@@ -121,7 +121,7 @@ describe("limits of the client side", () => {
 });
 
 test("--trust-proxy: who is named may speak for others, nobody else may", async () => {
-  const FORGED = "POST / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n\r\n";
+  const FORGED = "OPTIONS / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n\r\n";
   for (const [trustProxy, address] of [
     [["127.0.0.0/8"], "1.1.1.1, 127.0.0.1"],
     [["10.0.0.0/8", "::1"], "127.0.0.1"],

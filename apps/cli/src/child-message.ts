@@ -10,7 +10,7 @@ export interface SupervisorMessage {
 /** What a supervised process tells its supervisor, over the channel that `Bun.spawn` gives them. */
 export type ChildMessage =
   /** It serves. The cache has no ports. */
-  | { type: "ready"; httpPort?: number; getfilePort?: number }
+  | { type: "ready"; httpPort?: number; getfilePort?: number; httpsPort?: number }
   /** It ends, for a reason that a person can read. */
   | { type: "failed"; message: string }
   /** What became of a purge. */
@@ -25,6 +25,7 @@ export function readChildMessage(value: unknown): ChildMessage | undefined {
   const ready: ChildMessage = { type: "ready" };
   if ("httpPort" in value && typeof value.httpPort === "number") ready.httpPort = value.httpPort;
   if ("getfilePort" in value && typeof value.getfilePort === "number") ready.getfilePort = value.getfilePort;
+  if ("httpsPort" in value && typeof value.httpsPort === "number") ready.httpsPort = value.httpsPort;
   return ready;
 }
 

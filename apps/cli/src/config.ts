@@ -36,6 +36,12 @@ export interface WebproxyConfig {
   disk?: number | string;
   /** Limit of the hot tier of all proxy threads together; 0 turns it off. Default 64 MiB. */
   hot?: number | string;
+  /** Port of the TLS listener, with `tlsCert`; 0 takes a free one. Default 8443. */
+  httpsPort?: number | string;
+  /** Files with certificate chains in PEM, one for each host; read again on SIGHUP. Default: no TLS. */
+  tlsCert?: string | string[];
+  /** Files with their keys, in the same order. */
+  tlsKey?: string | string[];
   /** Addresses and networks of proxies in front of this one, whose word about the client is taken. Default: none. */
   trustProxy?: string | string[];
   /** Seconds for the head of an HTTP request. Default 10. */

@@ -31,6 +31,9 @@ const OptionsSchema = v.strictObject({
   memory: v.optional(size(0, Number.MAX_SAFE_INTEGER), 256 * 1024 ** 2),
   disk: v.optional(size(0, Number.MAX_SAFE_INTEGER), 10 * 1024 ** 3),
   hot: v.optional(size(0, Number.MAX_SAFE_INTEGER), 64 * 1024 ** 2),
+  httpsPort: v.optional(port(), 8443),
+  tlsCert: v.optional(paths()),
+  tlsKey: v.optional(paths()),
   trustProxy: v.optional(networks()),
   headTimeout: v.optional(wholeNumber(1, 3600, "seconds"), 10),
   idleTimeout: v.optional(wholeNumber(1, 3600, "seconds"), 60),
@@ -84,6 +87,15 @@ export const FLAGS: Record<OptionName, { flags: string; help: string }> = {
   memory: { flags: "--memory <SIZE>", help: "limit of the memory tier, 0 turns it off (default 256MiB)" },
   disk: { flags: "--disk <SIZE>", help: "limit of the disk tier, 0 turns it off (default 10GiB)" },
   hot: { flags: "--hot <SIZE>", help: "limit of the hot tier, 0 turns it off (default 64MiB)" },
+  httpsPort: {
+    flags: "--https-port <N>",
+    help: "port of the TLS listener, with --tls-cert; 0 takes a free one (default 8443)",
+  },
+  tlsCert: {
+    flags: "--tls-cert <FILE,...>",
+    help: "certificate chains in PEM, one for each host; read again on SIGHUP (default: no TLS)",
+  },
+  tlsKey: { flags: "--tls-key <FILE,...>", help: "their keys, in the same order" },
   trustProxy: {
     flags: "--trust-proxy <CIDR,...>",
     help: "addresses and networks of proxies in front, whose X-Forwarded-* and Forwarded are taken (default: nobody's are)",
@@ -212,6 +224,19 @@ function size(min: number, max: number) {
 }
 
 /** What is written with commas, or a list of a file's. As text, so that it can be handed on as it is. */
+function paths() {
+  const message = "it must be names of files with commas between them";
+  const list = v.pipe(
+    v.array(v.string(message)),
+    v.transform((names) => names.join(",")),
+  );
+  return v.pipe(
+    v.union([v.string(), list], message),
+    v.check((names) => names.split(",").every((name) => name !== ""), message),
+  );
+}
+
+/** As {@link paths}. */
 function networks() {
   const message =
     "it must be IP addresses or networks such as 192.0.2.7, 10.0.0.0/8 or fd00::/8, with commas between them";

@@ -14,6 +14,7 @@ export type SideName = "proxy" | "cache";
 interface Serving {
   readonly httpPort?: number;
   readonly getfilePort?: number;
+  readonly httpsPort?: number | undefined;
   /** Settles when it can not go on. */
   readonly failed: Promise<Error>;
   /** Only the cache has anything to purge. */
@@ -90,14 +91,21 @@ const START: Record<SideName, (options: Options, origin: URL, log: Log) => Promi
 function announce(
   side: SideName,
   options: Options,
-  { httpPort, getfilePort }: Serving,
+  { httpPort, getfilePort, httpsPort }: Serving,
   supervisor: SupervisorLink | undefined,
 ): void {
-  const ports = { ...(httpPort !== undefined && { httpPort }), ...(getfilePort !== undefined && { getfilePort }) };
+  const ports = {
+    ...(httpPort !== undefined && { httpPort }),
+    ...(getfilePort !== undefined && { getfilePort }),
+    ...(httpsPort !== undefined && { httpsPort }),
+  };
   if (supervisor !== undefined) return supervisor.send({ type: "ready", ...ports });
   const http = httpPort === undefined ? "" : ` http=${addressText(options.host, httpPort)}`;
   const getfile = getfilePort === undefined ? "" : ` getfile=${addressText(options.host, getfilePort)}`;
-  process.stdout.write(`webproxy ${side} ready channel=${options.channel}${http}${getfile} pid=${process.pid}\n`);
+  const https = httpsPort === undefined ? "" : ` https=${addressText(options.host, httpsPort)}`;
+  process.stdout.write(
+    `webproxy ${side} ready channel=${options.channel}${http}${getfile}${https} pid=${process.pid}\n`,
+  );
 }
 
 /** The channel to the supervisor, whose end is the supervisor's. */

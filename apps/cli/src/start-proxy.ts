@@ -1,15 +1,38 @@
-import { DEFAULT_CLIENT_LIMITS, type RunningProxy, startProxy } from "@proj/proxy";
+import { DEFAULT_CLIENT_LIMITS, type RunningProxy, startProxy, type TlsPair } from "@proj/proxy";
+import { messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
 import { requireSegmentSpace } from "./segment-space.ts";
+import { hangupMeans } from "./stop-request.ts";
+import { readTlsPairs } from "./tls-pairs.ts";
 
 /**
  * The proxy of this process, with the command line's options.
  *
- * @throws {CommandError} Exit code 1: /dev/shm has no room for the segments. And whatever `startProxy` refuses.
+ * With TLS it reads the certificates again on SIGHUP; what can not be used is logged, and those in use stay.
+ *
+ * @throws {CommandError} Exit code 1: /dev/shm has no room for the segments; a certificate can not be read. And whatever `startProxy` refuses.
  */
-export function startProxySide(options: Options, origin: URL, log: Log): Promise<RunningProxy> {
+export async function startProxySide(options: Options, origin: URL, log: Log): Promise<RunningProxy> {
   requireSegmentSpace(options);
+  const pairs = readTlsPairs(options);
+  const proxy = await start(options, origin, pairs, log);
+  if (pairs !== undefined) hangupMeans(() => void readAndUse(proxy, options, log));
+  return proxy;
+}
+
+async function readAndUse(proxy: RunningProxy, options: Options, log: Log): Promise<void> {
+  try {
+    const pairs = readTlsPairs(options);
+    if (pairs === undefined) return;
+    await proxy.useCertificates(pairs);
+    log({ level: "info", message: "The certificates were read again" });
+  } catch (error) {
+    log({ level: "error", message: `${messageOf(error)}. Those in use stay` });
+  }
+}
+
+function start(options: Options, origin: URL, pairs: readonly TlsPair[] | undefined, log: Log): Promise<RunningProxy> {
   const { channel, threads, segments, host, httpPort, getfilePort, getfileWire, hot: hotBytes } = options;
   return startProxy({
     channel,
@@ -22,6 +45,7 @@ export function startProxySide(options: Options, origin: URL, log: Log): Promise
     getfileWire,
     hotBytes,
     origin,
+    ...(pairs !== undefined && { tls: { port: options.httpsPort, pairs } }),
     trustProxy: options.trustProxy?.split(",") ?? [],
     limits: {
       headTimeoutMs: options.headTimeout * 1000,

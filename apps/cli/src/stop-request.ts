@@ -1,5 +1,13 @@
 /** What asks a process to stop: a terminal's Ctrl-C, `kill`, a terminal that closes. */
-const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+/** What SIGHUP does instead of asking to stop. */
+let onHangup: (() => void) | undefined;
+
+/** From now on SIGHUP means this and not to stop, as with other servers that have something to read again. */
+export function hangupMeans(action: () => void): void {
+  onHangup = action;
+}
 
 /** A second signal within this time is the same wish: `bun run` and `npx` pass on the Ctrl-C that the terminal sends to all. */
 const SAME_WISH_MS = 1000;
@@ -23,6 +31,7 @@ export function listenForStop(now: () => number = () => performance.now()): Stop
     if (now() - askedAt > SAME_WISH_MS) insisted.abort();
   };
   for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
+  process.on("SIGHUP", () => (onHangup ?? onSignal)());
   return { asked: asked.signal, insisted: insisted.signal };
 }
 

@@ -83,6 +83,11 @@ export class SupervisedProcess {
     return purged.promise;
   }
 
+  /** Passes a signal on, if it runs and has said that it serves: before that it may not be ready for it. */
+  signal(signal: NodeJS.Signals): void {
+    if (this.#isReady) this.#child?.kill(signal);
+  }
+
   /** Asks it to end with SIGTERM and waits for that; after `graceMs`, or when `hurry` is aborted, it is killed. */
   async stop(graceMs: number, hurry: AbortSignal): Promise<void> {
     this.#isStopping = true;

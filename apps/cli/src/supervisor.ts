@@ -5,7 +5,7 @@ import { removeLeftOvers } from "./left-overs.ts";
 import { createLog, type Log } from "./log.ts";
 import { type OpenOrigin, openOrigin } from "./open-origin.ts";
 import { asArguments, type Options } from "./options.ts";
-import { aborted, type StopRequest } from "./stop-request.ts";
+import { aborted, hangupMeans, type StopRequest } from "./stop-request.ts";
 import { type Ready, SupervisedProcess } from "./supervised-process.ts";
 
 /** Open requests may take this long once a stop is asked for; then what still runs is killed. */
@@ -58,6 +58,7 @@ async function run(pair: ProcessPair, { options, origin, admin, stop }: Surround
     const gaveUp = await Promise.race([aborted(stop.asked), pair.gaveUp, pair.bothReady]);
     if (gaveUp !== undefined) throw gaveUp;
     if (!stop.asked.aborted) {
+      if (options.tlsCert !== undefined) hangupMeans(() => pair.proxy.signal("SIGHUP"));
       print(pair.readyLine(admin));
       origin.announce?.(pair.addresses, print);
       const later = await Promise.race([aborted(stop.asked), pair.gaveUp]);
@@ -105,8 +106,8 @@ export class ProcessPair {
       });
     this.cache = supervised("cache", () => {});
     // A proxy that is started again listens where its clients know it.
-    this.proxy = supervised("proxy", ({ httpPort = 0, getfilePort = 0 }) => {
-      this.#options = { ...this.#options, httpPort, getfilePort };
+    this.proxy = supervised("proxy", ({ httpPort = 0, getfilePort = 0, httpsPort }) => {
+      this.#options = { ...this.#options, httpPort, getfilePort, httpsPort: httpsPort ?? this.#options.httpsPort };
     });
   }
 
@@ -121,7 +122,9 @@ export class ProcessPair {
 
   readyLine(admin: { host: string; port: number }): string {
     const { http, getfile } = this.addresses;
-    return `webproxy ready http=${http} getfile=${getfile} admin=${addressText(admin.host, admin.port)} pid=${process.pid}`;
+    const { host, httpsPort, tlsCert } = this.#options;
+    const https = tlsCert === undefined ? "" : ` https=${addressText(host, httpsPort)}`;
+    return `webproxy ready http=${http} getfile=${getfile} admin=${addressText(admin.host, admin.port)}${https} pid=${process.pid}`;
   }
 
   start(): void {

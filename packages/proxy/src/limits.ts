@@ -11,6 +11,9 @@ export const TICK_MS = 1000;
 /** The window over which a request's content has to keep its rate: pauses of a second are normal, of this long not. */
 export const CONTENT_RATE_WINDOW_S = 20;
 
+/** How long a TLS handshake may take. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+
 /** What one client may cost a thread: time, connections, bytes of heads. */
 export interface ClientLimits {
   /** From the first byte of a head to its last (RFC 9110 section 15.5.9: 408). */

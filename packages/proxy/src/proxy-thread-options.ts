@@ -1,5 +1,6 @@
 import type { GetfileWire } from "@proj/protocol";
 import type { ClientLimits } from "./limits.ts";
+import type { TlsPair } from "./listeners/tls.ts";
 
 /** What the main thread tells a thread of the proxy. */
 export interface ProxyThreadOptions {
@@ -19,9 +20,18 @@ export interface ProxyThreadOptions {
   readonly origin: string;
   readonly trustProxy: readonly string[];
   readonly limits: ClientLimits;
+  /** Where to listen for TLS, and with what; undefined: nowhere. */
+  readonly tls: { readonly port: number; readonly pairs: readonly TlsPair[] } | undefined;
+}
+
+/** From now on new TLS connections get these certificates. */
+export interface UseCertificates {
+  readonly pairs: readonly TlsPair[];
 }
 
 export interface ListeningPorts {
   readonly http: number;
   readonly getfile: number;
+  /** Undefined without TLS. */
+  readonly https: number | undefined;
 }

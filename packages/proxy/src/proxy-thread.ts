@@ -16,13 +16,14 @@ import { type Delivery, type DeliveryContext, STALL_MS } from "./delivery.ts";
 import { HotTier } from "./hot-tier.ts";
 import { InvalidationRound, invalidationOf } from "./invalidation.ts";
 import { TICK_MS } from "./limits.ts";
-import { type Connection, type Listener, listen } from "./listeners/connection.ts";
+import { Acceptor, type Connection, type Listener, listen } from "./listeners/connection.ts";
 import { GetfileConnection } from "./listeners/getfile.ts";
 import { HttpConnection, type HttpSettings } from "./listeners/http.ts";
+import { Certificates, listenTls, type TlsListener, type TlsPair } from "./listeners/tls.ts";
 import { renderOwnResponse } from "./own-response.ts";
 import type { PassContext } from "./pass-through.ts";
 import { PostKeeper } from "./post-keeper.ts";
-import type { ListeningPorts, ProxyThreadOptions } from "./proxy-thread-options.ts";
+import type { ListeningPorts, ProxyThreadOptions, UseCertificates } from "./proxy-thread-options.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
 
 /** How long open responses may go on after the thread was told to stop. */
@@ -30,13 +31,15 @@ const DRAIN_CHECK_MS = 20;
 
 /** One thread of the proxy: its listeners, its end of the channel, its place in the pool. */
 class ProxyThread {
-  readonly ports: ListeningPorts;
+  ports: ListeningPorts;
   readonly #control: SharedMemory;
   readonly #pool: SegmentPool;
   readonly #context: DeliveryContext;
   readonly #bell: Doorbell;
   readonly #origin: OriginClient;
-  readonly #listeners: readonly Listener[];
+  readonly #http: HttpSettings;
+  readonly #listeners: Listener[];
+  #tls: TlsListener | undefined;
   readonly #connections = new Set<Connection>();
   readonly #sweeper: ReturnType<typeof setInterval>;
   readonly #ticker: ReturnType<typeof setInterval>;
@@ -64,28 +67,41 @@ class ProxyThread {
       limits: options.limits,
       scheme: "http",
     };
+    this.#http = http;
     const { connections } = options.limits;
+    const shared = { open: this.#connections, counters };
+    const getfileAcceptor = new Acceptor(shared, (socket) => new GetfileConnection(socket, this.#context, getfile), {
+      connections,
+      farewell: formatResponseHead(options.getfileWire, { status: "ERROR" }),
+    });
+    const { host, httpPort, getfilePort } = options;
     this.#listeners = [
-      listen(
-        { host: options.host, port: options.httpPort },
-        this.#context,
-        this.#connections,
-        (socket) => new HttpConnection(socket, this.#context, http),
-        { connections, farewell: HTTP_FAREWELL },
-      ),
-      listen(
-        { host: options.host, port: options.getfilePort },
-        this.#context,
-        this.#connections,
-        (socket) => new GetfileConnection(socket, this.#context, getfile),
-        { connections, farewell: formatResponseHead(options.getfileWire, { status: "ERROR" }) },
-      ),
+      listen({ host, port: httpPort }, this.#acceptorFor(http)),
+      listen({ host, port: getfilePort }, getfileAcceptor),
     ];
-    this.ports = { http: this.#listeners[0]!.port, getfile: this.#listeners[1]!.port };
+    this.ports = { http: this.#listeners[0]!.port, getfile: this.#listeners[1]!.port, https: undefined };
     this.#sweeper = setInterval(() => this.#sweep(), STALL_MS);
     this.#ticker = setInterval(() => {
       for (const connection of this.#connections) connection.tick?.();
     }, TICK_MS);
+  }
+
+  /** Listens for TLS too. */
+  async openTls({ host }: ProxyThreadOptions, { port, pairs }: { port: number; pairs: readonly TlsPair[] }) {
+    const acceptor = this.#acceptorFor({ ...this.#http, scheme: "https" });
+    this.#tls = await listenTls({ host, port }, new Certificates(pairs), acceptor);
+    this.#listeners.push(this.#tls);
+    this.ports = { ...this.ports, https: this.#tls.port };
+  }
+
+  useCertificates({ pairs }: UseCertificates): void {
+    this.#tls?.use(new Certificates(pairs));
+  }
+
+  #acceptorFor(settings: HttpSettings): Acceptor {
+    const shared = { open: this.#connections, counters: this.#context.counters };
+    const limit = { connections: settings.limits.connections, farewell: HTTP_FAREWELL };
+    return new Acceptor(shared, (socket) => new HttpConnection(socket, this.#context, settings), limit);
   }
 
   /** Finishes what is open, then lets go of everything; the main thread ends us when we take too long. */
@@ -168,7 +184,12 @@ function cacheNews({ channel, thread }: ProxyThreadOptions, hot: HotTier, log: (
   return { onAttach, onLost };
 }
 
-runThread<ProxyThreadOptions, ListeningPorts>(async (options, log) => {
+runThread<ProxyThreadOptions, ListeningPorts, UseCertificates, void>(async (options, log) => {
   const thread = new ProxyThread(options, log);
-  return { result: thread.ports, stop: () => thread.stop() };
+  if (options.tls !== undefined) await thread.openTls(options, options.tls);
+  return {
+    result: thread.ports,
+    answer: (certificates) => thread.useCertificates(certificates),
+    stop: () => thread.stop(),
+  };
 });

@@ -3,7 +3,8 @@ import { Life, Thread, threadEntry } from "@proj/process";
 import { channelNames, type GetfileWire, type LogRecord, THREADS_MAX } from "@proj/protocol";
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "./limits.ts";
 import { claimPort, type PortClaim } from "./listeners/port-claim.ts";
-import type { ListeningPorts, ProxyThreadOptions } from "./proxy-thread-options.ts";
+import { Certificates, type TlsPair } from "./listeners/tls.ts";
+import type { ListeningPorts, ProxyThreadOptions, UseCertificates } from "./proxy-thread-options.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
 
 export interface ProxyOptions {
@@ -28,6 +29,8 @@ export interface ProxyOptions {
   readonly trustProxy?: readonly string[];
   /** What is not named is as in {@link DEFAULT_CLIENT_LIMITS}. */
   readonly limits?: Partial<ClientLimits>;
+  /** HTTP over TLS on a port of its own; the first pair is for clients that name no host, or an unknown one. */
+  readonly tls?: { readonly port: number; readonly pairs: readonly TlsPair[] };
   readonly log: (record: LogRecord) => void;
 }
 
@@ -38,26 +41,31 @@ const GRACE_MS = 10_000;
 interface Holdings {
   readonly life: Life;
   readonly pool: SegmentPool;
-  readonly threads: readonly Thread<ProxyThreadOptions, ListeningPorts>[];
+  readonly threads: readonly ProxyThreadHandle[];
   readonly claims: readonly PortClaim[];
 }
+
+type ProxyThreadHandle = Thread<ProxyThreadOptions, ListeningPorts, UseCertificates, void>;
 
 /** A running proxy process. */
 export class RunningProxy {
   readonly host: string;
   readonly httpPort: number;
   readonly getfilePort: number;
+  /** Undefined without TLS. */
+  readonly httpsPort: number | undefined;
   /** Resolves when the proxy can not go on: a thread has died. */
   readonly failed: Promise<Error>;
   readonly #life: Life;
   readonly #pool: SegmentPool;
-  readonly #threads: readonly Thread<ProxyThreadOptions, ListeningPorts>[];
+  readonly #threads: readonly ProxyThreadHandle[];
   readonly #claims: readonly PortClaim[];
 
   private constructor(host: string, ports: ListeningPorts, { life, pool, threads, claims }: Holdings) {
     this.host = host;
     this.httpPort = ports.http;
     this.getfilePort = ports.getfile;
+    this.httpsPort = ports.https;
     this.#life = life;
     this.#pool = pool;
     this.#threads = threads;
@@ -67,7 +75,9 @@ export class RunningProxy {
 
   /** See {@link startProxy}. */
   static async start(options: ProxyOptions): Promise<RunningProxy> {
-    new TrustedPeers(options.trustProxy ?? []); // refused here rather than in every thread
+    // Refused here rather than in every thread.
+    new TrustedPeers(options.trustProxy ?? []);
+    if (options.tls !== undefined) new Certificates(options.tls.pairs);
     const claims = claimPorts(options);
     try {
       return await RunningProxy.#startWith(options, claims);
@@ -81,7 +91,7 @@ export class RunningProxy {
     const names = channelNames(options.channel);
     const life = Life.begin({ side: "proxy", ...options, removeLeftovers: () => removeLeftovers(names) });
     let pool: SegmentPool | undefined;
-    const threads: Thread<ProxyThreadOptions, ListeningPorts>[] = [];
+    const threads: ProxyThreadHandle[] = [];
     try {
       // Step 1: the segments, and their ids in the free queue.
       pool = SegmentPool.create(objectName(names.pool), {
@@ -101,6 +111,16 @@ export class RunningProxy {
     }
   }
 
+  /**
+   * New TLS connections get these certificates from now on, on all threads; open ones keep theirs.
+   *
+   * @throws {TlsPairError} One of them can not be used: then nothing changes.
+   */
+  async useCertificates(pairs: readonly TlsPair[]): Promise<void> {
+    new Certificates(pairs);
+    await Promise.all(this.#threads.map((thread) => thread.ask({ pairs })));
+  }
+
   /** Accepts no more, finishes what is open (at most 10 s), and removes every IPC object of this side. */
   async close(options: { graceMs: number } = { graceMs: GRACE_MS }): Promise<void> {
     this.#life.stopping();
@@ -113,21 +133,24 @@ export class RunningProxy {
   }
 }
 
-/** Both ports, or neither. */
-function claimPorts({ host, httpPort, getfilePort }: ProxyOptions): PortClaim[] {
-  const http = claimPort(host, httpPort, "--http-port");
+/** All ports, or none. */
+function claimPorts({ host, httpPort, getfilePort, tls }: ProxyOptions): PortClaim[] {
+  const claims: (PortClaim | undefined)[] = [];
   try {
-    return [http, claimPort(host, getfilePort, "--getfile-port")].filter((claim) => claim !== undefined);
+    claims.push(claimPort(host, httpPort, "--http-port"));
+    claims.push(claimPort(host, getfilePort, "--getfile-port"));
+    if (tls !== undefined) claims.push(claimPort(host, tls.port, "--https-port"));
   } catch (error) {
-    http?.release();
+    for (const claim of claims) claim?.release();
     throw error;
   }
+  return claims.filter((claim) => claim !== undefined);
 }
 
 /**
  * Starts a proxy in this process: listens for GETFILE and HTTP, and answers from the cache of the same channel, which may come later.
  *
- * @throws {TrustProxyError} `trustProxy` holds what is no address and no network.
+ * @throws {TrustProxyError} `trustProxy` holds what is no address and no network. {@link TlsPairError} `tls` holds what is no certificate.
  *   {@link ChannelInUseError} Another proxy has the channel. {@link PortInUseError} `EADDRINUSE`. {@link SystemCallError} An IPC object
  *   can not be made: `ENOSPC` when /dev/shm is too small for the pool. {@link ThreadError} A thread could not start.
  * @example
@@ -139,11 +162,7 @@ export function startProxy(options: ProxyOptions): Promise<RunningProxy> {
 }
 
 /** The first thread takes the ports; the others join it there. */
-async function startThreads(
-  options: ProxyOptions,
-  life: Life,
-  threads: Thread<ProxyThreadOptions, ListeningPorts>[],
-): Promise<ListeningPorts> {
+async function startThreads(options: ProxyOptions, life: Life, threads: ProxyThreadHandle[]): Promise<ListeningPorts> {
   const start = (thread: number, ports: ListeningPorts) => {
     const { channel, host, getfileWire } = options;
     const prefix = options.origin.pathname.replace(/\/$/, "");
@@ -160,18 +179,14 @@ async function startThreads(
       origin: options.origin.href,
       trustProxy: options.trustProxy ?? [],
       limits: { ...DEFAULT_CLIENT_LIMITS, ...options.limits },
+      tls: options.tls && { port: ports.https ?? options.tls.port, pairs: options.tls.pairs },
     };
     const entry = threadEntry(import.meta.url, "proxy-thread");
-    const started = new Thread<ProxyThreadOptions, ListeningPorts>(
-      `proxy ${thread}`,
-      entry,
-      threadOptions,
-      options.log,
-    );
+    const started: ProxyThreadHandle = new Thread(`proxy ${thread}`, entry, threadOptions, options.log);
     threads.push(started);
     return started.started;
   };
-  const ports = await start(0, { http: options.httpPort, getfile: options.getfilePort });
+  const ports = await start(0, { http: options.httpPort, getfile: options.getfilePort, https: undefined });
   await Promise.all(Array.from({ length: options.threads - 1 }, (_, index) => start(index + 1, ports)));
   return ports;
 }

@@ -1,5 +1,4 @@
-import type { Socket } from "bun";
-import type { DeliveryContext } from "../delivery.ts";
+import type { Counters, ProxyCounter } from "@proj/protocol";
 import { LINGER_TIMEOUT_S } from "../limits.ts";
 
 /** One client connection, whatever it speaks: what its socket tells it. */
@@ -17,7 +16,18 @@ export interface Connection {
   stopping(): void;
 }
 
-export type ClientSocket = Socket<Connection>;
+/** What a connection needs of its socket; see Bun's Socket. */
+export interface ClientSocket {
+  readonly remoteAddress: string;
+  /** Returns how many bytes were taken, below 0 when it is closed; the rest is to be written again once it has drained. */
+  write(bytes: Uint8Array): number;
+  timeout(seconds: number): void;
+  pause(): void;
+  resume(): void;
+  end(): void;
+  shutdown(): void;
+  terminate(): void;
+}
 
 export interface Listener {
   readonly port: number;
@@ -25,50 +35,67 @@ export interface Listener {
   stop(): void;
 }
 
+/** Who takes the connections of one listener in: counts them, limits them, and knows which are open. */
+export class Acceptor {
+  readonly #open: Set<Connection>;
+  readonly #counters: Counters<ProxyCounter>;
+  readonly #connect: (socket: ClientSocket) => Connection;
+  readonly #limit: { connections: number; farewell: Uint8Array };
+
+  /** @param limit Connections in `open` beyond which a new one is told `farewell` and closed. */
+  constructor(
+    shared: { open: Set<Connection>; counters: Counters<ProxyCounter> },
+    connect: (socket: ClientSocket) => Connection,
+    limit: { connections: number; farewell: string },
+  ) {
+    this.#open = shared.open;
+    this.#counters = shared.counters;
+    this.#connect = connect;
+    this.#limit = { ...limit, farewell: Buffer.from(limit.farewell, "latin1") };
+  }
+
+  /** Undefined: it was turned away. What it still sends is to be read and dropped until it closes, so that no reset eats the farewell. */
+  accept(socket: ClientSocket): Connection | undefined {
+    this.#counters.add("connectionsAccepted");
+    if (this.#open.size >= this.#limit.connections) {
+      this.#counters.add("connectionsRefused");
+      socket.write(this.#limit.farewell);
+      socket.shutdown();
+      socket.timeout(LINGER_TIMEOUT_S);
+      return undefined;
+    }
+    const connection = this.#connect(socket);
+    this.#open.add(connection);
+    this.#counters.set("connectionsOpen", this.#open.size);
+    return connection;
+  }
+
+  closed(connection: Connection | undefined): void {
+    if (connection === undefined || !this.#open.delete(connection)) return;
+    this.#counters.set("connectionsOpen", this.#open.size);
+    connection.closed();
+  }
+}
+
 /**
  * Listens with `reusePort`, so that every thread of the process accepts on the same port.
  *
  * @param address.port 0 takes a free one.
- * @param limit Connections in `open` beyond which a new one is told `farewell` and closed.
  * @throws An error with code `EADDRINUSE` or `EACCES` as Bun.listen gives it.
  */
-export function listen(
-  address: { host: string; port: number },
-  context: DeliveryContext,
-  open: Set<Connection>,
-  connect: (socket: ClientSocket) => Connection,
-  limit: { connections: number; farewell: string },
-): Listener {
-  const { counters } = context;
-  /** What it still sends is read and dropped until it closes, so that no reset eats the farewell. */
-  const turnAway = (socket: ClientSocket) => {
-    counters.add("connectionsRefused");
-    socket.write(limit.farewell);
-    socket.shutdown();
-    socket.timeout(LINGER_TIMEOUT_S);
-  };
+export function listen(address: { host: string; port: number }, acceptor: Acceptor): Listener {
   const options = { hostname: address.host, port: address.port, reusePort: true, allowHalfOpen: true };
-  const server = Bun.listen<Connection>({
+  const server = Bun.listen<Connection | undefined>({
     ...options,
     socket: {
       open(socket) {
-        counters.add("connectionsAccepted");
-        if (open.size >= limit.connections) return turnAway(socket);
-        const connection = connect(socket);
-        socket.data = connection;
-        open.add(connection);
-        counters.set("connectionsOpen", open.size);
+        socket.data = acceptor.accept(socket);
       },
       data: (socket, chunk) => socket.data?.received(chunk),
       drain: (socket) => socket.data?.drained(),
       end: (socket) => (socket.data === undefined ? void socket.end() : socket.data.halfClosed()),
       timeout: (socket) => (socket.data === undefined ? void socket.terminate() : socket.data.timedOut()),
-      close(socket) {
-        const connection = socket.data;
-        if (connection === undefined || !open.delete(connection)) return;
-        counters.set("connectionsOpen", open.size);
-        connection.closed();
-      },
+      close: (socket) => acceptor.closed(socket.data),
       error: (socket) => socket.terminate(),
     },
   });

@@ -1,0 +1,30 @@
+import { readFileSync } from "node:fs";
+import type { TlsPair } from "@proj/proxy";
+import { cannotRun } from "./command-error.ts";
+import type { Options } from "./options.ts";
+
+/**
+ * The certificates and keys that `--tls-cert` and `--tls-key` name, as they are in their files now; undefined without TLS.
+ *
+ * @throws {CommandError} Exit code 1: a file can not be read, or there is not one key for each certificate.
+ */
+export function readTlsPairs({ tlsCert, tlsKey }: Pick<Options, "tlsCert" | "tlsKey">): TlsPair[] | undefined {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  const certificates = tlsCert?.split(",") ?? [];
+  const keys = tlsKey?.split(",") ?? [];
+  if (certificates.length !== keys.length) {
+    throw cannotRun(
+      `Cannot use ${certificates.length} certificates with ${keys.length} keys: name one --tls-key for each --tls-cert, in the same order`,
+    );
+  }
+  return certificates.map((file, index) => ({ cert: read(file, "--tls-cert"), key: read(keys[index]!, "--tls-key") }));
+}
+
+function read(file: string, flag: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw cannotRun(`Cannot read "${file}" for ${flag}: ${code}. Name a file in PEM that this user may read`, error);
+  }
+}

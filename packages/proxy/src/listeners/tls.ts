@@ -1,0 +1,161 @@
+import { X509Certificate } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { createSecureContext, createServer, type SecureContext, type TLSSocket } from "node:tls";
+import { HANDSHAKE_TIMEOUT_MS } from "../limits.ts";
+import type { Acceptor, ClientSocket, Listener } from "./connection.ts";
+
+/** RFC 8996: what is older must not be used. */
+const MIN_VERSION = "TLSv1.2";
+
+/** A certificate chain and its key, in PEM. */
+export interface TlsPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A certificate, or its key, can not be used. */
+export class TlsPairError extends Error {
+  readonly code = "ERR_TLS_PAIR";
+
+  constructor(position: number, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(`Cannot use certificate and key number ${position}: ${reason}. Both have to be PEM, and of one another`, {
+      cause,
+    });
+    this.name = "TlsPairError";
+  }
+}
+
+/** Which certificate a client gets: the first whose names hold the one that it asks for (RFC 6066 section 3), else the first. */
+export class Certificates {
+  /** What a client gets that names no host, or one that nobody knows. */
+  readonly first: TlsPair;
+  readonly #contexts: readonly { certificate: X509Certificate; context: SecureContext }[];
+
+  /** @throws {TlsPairError} One of the pairs is none. {@link RangeError} There is none. */
+  constructor(pairs: readonly TlsPair[]) {
+    const [first] = pairs;
+    if (first === undefined) throw new RangeError("Cannot speak TLS without a certificate");
+    this.first = first;
+    this.#contexts = pairs.map((pair, index) => {
+      try {
+        const certificate = new X509Certificate(pair.cert);
+        return { certificate, context: createSecureContext({ ...pair, minVersion: MIN_VERSION }) };
+      } catch (error) {
+        throw new TlsPairError(index + 1, error);
+      }
+    });
+  }
+
+  contextFor(name: string): SecureContext {
+    const named = this.#contexts.find(({ certificate }) => certificate.checkHost(name) !== undefined);
+    return (named ?? this.#contexts[0]!).context;
+  }
+}
+
+export interface TlsListener extends Listener {
+  /** Connections from now on get these; those that are open keep what they have. */
+  use(certificates: Certificates): void;
+}
+
+/**
+ * Listens for TLS with `reusePort`. It stands on `node:tls`, whose servers choose a certificate by name and change it while they listen; those of
+ * `Bun.listen` have one for good.
+ *
+ * @throws An error with code `EADDRINUSE` or `EACCES`.
+ */
+export async function listenTls(
+  address: { host: string; port: number },
+  certificates: Certificates,
+  acceptor: Acceptor,
+): Promise<TlsListener> {
+  let current = certificates;
+  const server = createServer({
+    SNICallback: (name, done) => done(null, current.contextFor(name)),
+    ALPNProtocols: ["http/1.1"],
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    allowHalfOpen: true,
+    minVersion: MIN_VERSION,
+  });
+  const setFirst = () => server.setSecureContext({ ...current.first, minVersion: MIN_VERSION });
+  server.on("secureConnection", (socket) => serve(socket, acceptor));
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  setFirst();
+  const listening = Promise.withResolvers<void>();
+  server.once("error", listening.reject);
+  server.listen({ ...address, reusePort: true }, () => listening.resolve());
+  await listening.promise;
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: () => void server.close(),
+    use(certificates) {
+      current = certificates;
+      setFirst();
+    },
+  };
+}
+
+/** Hands a connection's events on, in the words of one without TLS. */
+function serve(socket: TLSSocket, acceptor: Acceptor): void {
+  socket.on("error", () => socket.destroy());
+  const connection = acceptor.accept(new TlsClientSocket(socket));
+  if (connection === undefined) {
+    socket.resume(); // until it closes
+    return;
+  }
+  socket.on("data", (chunk: Uint8Array) => connection.received(chunk));
+  socket.on("drain", () => connection.drained());
+  socket.on("end", () => connection.halfClosed());
+  socket.on("timeout", () => connection.timedOut());
+  socket.on("close", () => acceptor.closed(connection));
+}
+
+/** Takes as much as fits into the stream's buffer, as a kernel would, instead of all there is. */
+class TlsClientSocket implements ClientSocket {
+  readonly remoteAddress: string;
+  readonly #socket: TLSSocket;
+
+  constructor(socket: TLSSocket) {
+    this.#socket = socket;
+    this.remoteAddress = socket.remoteAddress ?? "";
+  }
+
+  /** The octets are copied: the caller reuses their memory once they are taken. */
+  write(bytes: Uint8Array): number {
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded) return -1;
+    let taken = 0;
+    while (taken < bytes.length && !socket.writableNeedDrain) {
+      const piece = Buffer.from(bytes.subarray(taken, taken + socket.writableHighWaterMark));
+      socket.write(piece);
+      taken += piece.length;
+    }
+    return taken;
+  }
+
+  /** From the last octet on, in either direction. */
+  timeout(seconds: number): void {
+    this.#socket.setTimeout(seconds * 1000);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    this.#socket.end();
+    this.#socket.destroySoon();
+  }
+
+  shutdown(): void {
+    this.#socket.end();
+  }
+
+  terminate(): void {
+    this.#socket.destroy();
+  }
+}
