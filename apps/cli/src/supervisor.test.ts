@@ -92,7 +92,12 @@ describe("webproxy start", () => {
         const admin = `http://${running.addresses["admin"]}`;
         expect((await fetch(`${admin}/healthz`)).status).toBe(200);
         expect(await isReady(running)).toBeTrue();
-        const stats = await readJson(`${admin}/api/stats`);
+        // Levels are written ten times a second: what was in use a moment ago may still be said to be.
+        let stats = await readJson(`${admin}/api/stats`);
+        for (let tries = 0; tries < 100 && stats["segmentsInUse"] !== 0; tries++) {
+          await Bun.sleep(50);
+          stats = await readJson(`${admin}/api/stats`);
+        }
         expect(stats).toMatchObject({
           channel,
           hits: 2,
