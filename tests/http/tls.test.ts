@@ -31,7 +31,7 @@ beforeAll(async () => {
         "-days",
         "2",
       ],
-      ...["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name},DNS:*.${name}`],
+      ...["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name},DNS:*.${name},IP:127.0.0.1`],
       ...["-keyout", files.file(`${name}.key`), "-out", files.file(`${name}.pem`)],
     ]);
     if (made.exitCode !== 0) throw new Error(made.stderr.toString());
@@ -166,4 +166,32 @@ test("--tls-cert and --tls-key: hits, misses and what passes; SIGHUP reads the f
     return { head: Buffer.from(answered.body).toString("latin1") };
   })();
   expect(field(head, "via")).toBe("1.1 webproxy");
+}, 60_000);
+
+test("--origin-ca: an https origin is verified by it, through the cache and past it", async () => {
+  using server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    tls: pair("one.test"),
+    fetch: async (request) => new Response(`${request.method} ${await request.text()}`),
+  });
+  const url = `https://127.0.0.1:${server.port}`;
+  for (const [args, status] of [
+    [["--origin-ca", files.file("one.test.pem")], "200"],
+    [["--origin-ca", files.file("two.test.pem")], "502"],
+    [[], "502"],
+  ] as const) {
+    await using webproxy = await Webproxy.start({ origin: url, args });
+    using client = await Wire.connect(webproxy.http);
+    for (const request of [
+      "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+    ]) {
+      await client.send(request);
+      const head = await client.head();
+      expect(head).toStartWith(`HTTP/1.1 ${status} `);
+      if (request.startsWith("POST") && status === "502") expect(field(head, "proxy-status")).toContain("error=tls_");
+      await client.exactly(Number(field(head, "content-length")));
+    }
+  }
 }, 60_000);

@@ -36,6 +36,8 @@ export interface WebproxyConfig {
   disk?: number | string;
   /** Limit of the hot tier of all proxy threads together; 0 turns it off. Default 64 MiB. */
   hot?: number | string;
+  /** File with certificates in PEM that an https origin's has to be signed by. Default: the platform's. */
+  originCa?: string;
   /** Port of the TLS listener, with `tlsCert`; 0 takes a free one. Default 8443. */
   httpsPort?: number | string;
   /** Files with certificate chains in PEM, one for each host; read again on SIGHUP. Default: no TLS. */

@@ -31,6 +31,7 @@ const OptionsSchema = v.strictObject({
   memory: v.optional(size(0, Number.MAX_SAFE_INTEGER), 256 * 1024 ** 2),
   disk: v.optional(size(0, Number.MAX_SAFE_INTEGER), 10 * 1024 ** 3),
   hot: v.optional(size(0, Number.MAX_SAFE_INTEGER), 64 * 1024 ** 2),
+  originCa: v.optional(text()),
   httpsPort: v.optional(port(), 8443),
   tlsCert: v.optional(paths()),
   tlsKey: v.optional(paths()),
@@ -87,6 +88,10 @@ export const FLAGS: Record<OptionName, { flags: string; help: string }> = {
   memory: { flags: "--memory <SIZE>", help: "limit of the memory tier, 0 turns it off (default 256MiB)" },
   disk: { flags: "--disk <SIZE>", help: "limit of the disk tier, 0 turns it off (default 10GiB)" },
   hot: { flags: "--hot <SIZE>", help: "limit of the hot tier, 0 turns it off (default 64MiB)" },
+  originCa: {
+    flags: "--origin-ca <FILE>",
+    help: "certificates in PEM that an https origin's has to be signed by (default: the platform's)",
+  },
   httpsPort: {
     flags: "--https-port <N>",
     help: "port of the TLS listener, with --tls-cert; 0 takes a free one (default 8443)",

@@ -1,15 +1,17 @@
 import { type RunningCache, startCache } from "@proj/cache";
 import { cacheDirectory } from "./cache-directory.ts";
+import { readOriginCa } from "./certificates.ts";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
 
 /**
  * The cache of this process, with the command line's options.
  *
- * @throws {CommandError} Exit code 1: its directory can not be used. And whatever `startCache` refuses.
+ * @throws {CommandError} Exit code 1: its directory can not be used; the origin's certificates can not be read. And whatever `startCache` refuses.
  */
 export async function startCacheSide(options: Options, origin: URL, log: Log): Promise<RunningCache> {
   const cacheDir = cacheDirectory(options, process.env, log);
   const { channel, threads, memory, disk } = options;
-  return startCache({ channel, threads, origin, cacheDir, memoryBytes: memory, diskBytes: disk, log });
+  const originCa = readOriginCa(options);
+  return startCache({ channel, threads, origin, originCa, cacheDir, memoryBytes: memory, diskBytes: disk, log });
 }

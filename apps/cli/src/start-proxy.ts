@@ -1,10 +1,10 @@
 import { DEFAULT_CLIENT_LIMITS, type RunningProxy, startProxy, type TlsPair } from "@proj/proxy";
+import { readOriginCa, readTlsPairs } from "./certificates.ts";
 import { messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
 import { requireSegmentSpace } from "./segment-space.ts";
 import { hangupMeans } from "./stop-request.ts";
-import { readTlsPairs } from "./tls-pairs.ts";
 
 /**
  * The proxy of this process, with the command line's options.
@@ -45,6 +45,7 @@ function start(options: Options, origin: URL, pairs: readonly TlsPair[] | undefi
     getfileWire,
     hotBytes,
     origin,
+    originCa: readOriginCa(options),
     ...(pairs !== undefined && { tls: { port: options.httpsPort, pairs } }),
     trustProxy: options.trustProxy?.split(",") ?? [],
     limits: {

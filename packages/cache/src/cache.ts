@@ -13,6 +13,8 @@ export interface CacheOptions {
   readonly threads: number;
   /** `http:` or `https:`. What is asked for is fetched from its host; its path is the proxy's to join. */
   readonly origin: URL;
+  /** Certificates in PEM that the origin's has to be signed by. Default: the platform's. */
+  readonly originCa?: string | undefined;
   /** Where the disk tier lives; undefined: memory only. */
   readonly cacheDir: string | undefined;
   /** Limits of the tiers for all threads together; 0 turns a tier off. */
@@ -125,6 +127,7 @@ function startShard(options: CacheOptions, life: number, shard: number): ShardTh
     life,
     shards: threads,
     origin: options.origin.href,
+    originTls: options.originCa === undefined ? {} : { ca: options.originCa },
     directory: cacheDir,
     memoryBytes: Math.floor(options.memoryBytes / threads),
     diskBytes: Math.floor(options.diskBytes / threads),

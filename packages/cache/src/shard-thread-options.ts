@@ -7,6 +7,8 @@ export interface ShardThreadOptions {
   /** How many shards there are. */
   readonly shards: number;
   readonly origin: string;
+  /** `ca`: certificates in PEM that the origin's has to be signed by, instead of the platform's. */
+  readonly originTls: { readonly ca?: string };
   /** The store's directory, which all shards share; undefined: memory only. */
   readonly directory: string | undefined;
   /** The shard's part of the limits, in bytes; 0 turns a tier off. */

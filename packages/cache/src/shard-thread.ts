@@ -51,7 +51,7 @@ class ShardThread {
     this.#storage = new TieredStorage(this.#tiers, (stripe) => bumpStripe(versions, stripe), monotonicMs);
     this.#upkeep = new Upkeep(this.#tiers, this.#storage, monotonicMs);
     const originUrl = new URL(options.origin);
-    this.#origin = new OriginClient({ origin: originUrl });
+    this.#origin = new OriginClient({ origin: originUrl, tls: options.originTls });
     this.#shard = new Shard({
       storage: this.#storage,
       origin: this.#origin,

@@ -18,6 +18,8 @@ export interface ProxyThreadOptions {
   readonly prefix: string;
   /** URL of the origin, for what does not pass the cache. */
   readonly origin: string;
+  /** `ca`: certificates in PEM that the origin's has to be signed by, instead of the platform's. */
+  readonly originTls: { readonly ca?: string };
   readonly trustProxy: readonly string[];
   readonly limits: ClientLimits;
   /** Where to listen for TLS, and with what; undefined: nowhere. */

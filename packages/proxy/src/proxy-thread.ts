@@ -59,7 +59,7 @@ class ProxyThread {
       look: () => cache.look(),
     });
     const getfile = { wire: options.getfileWire, prefix: options.prefix };
-    this.#origin = new OriginClient({ origin: new URL(options.origin) });
+    this.#origin = new OriginClient({ origin: new URL(options.origin), tls: options.originTls });
     const http: HttpSettings = {
       prefix: options.prefix,
       pass: { ...passContext(this.#origin, counters, log), ...this.#cacheEffects(options, cache) },

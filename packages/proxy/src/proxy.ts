@@ -25,6 +25,8 @@ export interface ProxyOptions {
   readonly hotBytes: number;
   /** What clients ask for is joined to its path. What caching has no part in goes there from here. */
   readonly origin: URL;
+  /** Certificates in PEM that the origin's has to be signed by. Default: the platform's. */
+  readonly originCa?: string | undefined;
   /** Addresses and networks (CIDR) of proxies in front of this one, whose word about the client is taken. Default: none. */
   readonly trustProxy?: readonly string[];
   /** What is not named is as in {@link DEFAULT_CLIENT_LIMITS}. */
@@ -177,6 +179,7 @@ async function startThreads(options: ProxyOptions, life: Life, threads: ProxyThr
       getfilePort: ports.getfile,
       hotBytes: Math.floor(options.hotBytes / options.threads),
       origin: options.origin.href,
+      originTls: options.originCa === undefined ? {} : { ca: options.originCa },
       trustProxy: options.trustProxy ?? [],
       limits: { ...DEFAULT_CLIENT_LIMITS, ...options.limits },
       tls: options.tls && { port: ports.https ?? options.tls.port, pairs: options.tls.pairs },

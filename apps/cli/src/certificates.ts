@@ -20,6 +20,15 @@ export function readTlsPairs({ tlsCert, tlsKey }: Pick<Options, "tlsCert" | "tls
   return certificates.map((file, index) => ({ cert: read(file, "--tls-cert"), key: read(keys[index]!, "--tls-key") }));
 }
 
+/**
+ * The certificates that `--origin-ca` names; undefined without it.
+ *
+ * @throws {CommandError} Exit code 1: the file can not be read.
+ */
+export function readOriginCa({ originCa }: Pick<Options, "originCa">): string | undefined {
+  return originCa === undefined ? undefined : read(originCa, "--origin-ca");
+}
+
 function read(file: string, flag: string): string {
   try {
     return readFileSync(file, "utf8");
