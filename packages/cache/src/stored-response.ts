@@ -28,10 +28,13 @@ export interface StoredResponse {
   quietUntilMs: number;
 }
 
+/** The objects around a stored response, measured as the growth of the process for each of 80,000 small ones, without what is counted below. */
+const OBJECTS_BYTES = 2_816;
+
 /** What a stored response weighs beside its body: key, fields, and the objects around them, in bytes. */
 export function overheadBytes(response: StoredResponse): number {
   const { key, variant, headBlock } = response;
-  return 512 + 2 * key.length + 2 * variant.varyKey.length + 3 * headBlock.length;
+  return OBJECTS_BYTES + 2 * key.length + 2 * variant.varyKey.length + 3 * headBlock.length;
 }
 
 /** Whether `newer` takes the place of `older`, which is stored under the same key. */

@@ -100,7 +100,7 @@ export class BlockList implements BodyStore {
     const block = this.#blocks[index];
     if (block === undefined) return;
     this.#blocks[index] = undefined;
-    this.#room.giveBack(block.length);
+    this.#room.giveBack(allocationBytes(block.length));
   }
 
   /** Blocks for the first `bytes` bytes; false when there is no room for them. */
@@ -118,10 +118,17 @@ export class BlockList implements BodyStore {
     if (had >= bytes) return true;
     let size = index > 0 ? this.#blockBytes : Math.min(this.#blockBytes, Math.max(had, FIRST_BLOCK_BYTES));
     while (size < bytes) size = Math.min(size * 2, this.#blockBytes);
-    if (!this.#room.take(size - had)) return false;
+    if (!this.#room.take(allocationBytes(size) - allocationBytes(had))) return false;
     const grown = new Uint8Array(size);
     if (block !== undefined) grown.set(block);
     this.#blocks[index] = grown;
     return true;
   }
+}
+
+/** What the allocator takes for so many bytes: its sizes are four to a doubling, so that 70,000 bytes are 81,920. */
+function allocationBytes(bytes: number): number {
+  if (bytes < 1024) return bytes;
+  const step = 2 ** (Math.floor(Math.log2(bytes)) - 2);
+  return Math.ceil(bytes / step) * step;
 }

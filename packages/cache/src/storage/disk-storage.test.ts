@@ -176,7 +176,14 @@ describe("DiskStorage", () => {
       let space = { freeBytes: 1e12, totalBytes: 1e12, freeFiles: 1e6, totalFiles: 1e6 };
       let nowMs = 0;
       const files: FileSystem = { ...FILE_SYSTEM, space: () => space };
-      const storage = openDisk(directory, { limitBytes: LIMIT, files, nowMs: () => nowMs });
+      const told: boolean[] = [];
+      const storage = openDisk(directory, {
+        limitBytes: LIMIT,
+        files,
+        nowMs: () => nowMs,
+        onFault: () => {},
+        onMedium: (isGood) => told.push(isGood),
+      });
       for (let index = 0; index < 100; index++) put(storage, `${PREFIX}/${index}`, bytesOf(20_000, index));
       const { usedBytes, count } = storage;
       space = { ...space, freeBytes: 256 * 1024 * KIB - 500_000 };
@@ -192,7 +199,9 @@ describe("DiskStorage", () => {
       expect([left < count, storage.count]).toEqual([true, left - 20]);
       space = { ...space, freeFiles: 1e6 };
       nowMs += 2000;
+      storage.sweep(0);
       expect(put(storage, `${PREFIX}/again`, bytesOf(10, 1))).toBeDefined();
+      expect(told).toEqual([false, true]);
     }));
 
   test("a medium that refuses is left alone for a while, tried again, and told of once each way", () =>

@@ -560,6 +560,14 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     }
   }
 
+  #setHasSpace(hasSpace: boolean): void {
+    if (hasSpace === this.#hasSpace) return;
+    this.#hasSpace = hasSpace;
+    if (hasSpace) this.#medium.worked();
+    else
+      this.onFault(Object.assign(new Error("ENOSPC: others need what is left of the file system"), { code: "ENOSPC" }));
+  }
+
   /** Whether the file system has room for more than us; makes some where it has not. */
   #checkSpace(): boolean {
     const nowMs = this.#options.nowMs();
@@ -571,10 +579,10 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
       const missingFiles = totalFiles / FREE_SHARE - freeFiles;
       const target = this.#usedBytes - missingBytes;
       for (let files = missingFiles; (files > 0 || this.#usedBytes > target) && this.#evict(); ) files--;
-      this.#hasSpace = missingBytes <= 0 && missingFiles <= 0;
+      this.#setHasSpace(missingBytes <= 0 && missingFiles <= 0);
     } catch (error) {
       this.onFault(error as Error);
-      this.#hasSpace = false;
+      return false;
     }
     return this.#hasSpace;
   }

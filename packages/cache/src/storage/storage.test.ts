@@ -190,8 +190,10 @@ describe("TieredStorage", () => {
       storage.writeBehind!.run(1000);
       expect([disk.count, disk.copiesCount]).toEqual([1, 1]);
       expect(storage.lookup("/0")).toEqual([first]);
-      for (let index = 1; index < 40; index++) storage.touch(put(memory, `/${index}`, bytesOf(5000, index))!);
-      storage.writeBehind!.run(1000);
+      for (let index = 1; index < 40; index++) {
+        storage.touch(put(memory, `/${index}`, bytesOf(5000, index))!);
+        storage.writeBehind!.run(1000);
+      }
       for (let index = 40; index < 80; index++) put(memory, `/${index}`, bytesOf(5000, index));
       expect(memory.lookup("/0")).toEqual([]);
       expect(readAll(storage.lookup("/0")[0]!.body)).toEqual(bytesOf(5000, 0));

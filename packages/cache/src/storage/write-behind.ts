@@ -1,5 +1,6 @@
 import type { StoredResponse } from "../stored-response.ts";
 import type { BodyFile } from "./body-file.ts";
+import type { BodyStore } from "./body-store.ts";
 import type { DiskStorage } from "./disk-storage.ts";
 import type { MemoryStorage } from "./memory-storage.ts";
 
@@ -11,6 +12,8 @@ const PIECE_BYTES = 256 * 1024;
 /** One copy that is under way. */
 interface Copying {
   readonly response: StoredResponse;
+  /** The response's body when the copy was begun. */
+  readonly source: BodyStore;
   readonly body: BodyFile;
 }
 
@@ -64,25 +67,26 @@ export class WriteBehind {
       if (isNeeded && body === undefined) return undefined;
       this.#waiting.delete(response);
       if (body === undefined) continue;
-      response.body.retain();
-      return { response, body };
+      const source = response.body;
+      source.retain();
+      return { response, source, body };
     }
     return undefined;
   }
 
   #step(copying: Copying): void {
-    const { response, body } = copying;
-    const count = response.body.read(body.bytes, this.#piece);
+    const { response, source, body } = copying;
+    const count = source.read(body.bytes, this.#piece);
     const isTaken = count === 0 || body.append(this.#piece.subarray(0, count));
     if (!isTaken || !this.#memory.has(response)) this.#end(copying, false);
     else if (body.bytes === response.bodyBytes) this.#end(copying, true);
   }
 
-  #end({ response, body }: Copying, isWhole: boolean): void {
+  #end({ response, source, body }: Copying, isWhole: boolean): void {
     this.#copying = undefined;
     if (isWhole) this.#disk.storeCopy(response, body);
     else body.discard();
     body.release();
-    response.body.release();
+    source.release();
   }
 }
