@@ -27,10 +27,16 @@ import { usefulUntilSeconds } from "./usefulness.ts";
 const BODY_SHARE = 4;
 /** Tails of so many entries are kept in memory once they have been read. */
 const READ_ENTRIES_MAX = 4096;
-/** Of the file system, this stays free for others: a hundredth of it, and no more than that. */
+/** Of the file system, this stays free for others: a hundredth of it, but so much, and no more than that. */
 const FREE_SHARE = 100;
+const FREE_BYTES_MIN = 1024 * 1024;
 const FREE_BYTES_MAX = 256 * 1024 * 1024;
+/** How often that is looked at; with less than eight times as much free, before each new body. */
 const SPACE_CHECK_MS = 1_000;
+const PLENTY = 8;
+/** What goes at once when the file system says that it is full: a quota shows nowhere else. */
+const SHED_SHARE = 16;
+const FULL = new Set(["ENOSPC", "EDQUOT"]);
 /** How many entries one sweep looks at. */
 const SWEEP_ENTRIES = 2_000;
 /** So many copies are passed over, then one goes: where nearly all are copies, nobody looks through all of them. */
@@ -98,6 +104,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   #busySlot: number | undefined;
   #nextSpaceCheckMs = 0;
   #hasSpace = true;
+  #isShedding = false;
 
   constructor(options: DiskStorageOptions) {
     this.#options = options;
@@ -124,7 +131,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   }
 
   get isDegraded(): boolean {
-    return !this.#medium.isGood;
+    return !this.#medium.isGood || !this.#hasSpace;
   }
 
   // -- Room
@@ -145,6 +152,11 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   onFault(error: Error): void {
     this.#options.onFault(error);
     this.#medium.failed(error);
+    if (!FULL.has((error as NodeJS.ErrnoException).code ?? "") || this.#isShedding) return;
+    this.#isShedding = true;
+    const target = this.#usedBytes * (1 - 1 / SHED_SHARE);
+    while (this.#usedBytes > target && this.#evict());
+    this.#isShedding = false;
   }
 
   onBroken(body: BodyFile, error: Error): void {
@@ -560,30 +572,41 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     }
   }
 
-  #setHasSpace(hasSpace: boolean): void {
-    if (hasSpace === this.#hasSpace) return;
-    this.#hasSpace = hasSpace;
-    if (hasSpace) this.#medium.worked();
-    else
-      this.onFault(Object.assign(new Error("ENOSPC: others need what is left of the file system"), { code: "ENOSPC" }));
-  }
-
   /** Whether the file system has room for more than us; makes some where it has not. */
   #checkSpace(): boolean {
     const nowMs = this.#options.nowMs();
     if (nowMs < this.#nextSpaceCheckMs) return this.#hasSpace;
-    this.#nextSpaceCheckMs = nowMs + SPACE_CHECK_MS;
     try {
       const { freeBytes, totalBytes, freeFiles, totalFiles } = this.files.space(this.#options.directory);
-      const missingBytes = Math.min(FREE_BYTES_MAX, totalBytes / FREE_SHARE) - freeBytes;
+      const reserve = Math.min(FREE_BYTES_MAX, Math.max(FREE_BYTES_MIN, totalBytes / FREE_SHARE));
+      const missingBytes = reserve - freeBytes;
       const missingFiles = totalFiles / FREE_SHARE - freeFiles;
-      const target = this.#usedBytes - missingBytes;
-      for (let files = missingFiles; (files > 0 || this.#usedBytes > target) && this.#evict(); ) files--;
-      this.#setHasSpace(missingBytes <= 0 && missingFiles <= 0);
+      if (freeBytes > PLENTY * reserve) this.#nextSpaceCheckMs = nowMs + SPACE_CHECK_MS;
+      this.#setHasSpace(this.#makeSpace(missingBytes, missingFiles));
+      return this.#hasSpace;
     } catch (error) {
       this.onFault(error as Error);
       return false;
     }
-    return this.#hasSpace;
+  }
+
+  /** False when there is nothing left that could go. */
+  #makeSpace(missingBytes: number, missingFiles: number): boolean {
+    const target = this.#usedBytes - Math.max(0, missingBytes);
+    let files = missingFiles;
+    while (files > 0 || this.#usedBytes > target) {
+      if (!this.#evict()) return false;
+      files--;
+    }
+    return true;
+  }
+
+  #setHasSpace(hasSpace: boolean): void {
+    if (hasSpace === this.#hasSpace) return;
+    this.#hasSpace = hasSpace;
+    const code = "ENOSPC";
+    const error = Object.assign(new Error(`${code}: others need what is left of the file system`), { code });
+    if (!hasSpace) this.#options.onFault(error);
+    this.#options.onMedium(hasSpace, hasSpace ? undefined : error);
   }
 }

@@ -1,12 +1,15 @@
 /** After the first fault nothing is tried for so long; after each further one for twice as long, up to the most. */
 const PAUSE_MS = 1_000;
 const PAUSE_MS_MAX = 30_000;
+/** It is called good again when it has worked, and not failed for so long: what fails now and then is bad all the time. */
+const GOOD_AFTER_MS = 3_000;
 
 /** Whether the disk takes what it is given. After a fault it is left alone for a while, then tried again: what recovers needs nobody to say so. */
 export class Medium {
   readonly #nowMs: () => number;
   readonly #onChange: (isGood: boolean, error: Error | undefined) => void;
   #faults = 0;
+  #failedMs = 0;
   #pauseUntilMs = 0;
 
   /**
@@ -29,13 +32,14 @@ export class Medium {
 
   failed(error: Error): void {
     const wasGood = this.isGood;
-    this.#pauseUntilMs = this.#nowMs() + Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** this.#faults);
+    this.#failedMs = this.#nowMs();
+    this.#pauseUntilMs = this.#failedMs + Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** this.#faults);
     this.#faults++;
     if (wasGood) this.#onChange(false, error);
   }
 
   worked(): void {
-    if (this.#faults === 0) return;
+    if (this.#faults === 0 || this.#nowMs() < this.#failedMs + GOOD_AFTER_MS) return;
     this.#faults = 0;
     this.#onChange(true, undefined);
   }
