@@ -35,7 +35,7 @@ import type { ClientRequest } from "./client-request.ts";
 import { askFields, type FillAsk } from "./fill-ask.ts";
 import { type ExchangeTimes, freshen } from "./freshening.ts";
 import { GrowingBody } from "./growing-body.ts";
-import { renderHeadBlock } from "./head-block.ts";
+import { renderHeadBlock, renderInterim } from "./head-block.ts";
 import { Parts } from "./parts.ts";
 import type { PurgeMatch } from "./purge.ts";
 import type { Available, Handling, ReadableBody } from "./reply.ts";
@@ -77,6 +77,8 @@ export interface FillHost {
   decide(transfer: Transfer, without: Fill): void;
   /** Asks again for the whole, without any condition: what came can not be used with what is stored. */
   askForWhole(transfers: readonly Transfer[], reason: Verdict): void;
+  /** An interim response for `transfer`, as it goes out. */
+  interim(transfer: Transfer, status: number, bytes: Uint8Array): void;
   serve(transfer: Transfer): void;
   refuse(transfer: Transfer, refusal: Refusal): void;
   /** The response of a shared fill may not be stored: for a while nobody need wait for another's. */
@@ -199,6 +201,13 @@ export class Fill implements Source, OriginHandler {
     if (wanted || (mayKeep && !this.#isPurged)) return this.#control();
     this.#giveUp();
     this.#body?.abandon();
+  }
+
+  /** RFC 9110 section 15.2: passed to the one who asked, and never stored. */
+  onInformational(head: ResponseHead): void {
+    const leader = this.#leader;
+    const isAsked = leader !== undefined && this.#waiting.has(leader) && leader.request.wire === "http";
+    if (isAsked && head.status > 100) this.#host.interim(leader, head.status, renderInterim(head));
   }
 
   onHead(head: ResponseHead, framing: Framing): void {

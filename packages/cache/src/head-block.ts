@@ -1,4 +1,4 @@
-import type { Fields } from "@proj/protocol";
+import { endToEndFields, type Fields, type ResponseHead } from "@proj/protocol";
 
 /** How this hop names itself (RFC 9110 section 7.6.3): the protocol received, a pseudonym. */
 export const VIA = "1.1 webproxy";
@@ -21,6 +21,13 @@ export function renderHeadBlock(fields: Fields, age: "ours" | "theirs"): Uint8Ar
   const lines = fields.filter((lowerName) => !left.has(lowerName));
   lines.add("Via", VIA);
   return Uint8Array.from(Buffer.from(`${lines.render()}\r\n`, "latin1"));
+}
+
+/** An interim response as it goes out; it has no content, whatever its fields say. */
+export function renderInterim({ status, reason, fields }: ResponseHead): Uint8Array {
+  const lines = endToEndFields(fields).filter((lowerName) => lowerName !== "content-length");
+  lines.add("Via", VIA);
+  return Uint8Array.from(Buffer.from(`HTTP/1.1 ${status} ${reason}\r\n${lines.render()}\r\n`, "latin1"));
 }
 
 /** A head block with a Cache-Status line of its own in front, for a response whose value the proxy can not render from the segment's header. */

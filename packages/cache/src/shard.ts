@@ -166,6 +166,11 @@ export class Shard implements AskHandler, FillHost {
     }
   }
 
+  interim(transfer: Transfer, status: number, bytes: Uint8Array): void {
+    transfer.interims.push({ status, bytes });
+    this.serve(transfer);
+  }
+
   refuse(transfer: Transfer, refusal: Refusal): void {
     transfer.refusal = refusal;
     this.serve(transfer);

@@ -32,6 +32,8 @@ export class Transfer {
   noticeOwed = false;
   /** No byte before this one will be asked for again, unless the reply is replayable. */
   position = 0;
+  /** Interim responses that have to go out before the reply, as they go out. */
+  readonly interims: { readonly status: number; readonly bytes: Uint8Array }[] = [];
   #reply: Reply | undefined;
   #source: Source | undefined;
 
@@ -65,7 +67,7 @@ export class Transfer {
 
   /** Whether an ask for what comes next could be answered. */
   get isReady(): boolean {
-    if (this.refusal !== undefined || this.#source?.failed === true) return true;
+    if (this.refusal !== undefined || this.#source?.failed === true || this.interims.length > 0) return true;
     if (this.#reply === undefined) return false;
     return planPortion(this.#state(this.#reply), this.position, 1).kind !== "wait";
   }
@@ -93,8 +95,9 @@ export class Transfer {
       channel.refuse(ask, this.refusal);
       return "whole";
     }
-    if (reply === undefined) return "waits";
     const first = ask.firstByte === 0;
+    if (first && this.position === 0 && this.#serveInterim(ask, channel)) return "answered";
+    if (reply === undefined) return "waits";
     const payloadOffset = first ? FIRST_PAYLOAD_OFFSET : NEXT_PAYLOAD_OFFSET;
     const capacity = portionCapacity(ask.bytes.length, payloadOffset);
     const state = this.#state(reply);
@@ -143,6 +146,30 @@ export class Transfer {
     return whole ? "whole" : "answered";
   }
 
+  /** True when the ask was answered with an interim response: the proxy passes it on, and asks again. */
+  #serveInterim(ask: Ask, channel: ChannelServer): boolean {
+    const interim = this.interims.shift();
+    if (interim === undefined || interim.bytes.length > portionCapacity(ask.bytes.length, FIRST_PAYLOAD_OFFSET))
+      return false;
+    ask.bytes.set(interim.bytes, FIRST_PAYLOAD_OFFSET);
+    channel.answer(
+      ask,
+      {
+        kind: "portion",
+        bytes: interim.bytes.length,
+        last: false,
+        open: true,
+        replayable: false,
+        bodyBytes: undefined,
+        availableBytes: 0,
+        payloadOffset: FIRST_PAYLOAD_OFFSET,
+        loan: undefined,
+      },
+      { ...INTERIM, status: interim.status },
+    );
+    return true;
+  }
+
   /** The head block in the segment; the body stays where it is, for the proxy to read there. */
   #lend(ask: Ask, channel: ChannelServer, reply: Reply, loan: number): "whole" {
     const headBytes = reply.headBlock.length;
@@ -177,6 +204,18 @@ export class Transfer {
     return "answered";
   }
 }
+
+const INTERIM = {
+  headBytes: 0,
+  verdict: "miss",
+  ageSeconds: undefined,
+  ttlSeconds: undefined,
+  forwardStatus: undefined,
+  stored: false,
+  collapsed: false,
+  hotVersion: undefined,
+  hasCacheStatus: true,
+} as const;
 
 function readFully(reply: Reply, from: number, into: Uint8Array): void {
   for (let done = 0; done < into.length; ) {

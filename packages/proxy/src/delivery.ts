@@ -255,6 +255,7 @@ export class Delivery implements AskOwner {
     if (this.#transfer.phase === "waiting-for-cache") {
       const response = readResponse(portion.ask.segment.i32);
       if (response === undefined) return this.#failMalformed();
+      if (response.status < 200) return this.#passInterim(portion, answer);
       this.#opened = answer.open;
       if (answer.loan !== undefined && !this.#borrow(portion, answer, answer.loan)) return false;
       if (!this.#sink.begin(response, answer)) {
@@ -272,6 +273,22 @@ export class Delivery implements AskOwner {
     this.#context.counters.add("portions");
     if (answer.loan !== undefined && this.#loan !== undefined) this.#takeLoan(portion, answer, this.#loan);
     return true;
+  }
+
+  /** What comes before the response; then the stream is asked for again. */
+  #passInterim(portion: Portion, { payloadOffset, bytes }: PortionAnswer): false {
+    const { cache, pool } = this.#context;
+    const { segment } = portion.ask;
+    this.#sink.interim(portion.bytes.subarray(payloadOffset, payloadOffset + bytes));
+    this.#portions.splice(this.#portions.indexOf(portion), 1);
+    const capacity = portionCapacity(segment.bytes.length, NEXT_PAYLOAD_OFFSET);
+    const ask = cache.read(segment, this.#shard, this.#transferId, 0, capacity, this);
+    if (ask !== undefined) this.#portions.push(newPortion(ask, undefined));
+    else {
+      pool.giveBack(segment);
+      this.#cacheLost();
+    }
+    return false;
   }
 
   /** False when the body that the cache lent is gone: evicted since. It is asked for again, in portions this time. */

@@ -11,6 +11,8 @@ export interface ResponseSink {
    * @returns false when this wire can not carry it: it was answered in another way and its stream is not wanted.
    */
   begin(response: ResponseAnswer, portion: PortionAnswer): boolean;
+  /** An interim response, whole, as it goes out before `begin`, where the wire has such. Valid during the call only. */
+  interim(message: Uint8Array): void;
   /**
    * Renders what goes around a portion into the room that the segment has before and behind it.
    *

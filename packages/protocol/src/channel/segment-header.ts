@@ -18,7 +18,8 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *       88      8  bodyBytes      length of the whole body, -1 while it is not known
  *       96      8  availableBytes how much of the stream the cache could give at once when it answered, counted from the stream's first byte
  *      104      4  payloadOffset  where the portion starts in the segment
- *      108      4  status         first portion: the response's status code
+ *      108      4  status         first portion: the response's status code; below 200: the portion is an interim response as it goes out, whole, and the
+ *                                 stream is to be asked for again from its byte 0
  *      112      4  headBytes      first portion: length of the head block, with which the stream begins
  *      116      4  verdict        first portion: VERDICT
  *      120      4  ageSeconds     first portion: current age of a stored response (RFC 9111 section 4.2.3), -1 when it was not stored
@@ -264,7 +265,7 @@ export function readResponse(words: SegmentWords): ResponseAnswer | undefined {
   const status = words[word(FIELD.status)]!;
   const headBytes = words[word(FIELD.headBytes)]!;
   const verdict = VERDICTS[words[word(FIELD.verdict)]!];
-  if (status < 200 || status > 999 || headBytes < 0 || verdict === undefined) return undefined;
+  if (status < 100 || status > 999 || headBytes < 0 || verdict === undefined) return undefined;
   const ageSeconds = words[word(FIELD.ageSeconds)]!;
   const ttlSeconds = words[word(FIELD.ttlSeconds)]!;
   const forwardStatus = words[word(FIELD.forwardStatus)]!;

@@ -106,6 +106,9 @@ export class GetfileConnection implements Connection, ResponseSink {
     return true;
   }
 
+  /** The cache has none for this wire. */
+  interim(): void {}
+
   frame(segment: Uint8Array, portion: PortionAnswer): { start: number; end: number } {
     const { payloadOffset, bytes } = portion;
     const start = payloadOffset - this.#head.length;

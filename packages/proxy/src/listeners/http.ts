@@ -171,6 +171,12 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     return true;
   }
 
+  interim(message: Uint8Array): void {
+    if (this.#request?.minorVersion !== 1) return; // RFC 9110 section 15.2
+    this.out.bytes(message);
+    this.out.flush();
+  }
+
   frame(segment: Uint8Array, portion: PortionAnswer): { start: number; end: number } {
     const { payloadOffset, bytes, last } = portion;
     const isHead = this.#headBytesLeft > 0;
@@ -188,7 +194,8 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   }
 
   write(bytes: Uint8Array): number {
-    const taken = this.#socket.write(bytes);
+    // What the kernel has left of an interim response goes first.
+    const taken = this.#out?.isHeldBack === true ? 0 : this.#socket.write(bytes);
     if (taken < bytes.length) this.#socket.timeout(SEND_TIMEOUT_S);
     return taken;
   }
