@@ -140,9 +140,14 @@ storageContract("MemoryStorage that lends", (run) => {
     () => {},
     100,
   );
-  run((onEvict = () => {}) => new MemoryStorage(LIMIT, { onEvict }, loans));
-  expect(readdirSync("/dev/shm").filter((name) => name.startsWith(prefix))).toEqual([]);
-  expect(loans.count).toBe(0);
+  const left = () => readdirSync("/dev/shm").filter((name) => name.startsWith(prefix));
+  try {
+    run((onEvict = () => {}) => new MemoryStorage(LIMIT, { onEvict }, loans));
+    expect(left()).toEqual([]);
+    expect(loans.count).toBe(0);
+  } finally {
+    for (const name of left()) rmSync(join("/dev/shm", name), { force: true });
+  }
 });
 storageContract("DiskStorage", (run) =>
   withDirectory((directory) =>
