@@ -53,6 +53,17 @@ describe("without a cache", () => {
   }, 30_000);
 });
 
+test("an unsafe request waits for the cache that has to hear of it, but not each of them anew", async () => {
+  await using origin = CountingOrigin.start({ "/a": { body: Buffer.from("done") } });
+  await withProxy(origin.url, {}, async (proxy) => {
+    const address = { host: "127.0.0.1", port: proxy.httpPort };
+    await http(address, "/a", { method: "DELETE" }); // the cache has been away long enough after it
+    // Waits of 5 s each would be more than this test has.
+    for (let index = 0; index < 20; index++)
+      expect(await http(address, "/a", { method: "DELETE" })).toMatchObject({ status: "200", bytes: 4 });
+  });
+}, 60_000);
+
 describe("limits of the client side", () => {
   test("a head that is not whole in time is a 408; an idle connection is closed without a word", async () => {
     using origin = new RawOrigin(async () => {});

@@ -72,7 +72,9 @@ export class InvalidationRound implements AskOwner {
    */
   static run(cache: CacheClient, pool: PoolMember, what: Invalidation, done: () => void): void {
     const round = new InvalidationRound(cache, pool, what, done);
-    round.#timer = setTimeout(() => round.#finish(), CACHE_TIMEOUT_MS);
+    // One that has been away for so long is not waited for anew by each request.
+    const awayMs = cache.attached ? 0 : performance.now() - cache.awaySinceMs;
+    round.#timer = setTimeout(() => round.#finish(), Math.max(0, CACHE_TIMEOUT_MS - awayMs));
     round.#begin();
   }
 
