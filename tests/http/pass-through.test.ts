@@ -478,14 +478,14 @@ describe("back-pressure and memory", () => {
       },
       async ({ client }) => {
         const request =
-          "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n";
+          "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nquilt\r\n1\r\n!\r\n0\r\n\r\n"; // no letter of it is a chunk's size
         for (const octet of request) {
           await client.send(octet);
           await Bun.sleep(0);
         }
         await client.head();
         const content = await client.through("0\r\n\r\n");
-        expect(content.replace(/[0-9a-f]+\r\n|\r\n/g, "")).toBe("hello!");
+        expect(content.replace(/[0-9a-f]+\r\n|\r\n/g, "")).toBe("quilt!");
       },
     );
   });
