@@ -4,6 +4,7 @@ import { renderHeadBlock } from "../head-block.ts";
 import { replaces, type StoredResponse } from "../stored-response.ts";
 import type { Room } from "./block-list.ts";
 import { BodyFile, type BodyFileHost, diskBytesOf } from "./body-file.ts";
+import type { BodyStore } from "./body-store.ts";
 import { DiskIndex } from "./disk-index.ts";
 import { readEntryFile } from "./entry-file.ts";
 import {
@@ -94,6 +95,8 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   readonly #copyOf = new Map<number, StoredResponse>();
   readonly #copies = new Map<StoredResponse, number>();
   readonly #outdated = new Set<StoredResponse>();
+  /** Bodies of copies that somebody still reads, who began before memory had them. */
+  readonly #readCopies = new Map<number, BodyFile>();
   readonly #isListed = new Uint8Array(PARTITIONS);
   readonly #hasDirectory = new Uint8Array(PARTITIONS);
   #partitionsListed = 0;
@@ -291,6 +294,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   shadow(response: StoredResponse): void {
     const slot = this.#slotOf(response);
     if (slot === undefined) return;
+    if (response.body instanceof BodyFile && response.body.isHeld) this.#readCopies.set(slot, response.body);
     this.#responses.delete(slot);
     this.#placeOf.delete(response);
     this.#becomeCopy(slot, response);
@@ -344,7 +348,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
       const slot = this.#sweepAt++ % this.#index.slotsEnd;
       if (!this.#index.isTaken(slot)) continue;
       const { usefulUntilSeconds: until } = this.#index.entry(slot);
-      if (until !== 0 && until < nowSeconds && this.#responses.get(slot)?.body.isHeld !== true) this.#drop(slot);
+      if (until !== 0 && until < nowSeconds && this.#bodyAt(slot)?.isHeld !== true) this.#drop(slot);
     }
   }
 
@@ -494,7 +498,9 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
       const file = readEntryFile(this.files, fildes, fileBytes);
       if (file === undefined) return undefined;
       const { meta, sums, bodyBytes } = file;
-      const body = BodyFile.existing(this, { path, bytes: bodyBytes, sums, takenBytes: diskBytesOf(fileBytes) });
+      const body =
+        this.#readCopies.get(slot) ??
+        BodyFile.existing(this, { path, bytes: bodyBytes, sums, takenBytes: diskBytesOf(fileBytes) });
       this.#slotOfBody.set(body, { slot, serial: this.#index.serial(slot) });
       const headBlock = renderHeadBlock(meta.fields, "ours");
       return { ...meta, stripe: stripeOf(hash), headBlock, body, bodyBytes, quietUntilMs: 0 };
@@ -503,7 +509,13 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     }
   }
 
+  /** The body of an entry, where somebody may hold it. */
+  #bodyAt(slot: number): BodyStore | undefined {
+    return this.#responses.get(slot)?.body ?? this.#readCopies.get(slot);
+  }
+
   #remember(slot: number, response: StoredResponse): void {
+    this.#readCopies.delete(slot);
     this.#responses.set(slot, response);
     this.#placeOf.set(response, { slot, serial: this.#index.serial(slot) });
     if (this.#responses.size <= READ_ENTRIES_MAX + this.#volatile.size) return;
@@ -534,7 +546,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   #evict(): boolean {
     let spared = 0;
     const slot = this.#index.evict((one) => {
-      if (one === this.#busySlot || this.#responses.get(one)?.body.isHeld === true) return false;
+      if (one === this.#busySlot || this.#bodyAt(one)?.isHeld === true) return false;
       // What memory holds too is what is used most, and those uses are not seen here: others go first.
       return !this.#copyOf.has(one) || ++spared > COPIES_SPARED_MAX;
     });
@@ -547,17 +559,18 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   }
 
   #forget(slot: number, entry: EntryName): void {
-    const response = this.#responses.get(slot);
+    const body = this.#bodyAt(slot);
     const original = this.#copyOf.get(slot);
     this.#responses.delete(slot);
+    this.#readCopies.delete(slot);
     this.#volatile.delete(slot);
     this.#copyOf.delete(slot);
     if (original !== undefined) {
       this.#copies.delete(original);
       this.#outdated.delete(original);
     }
-    if (response !== undefined) {
-      response.body.discard();
+    if (body !== undefined) {
+      body.discard();
       return;
     }
     this.#unlink(entry);

@@ -230,6 +230,34 @@ describe("TieredStorage", () => {
       storage.close();
     }));
 
+  test("a larger body comes at its second use, in pieces; who reads it on disk reads on, and it keeps its room until he is done", () =>
+    withDirectory((directory) => {
+      const { memory, disk, storage } = tiersOf(directory, 4096 * KIB);
+      const bytes = bytesOf(400_000, 1);
+      const big = openDisk(directory, { limitBytes: 4096 * KIB });
+      put(big, "/big", bytes);
+      const other = tiersOf(directory, 4096 * KIB);
+      const [found] = other.storage.lookup("/big");
+      const onDisk = found!.body;
+      onDisk.retain();
+      const into = new Uint8Array(1000);
+      onDisk.read(399_000, into);
+      for (let use = 0; use < 2; use++) other.storage.touch(found!);
+      expect(other.storage.isIdle).toBe(false);
+      while (!other.storage.isIdle) other.storage.moveBodies(0);
+      expect([other.memory.has(found!), found!.body === onDisk]).toEqual([true, false]);
+      expect(readAll(found!.body)).toEqual(bytes);
+      const { usedBytes } = other.disk;
+      expect(other.storage.invalidate("/big")).toBe(1);
+      expect(other.disk.usedBytes).toBe(usedBytes);
+      onDisk.read(399_000, into);
+      expect(into).toEqual(bytes.slice(399_000));
+      onDisk.release();
+      expect([other.disk.usedBytes, other.memory.usedBytes]).toEqual([0, 0]);
+      for (const each of [storage, other.storage]) each.close();
+      expect([memory.count, disk.copiesCount]).toEqual([0, 0]);
+    }));
+
   test("a newer response drops the copy of the older one at once", () =>
     withDirectory((directory) => {
       const { memory, disk, storage } = tiersOf(directory, 256 * KIB);

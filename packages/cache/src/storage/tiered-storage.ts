@@ -3,11 +3,9 @@ import { replaces, type StoredResponse } from "../stored-response.ts";
 import type { BodyStore } from "./body-store.ts";
 import type { DiskStorage } from "./disk-storage.ts";
 import type { MemoryStorage } from "./memory-storage.ts";
+import { Promotion } from "./promotion.ts";
 import type { Storage } from "./storage.ts";
 import { WriteBehind } from "./write-behind.ts";
-
-/** A body on disk that is no longer than this comes into memory when it is used: reading it takes less than a millisecond. */
-const PROMOTED_BYTES_MAX = 256 * 1024;
 
 export interface Tiers {
   readonly memory: MemoryStorage | undefined;
@@ -26,6 +24,7 @@ export class TieredStorage {
   readonly #changed: (stripe: number) => void;
   /** Undefined unless there are two tiers. */
   readonly writeBehind: WriteBehind | undefined;
+  readonly #promotion: Promotion | undefined;
 
   /**
    * @param changed Called before a change to what is stored under a stripe's keys can be seen. Making room is no change: what proxies keep stays as
@@ -37,7 +36,9 @@ export class TieredStorage {
     this.#disk = disk;
     this.#tiers = [memory, disk].filter((tier) => tier !== undefined);
     this.#changed = changed;
-    this.writeBehind = memory === undefined || disk === undefined ? undefined : new WriteBehind(memory, disk, nowMs);
+    if (memory === undefined || disk === undefined) return;
+    this.writeBehind = new WriteBehind(memory, disk, nowMs);
+    this.#promotion = new Promotion(memory, disk, nowMs);
   }
 
   lookup(key: string): readonly StoredResponse[] {
@@ -67,7 +68,7 @@ export class TieredStorage {
   touch(response: StoredResponse, isKeptElsewhere = false): void {
     for (const tier of this.#tiers) tier.touch(response, isKeptElsewhere ? FREQUENCY_MAX : 1);
     if (this.#memory?.has(response) === true) this.writeBehind?.add(response);
-    else this.#promote(response);
+    else if (this.#disk?.has(response) === true) this.#promotion?.used(response);
   }
 
   /**
@@ -112,40 +113,20 @@ export class TieredStorage {
     return this.#tiers.reduce((count, tier) => count + tier.invalidate(key, response), 0);
   }
 
+  /** Whether nothing waits to be moved between the tiers. */
+  get isIdle(): boolean {
+    return this.writeBehind?.isIdle !== false && this.#promotion?.isIdle !== false;
+  }
+
+  /** Moves bodies between the tiers, for about `budgetMs` in each direction. */
+  moveBodies(budgetMs: number): void {
+    this.writeBehind?.run(budgetMs);
+    this.#promotion?.run(budgetMs);
+  }
+
   close(): void {
     this.writeBehind?.close();
+    this.#promotion?.close();
     for (const tier of this.#tiers) tier.close();
-  }
-
-  /** Brings a small body from disk into memory; who holds the response sees only that its body is elsewhere. */
-  #promote(response: StoredResponse): void {
-    const { body, bodyBytes } = response;
-    if (this.#memory === undefined || this.#disk === undefined || bodyBytes > this.#memory.bodyBytesMax) return;
-    if (bodyBytes > PROMOTED_BYTES_MAX || response.parts !== undefined || response.onlyForRange !== undefined) return;
-    if (body.isHeld || !this.#disk.has(response)) return;
-    const copy = this.#memory.newBody(bodyBytes);
-    if (copyBody(body, copy, bodyBytes)) {
-      this.#disk.shadow(response);
-      response.body = copy;
-      if (!this.#memory.store(response)) {
-        response.body = body;
-        this.#disk.uncover(response);
-      }
-    } else copy.discard();
-    copy.release();
-  }
-}
-
-/** False when the source is broken, or the target has no room. */
-function copyBody(from: BodyStore, to: BodyStore, bytes: number): boolean {
-  const piece = new Uint8Array(bytes);
-  from.retain();
-  try {
-    from.read(0, piece);
-    return to.append(piece);
-  } catch {
-    return false; // its tier has dropped it, and said so
-  } finally {
-    from.release();
   }
 }

@@ -3,7 +3,7 @@ import type { MemoryStorage } from "./memory-storage.ts";
 import type { TieredStorage, Tiers } from "./tiered-storage.ts";
 import { usefulUntilSeconds } from "./usefulness.ts";
 
-/** Work on the disk is done in turns so long, so often: a tenth of the thread's time at most. */
+/** Work on the disk is done in turns so long, so often: a tenth of the thread's time at most for each direction. */
 const TURN_MS = 2;
 const TURN_EVERY_MS = 20;
 const SWEEP_EVERY_MS = 1_000;
@@ -20,7 +20,7 @@ export class Upkeep {
   readonly #disk: DiskStorage | undefined;
   readonly #storage: TieredStorage;
   readonly #nowMs: () => number;
-  readonly #turns: ReturnType<typeof setInterval> | undefined;
+  readonly #turns: ReturnType<typeof setInterval>;
   readonly #sweeps: ReturnType<typeof setInterval>;
   #listing: ReturnType<typeof setImmediate> | undefined;
   #sweeping: Iterator<Parameters<MemoryStorage["has"]>[0]> | undefined;
@@ -31,12 +31,9 @@ export class Upkeep {
     this.#disk = disk;
     this.#storage = storage;
     this.#nowMs = nowMs;
-    const { writeBehind } = storage;
-    if (writeBehind !== undefined) {
-      this.#turns = setInterval(() => {
-        if (!writeBehind.isIdle) writeBehind.run(TURN_MS);
-      }, TURN_EVERY_MS);
-    }
+    this.#turns = setInterval(() => {
+      if (!storage.isIdle) storage.moveBodies(TURN_MS);
+    }, TURN_EVERY_MS);
     this.#sweeps = setInterval(() => this.sweep(Date.now() / 1000), SWEEP_EVERY_MS);
     this.#list(LISTING_MS);
   }

@@ -1,0 +1,113 @@
+import type { StoredResponse } from "../stored-response.ts";
+import type { BodyStore } from "./body-store.ts";
+import type { DiskStorage } from "./disk-storage.ts";
+import type { MemoryStorage } from "./memory-storage.ts";
+
+/** A body no longer than this comes at once, at its first use: reading it takes less than a millisecond. */
+const AT_ONCE_BYTES_MAX = 256 * 1024;
+/** Longer ones come at their second use, in pieces of this size; so many wait at most. */
+const PIECE_BYTES = 256 * 1024;
+const WAITING_MAX = 64;
+
+/** One body on its way from disk to memory. */
+interface Moving {
+  readonly response: StoredResponse;
+  readonly source: BodyStore;
+  readonly copy: BodyStore;
+}
+
+/** Brings what is used from disk into memory; who holds the response sees only that its body is elsewhere, and reads on where he began. */
+export class Promotion {
+  readonly #memory: MemoryStorage;
+  readonly #disk: DiskStorage;
+  readonly #nowMs: () => number;
+  readonly #usedOnce = new WeakSet<StoredResponse>();
+  readonly #waiting = new Set<StoredResponse>();
+  readonly #piece = new Uint8Array(new ArrayBuffer(PIECE_BYTES));
+  #moving: Moving | undefined;
+
+  constructor(memory: MemoryStorage, disk: DiskStorage, nowMs: () => number) {
+    this.#memory = memory;
+    this.#disk = disk;
+    this.#nowMs = nowMs;
+  }
+
+  get isIdle(): boolean {
+    return this.#moving === undefined && this.#waiting.size === 0;
+  }
+
+  /** `response` is on disk, and has been used. */
+  used(response: StoredResponse): void {
+    if (response.bodyBytes > this.#memory.bodyBytesMax) return;
+    if (response.parts !== undefined || response.onlyForRange !== undefined) return;
+    if (response.bodyBytes <= AT_ONCE_BYTES_MAX) {
+      const moving = this.#begin(response);
+      while (moving !== undefined && this.#step(moving) === "goes on");
+    } else if (!this.#usedOnce.has(response)) this.#usedOnce.add(response);
+    else if (this.#waiting.size < WAITING_MAX) this.#waiting.add(response);
+  }
+
+  /** Moves for about `budgetMs`. */
+  run(budgetMs: number): void {
+    const untilMs = this.#nowMs() + budgetMs;
+    do {
+      this.#moving ??= this.#next();
+      if (this.#moving === undefined) return;
+      if (this.#step(this.#moving) === "over") this.#moving = undefined;
+    } while (this.#nowMs() < untilMs);
+  }
+
+  /** Gives up what is under way. */
+  close(): void {
+    this.#waiting.clear();
+    if (this.#moving !== undefined) this.#giveUp(this.#moving);
+    this.#moving = undefined;
+  }
+
+  #next(): Moving | undefined {
+    for (const response of this.#waiting) {
+      this.#waiting.delete(response);
+      const moving = this.#begin(response);
+      if (moving !== undefined) return moving;
+    }
+    return undefined;
+  }
+
+  #begin(response: StoredResponse): Moving | undefined {
+    if (!this.#disk.has(response) || this.#memory.has(response)) return undefined;
+    const source = response.body;
+    source.retain();
+    return { response, source, copy: this.#memory.newBody(response.bodyBytes) };
+  }
+
+  #step(moving: Moving): "goes on" | "over" {
+    const { response, source, copy } = moving;
+    if (!this.#copyPiece(moving) || !this.#disk.has(response)) return this.#giveUp(moving);
+    if (copy.bytes < response.bodyBytes) return "goes on";
+    source.release(); // only then the disk tier sees whether others hold it
+    this.#disk.shadow(response);
+    response.body = copy;
+    if (!this.#memory.store(response)) {
+      response.body = source;
+      this.#disk.uncover(response);
+    }
+    copy.release();
+    return "over";
+  }
+
+  /** False when the source is broken, which its tier has told, or when there is no room. */
+  #copyPiece({ source, copy }: Moving): boolean {
+    try {
+      return copy.append(this.#piece.subarray(0, source.read(copy.bytes, this.#piece)));
+    } catch {
+      return false;
+    }
+  }
+
+  #giveUp({ source, copy }: Moving): "over" {
+    copy.discard();
+    copy.release();
+    source.release();
+    return "over";
+  }
+}
