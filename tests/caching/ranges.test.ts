@@ -83,7 +83,8 @@ describe("ranges", () => {
       expect(got.body === BODIES[0].toString("latin1")).toBe(true);
       expect(got.head).not.toMatch(/content-range/i);
     }
-    expect(all[0]?.cache).toStartWith("fwd=partial; fwd-status=206");
+    // Whichever came first asked for the rest; who came when it was there already is a hit.
+    expect(all.map((got) => got.cache).some((cache) => cache?.startsWith("fwd=partial; fwd-status=206"))).toBe(true);
     expect(origin.last("/x")?.headers).toMatchObject({ range: "bytes=100000-", "if-range": '"v0"' });
     expect(origin.count("/x")).toBe(2);
     const again = await get(webproxy.http, "/x");
