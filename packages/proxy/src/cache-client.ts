@@ -79,6 +79,8 @@ interface ShardLink {
 const CHECK_MS = 50;
 /** The cache answers `pending` to what takes long; one that says nothing for so long hangs. */
 const ANSWER_TIMEOUT_MS = 15_000;
+/** How long a notice is waited for before the question is asked again: an origin rarely takes longer, and each asking costs two messages. */
+const NOTICE_TIMEOUT_MS = 2_000;
 const NO_NOTICES: readonly number[] = [];
 
 /** The proxy thread's end of the channel: the only file of this package that speaks it. */
@@ -97,7 +99,7 @@ export class CacheClient {
   readonly #message = new Uint8Array(new ArrayBuffer(REQUEST_MESSAGE_BYTES_MAX));
   readonly #view = new DataView(this.#message.buffer);
   readonly #asks: PendingAsk[] = [];
-  readonly #expectingNotice = new Map<number, AskOwner>();
+  readonly #expectingNotice = new Map<number, { owner: AskOwner; sinceMs: number }>();
   readonly #whenAttached = new Set<() => void>();
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #loans = new LoanTable();
@@ -256,7 +258,7 @@ export class CacheClient {
 
   /** The cache has answered `pending`: the owner will be told when there is something to read. */
   expectNotice(transfer: number, owner: AskOwner): void {
-    this.#expectingNotice.set(transfer, owner);
+    this.#expectingNotice.set(transfer, { owner, sinceMs: this.#now() });
   }
 
   /** Takes what the cache has answered since the last look. True when there was something. */
@@ -395,9 +397,9 @@ export class CacheClient {
 
   #handOut(notices: readonly number[]): void {
     for (const transfer of notices) {
-      const owner = this.#expectingNotice.get(transfer);
+      const expecting = this.#expectingNotice.get(transfer);
       this.#expectingNotice.delete(transfer);
-      owner?.noticed();
+      expecting?.owner.noticed();
     }
   }
 
@@ -413,6 +415,7 @@ export class CacheClient {
       this.#onLost();
       return this.#lose();
     }
+    this.#askAgain();
     const deadline = this.#now() - ANSWER_TIMEOUT_MS;
     for (let index = this.#asks.length - 1; index >= 0; index--) {
       const ask = this.#asks[index]!;
@@ -420,6 +423,14 @@ export class CacheClient {
       this.#remove(index);
       ask.owner.answered(ask, { kind: "late" });
     }
+  }
+
+  /** A notice that was lost must not be waited for without end: who has waited for long asks again, and is told `pending` again if that is so. */
+  #askAgain(): void {
+    const deadline = this.#now() - NOTICE_TIMEOUT_MS;
+    const due: number[] = [];
+    for (const [transfer, { sinceMs }] of this.#expectingNotice) if (sinceMs <= deadline) due.push(transfer);
+    this.#handOut(due);
   }
 
   #attach(): void {
@@ -477,7 +488,7 @@ export class CacheClient {
     for (const shard of link.shards) closeShard(shard);
     this.#formerControl = link.control;
     const asks = this.#asks.splice(0);
-    const owners = [...this.#expectingNotice.values()];
+    const owners = [...this.#expectingNotice.values()].map(({ owner }) => owner);
     this.#expectingNotice.clear();
     for (const ask of asks) ask.owner.answered(ask, { kind: "lost" });
     for (const owner of owners) owner.lost();
