@@ -13,6 +13,13 @@ test("parseHttpDate() reads the three forms of one time (RFC 9110 section 5.6.7)
   expect(parseHttpDate("Wed Nov 16 08:49:37 1994", NOW)).toBe(EXAMPLE + 10 * 86_400_000);
 });
 
+test("parseHttpDate() matches a date case-insensitively (RFC 9111 section 4.2)", () => {
+  expect(parseHttpDate("SUN, 06 Nov 1994 08:49:37 GMT", NOW)).toBe(EXAMPLE);
+  expect(parseHttpDate("Sun, 06 NOV 1994 08:49:37 gMT", NOW)).toBe(EXAMPLE);
+  expect(parseHttpDate("sunday, 06-nov-94 08:49:37 gmt", NOW)).toBe(EXAMPLE);
+  expect(parseHttpDate("sUN nOV  6 08:49:37 1994", NOW)).toBe(EXAMPLE);
+});
+
 test("parseHttpDate() takes a two-digit year that lies more than 50 years ahead for the past", () => {
   expect(parseHttpDate("Thursday, 18-Aug-50 02:01:18 GMT", NOW)).toBe(Date.UTC(2050, 7, 18, 2, 1, 18));
   expect(parseHttpDate("Sunday, 22-Nov-76 00:00:00 GMT", NOW)).toBe(Date.UTC(2076, 10, 22));
@@ -35,9 +42,6 @@ test.each([
   "foo",
   "Thu, 18 Aug 2050 02:01:18 UTC",
   "Thu, 18 Aug 2050 02:01:18 AEST",
-  "Thu, 18 Aug 2050 02:01:18 gMT",
-  "THU, 18 Aug 2050 02:01:18 GMT",
-  "Thu, 18 AUG 2050 02:01:18 GMT",
   "Thu, 18 Aug 50 02:01:18 GMT",
   "Thu 18 Aug 2050 02:01:18 GMT",
   "Thu, 18  Aug  2050 02:01:18 GMT",

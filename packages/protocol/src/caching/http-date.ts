@@ -1,12 +1,14 @@
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
-const IMF_FIXDATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/;
+// RFC 9111 section 4.2: although the formats are case-sensitive, a cache SHOULD match a date case-insensitively.
+const IMF_FIXDATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) ([a-z]{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/i;
 const RFC850_DATE =
-  /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d{2})-([A-Z][a-z]{2})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) GMT$/;
-const ASCTIME_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z]{2}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/;
+  /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d{2})-([a-z]{3})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) GMT$/i;
+const ASCTIME_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([a-z]{3}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/i;
 
 /**
- * The time an HTTP-date names, in milliseconds since 1970, in any of its three forms (RFC 9110 section 5.6.7).
+ * The time an HTTP-date names, in milliseconds since 1970, in any of its three forms (RFC 9110 section 5.6.7), in upper or
+ * lower case (RFC 9111 section 4.2).
  *
  * Undefined for everything else: another time zone, another spelling, two dates in one field, the 31st of a month of 30
  * days. The day of the week is not compared with the date. A leap second is the second after it.
@@ -63,7 +65,7 @@ function utc(
   minute: string,
   second: string,
 ): number | undefined {
-  const monthIndex = MONTHS.indexOf(month);
+  const monthIndex = MONTHS.indexOf(month.toLowerCase());
   const date = new Date(0);
   // Not Date.UTC, which takes the years 0 to 99 for 1900 to 1999.
   date.setUTCFullYear(year, monthIndex, Number(day));
