@@ -1,3 +1,5 @@
+import { patternMatch } from "@proj/protocol";
+
 /** Which stored responses a purge concerns. Targets are in origin-form, as they are forwarded. */
 export type PurgeSelector =
   | { readonly by: "url"; readonly target: string }
@@ -55,25 +57,4 @@ export function purgeMatch(selector: PurgeSelector): PurgeMatch {
     case "all":
       return () => true;
   }
-}
-
-/**
- * Matches by looking for the pieces between the stars, each at its first place behind the one before: no backtracking, so that no pattern is costly
- * (CHECKLIST 29).
- */
-function patternMatch(pattern: string): PurgeMatch {
-  const [head = "", ...rest] = pattern.split("*");
-  const tail = rest.pop();
-  if (tail === undefined) return (target) => target === head;
-  const middle = rest.filter((piece) => piece !== "");
-  return (target) => {
-    if (!target.startsWith(head)) return false;
-    let at = head.length;
-    for (const piece of middle) {
-      const found = target.indexOf(piece, at);
-      if (found === -1) return false;
-      at = found + piece.length;
-    }
-    return target.length - tail.length >= at && target.endsWith(tail);
-  };
 }

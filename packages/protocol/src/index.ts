@@ -21,6 +21,7 @@ export {
   ageFieldValue,
   currentAgeMs,
   type Freshness,
+  type FreshnessRule,
   freshnessLifetimeMs,
   freshnessOf,
   initialAgeMs,
@@ -28,6 +29,7 @@ export {
   isHeuristicallyCacheable,
   type LifetimeBasis,
   madeStale,
+  takesTtl,
   ttlMs,
 } from "./caching/freshness.ts";
 export { formatHttpDate, parseHttpDate } from "./caching/http-date.ts";
@@ -205,3 +207,11 @@ export {
   renderResponseHead,
 } from "./http1/write.ts";
 export type { LogRecord } from "./log-record.ts";
+// sites/: what an operator has decided about hosts and paths
+export { type CountedQuery, countedQuery } from "./sites/counted-query.ts";
+export { type PatternMatch, patternMatch } from "./sites/pattern.ts";
+export { decodeUnreserved, plainPath } from "./sites/plain-path.ts";
+export { type QuerySettings, Rule, type RuleSettings } from "./sites/rule.ts";
+export { isBelow, type Ruling, Site } from "./sites/site.ts";
+export { type SiteSettings, siteId } from "./sites/site-settings.ts";
+export { SiteTable } from "./sites/site-table.ts";

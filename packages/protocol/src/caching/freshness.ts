@@ -5,8 +5,8 @@ import { listMembers } from "./list-members.ts";
 import type { ResponseMessage } from "./messages.ts";
 import { type EffectiveCacheControl, effectiveCacheControl } from "./targeted-cache-control.ts";
 
-/** What set a lifetime: a directive, the Expires field, a guess from Last-Modified, or nothing. */
-export type LifetimeBasis = "s-maxage" | "max-age" | "expires" | "heuristic" | "none";
+/** What set a lifetime: a directive, the Expires field, a guess from Last-Modified, an operator's rule, or nothing. */
+export type LifetimeBasis = "s-maxage" | "max-age" | "expires" | "heuristic" | "rule" | "none";
 
 /** Plain values, taken once when a response is stored or validated; all that a later reuse decision needs of it. */
 export interface Freshness {
@@ -33,21 +33,60 @@ export function isHeuristicallyCacheable(status: number): boolean {
   return HEURISTICALLY_CACHEABLE.has(status);
 }
 
+/** What an operator has decided about freshness, in place of what the origin says of it. */
+export interface FreshnessRule {
+  /** From the arrival of a response on; only where {@link takesTtl}. */
+  readonly ttlSeconds?: number;
+  readonly staleWhileRevalidateSeconds?: number;
+  readonly staleIfErrorSeconds?: number;
+}
+
+/** Whether a rule's time to live is for responses of this status: good ones and lasting redirects. Errors live as long as the origin says. */
+export function takesTtl(status: number): boolean {
+  return status < 400 && HEURISTICALLY_CACHEABLE.has(status);
+}
+
 /**
  * Lifetime, age and directives of a response as it arrives.
  *
  * @param requestTimeMs When the request for it was sent, on the same clock as `responseTimeMs`.
  * @param responseTimeMs When its head was received; wall clock, since it is compared with the origin's Date.
+ * @param rule Replaces lifetime and stale windows. What forbids storing, or demands validation in words, stays in force.
  */
-export function freshnessOf(response: ResponseMessage, requestTimeMs: number, responseTimeMs: number): Freshness {
+export function freshnessOf(
+  response: ResponseMessage,
+  requestTimeMs: number,
+  responseTimeMs: number,
+  rule?: FreshnessRule,
+): Freshness {
   const effective = effectiveCacheControl(response.fields);
   const { lifetimeMs, basis } = lifetimeOf(response, effective, responseTimeMs);
-  return {
+  const freshness: Freshness = {
     lifetimeMs,
     basis,
     initialAgeMs: initialAgeMs(response.fields, requestTimeMs, responseTimeMs),
     responseTimeMs,
     control: effective.control,
+  };
+  return rule === undefined ? freshness : ruled(freshness, response.status, rule);
+}
+
+function ruled(freshness: Freshness, status: number, rule: FreshnessRule): Freshness {
+  const { ttlSeconds, staleWhileRevalidateSeconds, staleIfErrorSeconds } = rule;
+  const ttl = takesTtl(status) ? ttlSeconds : undefined;
+  if (ttl === undefined && staleWhileRevalidateSeconds === undefined && staleIfErrorSeconds === undefined)
+    return freshness;
+  const { control } = freshness;
+  return {
+    ...freshness,
+    ...(ttl !== undefined && { lifetimeMs: freshness.initialAgeMs + ttl * 1000, basis: "rule" as const }),
+    control: {
+      ...control,
+      // It forbids stale use only by implication, as a way to say how long (RFC 9111 section 5.2.2.10); must-revalidate still does.
+      sMaxAgeSeconds: undefined,
+      staleWhileRevalidateSeconds: staleWhileRevalidateSeconds ?? control.staleWhileRevalidateSeconds,
+      staleIfErrorSeconds: staleIfErrorSeconds ?? control.staleIfErrorSeconds,
+    },
   };
 }
 

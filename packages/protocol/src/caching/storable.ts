@@ -1,7 +1,7 @@
 import type { Fields } from "../http1/fields.ts";
 import { type CacheControl, parseCacheControl } from "./cache-control.ts";
 import { parseContentRange } from "./content-range.ts";
-import { isHeuristicallyCacheable } from "./freshness.ts";
+import { type FreshnessRule, isHeuristicallyCacheable, takesTtl } from "./freshness.ts";
 import type { RequestMessage, ResponseMessage } from "./messages.ts";
 import { effectiveCacheControl } from "./targeted-cache-control.ts";
 import { varyNames } from "./vary.ts";
@@ -42,8 +42,10 @@ const UNDERSTOOD = new Set([
  *
  * A response to HEAD is never stored of its own: `headEffect` says what it does to a stored GET. That the body arrived
  * whole is the caller's to know (section 3.3).
+ *
+ * @param rule May vouch for the freshness that the origin says nothing about. It allows nothing that the origin forbids.
  */
-export function storable(request: StorableRequest, response: ResponseMessage): Storable {
+export function storable(request: StorableRequest, response: ResponseMessage, rule: FreshnessRule = {}): Storable {
   const { control, source } = effectiveCacheControl(response.fields);
   // RFC 9213 section 2.2: where a targeted field decides, Expires says nothing.
   const expires = source === "cache-control" && response.fields.has("expires");
@@ -52,8 +54,8 @@ export function storable(request: StorableRequest, response: ResponseMessage): S
     refusedByMethod(request, response, isExplicit) ??
     refusedByStatus(response, control) ??
     refusedByDirectives(request, response, control) ??
-    refusedForLackOfFreshness(response, control, isExplicit) ??
-    (isReusable(response.fields, control, expires) ? undefined : "never-reusable");
+    refusedForLackOfFreshness(response, control, isExplicit, rule) ??
+    (isReusable(response, control, expires, rule) ? undefined : "never-reusable");
   return reason === undefined ? { storable: true } : { storable: false, reason };
 }
 
@@ -104,17 +106,27 @@ function refusedForLackOfFreshness(
   { status, fields }: ResponseMessage,
   control: CacheControl,
   isExplicit: boolean,
+  rule: FreshnessRule,
 ): NotStorableReason | undefined {
-  if (isExplicit || control.public) return undefined;
-  if (!isHeuristicallyCacheable(status)) return "no-freshness";
-  // Section 7.3 leaves it to the origin to say. A cookie that it says nothing about is most likely meant for one client.
-  return fields.has("set-cookie") ? "set-cookie" : undefined;
+  if (control.public) return undefined;
+  const isRuled = rule.ttlSeconds !== undefined && takesTtl(status);
+  if (isExplicit && !isRuled) return undefined;
+  if (!isExplicit && !isHeuristicallyCacheable(status)) return "no-freshness";
+  // Section 7.3 leaves it to the origin to say. A cookie that it says nothing about, or gives no time to, is most likely meant for one client.
+  const isShared = isExplicit && (control.sMaxAgeSeconds ?? control.maxAgeSeconds ?? 0) > 0;
+  return fields.has("set-cookie") && !isShared ? "set-cookie" : undefined;
 }
 
 /** Not a rule of the RFC but thrift: without freshness, validator or leave to be stale, nothing could ever come of it. */
-function isReusable(fields: Fields, control: CacheControl, expires: boolean): boolean {
+function isReusable(
+  { status, fields }: ResponseMessage,
+  control: CacheControl,
+  expires: boolean,
+  rule: FreshnessRule,
+): boolean {
   if (fields.has("etag") || fields.has("last-modified")) return true;
   if (control.noCache) return false;
+  if (rule.ttlSeconds !== undefined && rule.ttlSeconds > 0 && takesTtl(status)) return true;
   const lifetimeSeconds = control.sMaxAgeSeconds ?? control.maxAgeSeconds ?? (expires ? 1 : 0);
   const { staleWhileRevalidateSeconds = 0, staleIfErrorSeconds = 0 } = control;
   return Math.max(lifetimeSeconds, staleWhileRevalidateSeconds, staleIfErrorSeconds) > 0;

@@ -60,10 +60,15 @@ export interface Variant {
     | undefined;
 }
 
-/** The {@link Variant} of a response to `request`; undefined when Vary says that nothing will ever match it. */
-export function variantOf(request: Fields, response: Fields): Variant | undefined {
-  const names = varyNames(response);
-  if (names === "*") return undefined;
+/**
+ * The {@link Variant} of a response to `request`; undefined when Vary says that nothing will ever match it.
+ *
+ * @param ruled Names, in lower case, that an operator has added to what Vary says.
+ */
+export function variantOf(request: Fields, response: Fields, ruled: readonly string[] = []): Variant | undefined {
+  const own = varyNames(response);
+  if (own === "*") return undefined;
+  const names = ruled.length === 0 ? own : [...new Set([...own, ...ruled])].sort();
   return { varyNames: names, varyKey: varyKey(names, request), byLanguage: byLanguage(names, request, response) };
 }
 
