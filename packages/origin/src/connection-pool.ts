@@ -75,6 +75,13 @@ export class ConnectionPool implements SocketOwner, Carrier {
     this.#failLater(exchange, "ERR_ORIGIN_POOL_FULL", `${this.#waiting.size} requests wait for a connection already`);
   }
 
+  /** Takes away the exchanges that wait for a connection: they are another pool's from here on. */
+  takeWaiting(): readonly Exchange[] {
+    const waiting = [...this.#retrying, ...this.#waiting];
+    for (const exchange of waiting) this.drop(exchange);
+    return waiting;
+  }
+
   stats(): PoolStats {
     return {
       connections: this.#sockets.size + this.#halfMade,
@@ -205,7 +212,7 @@ export class ConnectionPool implements SocketOwner, Carrier {
 
   #fail(exchange: Exchange, code: OriginErrorCode, reason: string, headSeen: boolean, cause?: Error): void {
     this.#errors[code] = (this.#errors[code] ?? 0) + 1;
-    exchange.fail(code, reason, headSeen, cause);
+    exchange.fail({ code, reason, headSeen, cause });
   }
 
   #startTimer(): void {
@@ -235,6 +242,17 @@ export class ConnectionPool implements SocketOwner, Carrier {
       this.#fail(exchange, "ERR_ORIGIN_POOL_FULL", "no connection became free in time", false);
     }
   }
+}
+
+/** As one pool. */
+export function sumOf([first, ...others]: readonly PoolStats[]): PoolStats {
+  const sum: PoolStats = { ...first!, errors: { ...first!.errors } };
+  for (const { errors, ...counts } of others) {
+    for (const name of Object.keys(counts) as (keyof typeof counts)[]) sum[name] += counts[name];
+    for (const code of Object.keys(errors) as OriginErrorCode[])
+      sum.errors[code] = (sum.errors[code] ?? 0) + (errors[code] ?? 0);
+  }
+  return sum;
 }
 
 const CLIENT_CLOSED = "this client was closed";

@@ -2,6 +2,7 @@ import type { Fields, Framing, ResponseHead } from "@proj/protocol";
 import { ByteQueue } from "./byte-queue.ts";
 import { OriginError, type OriginErrorCode } from "./errors.ts";
 import type { RequestContent } from "./request-content.ts";
+import type { Member } from "./rotation.ts";
 
 /** What to ask the origin. Hop-by-hop fields are the caller's to leave out; `Host` is added when absent. */
 export interface OriginRequest {
@@ -91,46 +92,102 @@ export interface Carrier {
 // RFC 9110 section 9.2.2. Others may be repeated only by who knows what they do.
 const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
+/** Why an exchange failed on one origin. */
+export interface ExchangeFailure {
+  readonly code: OriginErrorCode;
+  readonly reason: string;
+  readonly headSeen: boolean;
+  readonly cause: Error | undefined;
+}
+
+/** Who sends exchanges to one of several origins, and hears what comes of it: the client. */
+export interface Dispatcher {
+  /** The head of the final response is there, or that of a switch of protocols. */
+  answered(exchange: Exchange): void;
+  /** @returns Whether it is on its way to another origin: then it has not failed. */
+  failed(exchange: Exchange, failure: ExchangeFailure): boolean;
+  aborted(exchange: Exchange): void;
+}
+
+/** Where an exchange is sent, and what it is there: the head names the origin's host. */
+export interface Attempt {
+  readonly member: Member;
+  /** It finds out whether an origin that failed is good again. */
+  readonly isTrial: boolean;
+  /** The request's head as it goes out, latin1. */
+  readonly head: string;
+}
+
 /** An {@link OriginExchange} as pool and connections see it. */
 export class Exchange implements OriginExchange {
-  readonly handler: OriginHandler;
-  readonly method: string;
+  readonly request: OriginRequest;
   /** The tick until which it waits for a connection; see {@link Deadlines}. */
   queueDeadline = 0;
   /** It was sent once, on a reused connection that turned out to be closed: the second time it gets one of its own. */
   isRetry = false;
   isPaused = false;
-  /** The request's head as it goes out. */
-  readonly #head: Uint8Array;
+  readonly #dispatcher: Dispatcher;
+  readonly #handler: OriginHandler;
+  #attempt: Attempt | undefined;
+  /** The origins that it was sent to in vain. */
+  #tried: Set<Member> | undefined;
+  /** Octets of it may have reached an origin. */
+  #wasSent = false;
+  #informationalSeen = false;
   readonly #content: RequestContent | undefined;
   /** Content that was written while there was no connection. */
   #early: ByteQueue | undefined;
   #needsDrain = false;
   #isTunnel = false;
-  readonly offersUpgrade: boolean;
-  readonly #subject: string;
   #carrier: Carrier | undefined;
 
-  /**
-   * @param parts.head The request's head, latin1. `content`: the framing of what follows it. `subject`: method and URL, for
-   * messages.
-   */
+  /** @param content The framing of what follows the head. */
   constructor(
-    parts: {
-      method: string;
-      head: string;
-      content: RequestContent | undefined;
-      offersUpgrade: boolean;
-      subject: string;
-    },
+    request: OriginRequest,
+    content: RequestContent | undefined,
     handler: OriginHandler,
+    dispatcher: Dispatcher,
   ) {
-    this.offersUpgrade = parts.offersUpgrade;
-    this.handler = handler;
-    this.method = parts.method;
-    this.#head = Buffer.from(parts.head, "latin1");
-    this.#content = parts.content;
-    this.#subject = parts.subject;
+    this.request = request;
+    this.#content = content;
+    this.#handler = handler;
+    this.#dispatcher = dispatcher;
+  }
+
+  get method(): string {
+    return this.request.method;
+  }
+
+  get offersUpgrade(): boolean {
+    return this.request.offersUpgrade === true;
+  }
+
+  get attempt(): Attempt | undefined {
+    return this.#attempt;
+  }
+
+  get tried(): ReadonlySet<Member> {
+    return this.#tried ?? NO_MEMBERS;
+  }
+
+  /** From here on it is on its way to this origin. */
+  begin(attempt: Attempt): void {
+    this.#attempt = attempt;
+    this.isRetry = false;
+  }
+
+  /** It will not be sent to that origin again. */
+  leave({ member }: Attempt): void {
+    this.#tried ??= new Set();
+    this.#tried.add(member);
+  }
+
+  /**
+   * Whether another origin may be sent it after this one has failed it: nobody has heard anything of an answer, and it either has not left yet or may be
+   * repeated.
+   */
+  get mayMoveOn(): boolean {
+    return !this.#informationalSeen && (!this.#wasSent || this.#isRepeatable);
   }
 
   /**
@@ -138,7 +195,11 @@ export class Exchange implements OriginExchange {
    * be done: content is gone once it was sent. A failed retry is not retried.
    */
   get mayBeRetried(): boolean {
-    return !this.isRetry && this.#content === undefined && IDEMPOTENT_METHODS.has(this.method);
+    return !this.isRetry && this.#isRepeatable;
+  }
+
+  get #isRepeatable(): boolean {
+    return this.#content === undefined && IDEMPOTENT_METHODS.has(this.method);
   }
 
   /** Whether the caller has handed over all of the request. */
@@ -148,9 +209,11 @@ export class Exchange implements OriginExchange {
 
   /** What has to be sent first on a connection: the head, and content that came before there was one. */
   takeUnsent(): Uint8Array {
+    const head = Buffer.from(this.#attempt!.head, "latin1");
     const early = this.#early;
     this.#early = undefined;
-    return early === undefined ? this.#head : Buffer.concat([this.#head, early.bytes.subarray(0, early.length)]);
+    this.#wasSent = true;
+    return early === undefined ? head : Buffer.concat([head, early.bytes.subarray(0, early.length)]);
   }
 
   /** Keeps octets of the request until there is a connection. */
@@ -186,13 +249,28 @@ export class Exchange implements OriginExchange {
   drained(): void {
     if (!this.#needsDrain) return;
     this.#needsDrain = false;
-    if (this.#isTunnel || !this.isRequestWhole) this.handler.onDrain?.();
+    if (this.#isTunnel || !this.isRequestWhole) this.#handler.onDrain?.();
+  }
+
+  informational(head: ResponseHead): void {
+    this.#informationalSeen = true;
+    this.#handler.onInformational?.(head);
+  }
+
+  responded(head: ResponseHead, framing: Framing): void {
+    this.#dispatcher.answered(this);
+    this.#handler.onHead(head, framing);
+  }
+
+  brought(chunk: Uint8Array): void {
+    this.#handler.onContent(chunk);
   }
 
   /** The origin has switched protocols: what is written from here on goes out as it is. */
   switched(head: ResponseHead): void {
     this.#isTunnel = true;
-    this.handler.onSwitch?.(head);
+    this.#dispatcher.answered(this);
+    this.#handler.onSwitch?.(head);
   }
 
   #writeRaw(chunk: Uint8Array): boolean {
@@ -224,17 +302,30 @@ export class Exchange implements OriginExchange {
 
   abort(): void {
     const carrier = this.#carrier;
+    if (carrier === undefined) return;
     this.#carrier = undefined;
-    carrier?.drop(this);
+    carrier.drop(this);
+    this.#dispatcher.aborted(this);
   }
 
   end(trailers: Fields | undefined): void {
     this.#carrier = undefined;
-    this.handler.onEnd(trailers);
+    this.#handler.onEnd(trailers);
   }
 
-  fail(code: OriginErrorCode, reason: string, headSeen: boolean, cause?: Error): void {
+  /** The origin that it was sent to has failed it: it goes to another, or has failed. */
+  fail(failure: ExchangeFailure): void {
     this.#carrier = undefined;
-    this.handler.onError(new OriginError(code, `Cannot ${this.#subject}: ${reason}`, { headSeen, cause }));
+    if (this.#dispatcher.failed(this, failure)) return;
+    const { code, reason, headSeen, cause } = failure;
+    this.#handler.onError(new OriginError(code, `Cannot ${this.#subject}: ${reason}`, { headSeen, cause }));
+  }
+
+  /** For messages. */
+  get #subject(): string {
+    const { method, target } = this.request;
+    return `${method} ${this.#attempt?.member.url.origin ?? ""}${target}`;
   }
 }
+
+const NO_MEMBERS: ReadonlySet<Member> = new Set();

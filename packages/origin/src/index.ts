@@ -1,6 +1,7 @@
-export { OriginClient, type OriginClientOptions } from "./client.ts";
+export { OriginClient, type OriginClientOptions, type OriginNews, type OriginState } from "./client.ts";
 export type { PoolStats } from "./connection-pool.ts";
 export { OriginError, type OriginErrorCode } from "./errors.ts";
 export type { OriginExchange, OriginHandler, OriginRequest } from "./exchange.ts";
 export { DEFAULT_LIMITS, type OriginLimits } from "./limits.ts";
+export { DEFAULT_RESTS, type OriginRests } from "./origin-health.ts";
 export { DEFAULT_TIMEOUTS, type OriginTimeouts } from "./timeouts.ts";

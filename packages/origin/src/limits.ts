@@ -14,6 +14,9 @@ export interface OriginLimits {
  */
 export const DEFAULT_LIMITS: OriginLimits = { connections: 128, idleConnections: 32, waitingExchanges: 4_096 };
 
+/** Origins that one request is sent to before it has failed: a request that makes an origin fail does not go round all of them. */
+export const ATTEMPTS_MAX = 3;
+
 /**
  * Informational responses before the final one: 100, a few 102, some 103. More is a peer that never comes to the
  * point.

@@ -212,7 +212,7 @@ export class OriginSocket implements Carrier {
     if (this.#connection.phase === "closed") return;
     this.#advance({ type: "bytes" });
     if (this.#connection.phase === "tunnelling") {
-      this.#exchange?.handler.onContent(chunk);
+      this.#exchange?.brought(chunk);
     } else if (this.#connection.phase === "reading-content") {
       if (this.#exchange?.isPaused === false) this.#waitFor(this.#owner.timeouts.idleMs);
       this.#takeContent(chunk, 0, chunk.length);
@@ -248,7 +248,7 @@ export class OriginSocket implements Carrier {
       at = headEnd;
       if (head.status === 101) {
         this.#takeSwitch(exchange, head);
-        if (exchange === this.#exchange && at < end) exchange.handler.onContent(bytes.subarray(at, end));
+        if (exchange === this.#exchange && at < end) exchange.brought(bytes.subarray(at, end));
         this.#kept.clear();
         return;
       }
@@ -280,7 +280,7 @@ export class OriginSocket implements Carrier {
 
   #takeInformational(exchange: Exchange, head: ResponseHead): void {
     this.#advance({ type: "informational-head" });
-    if (exchange === this.#exchange) exchange.handler.onInformational?.(head);
+    if (exchange === this.#exchange) exchange.informational(head);
   }
 
   #startContent(exchange: Exchange, head: ResponseHead): void {
@@ -292,7 +292,7 @@ export class OriginSocket implements Carrier {
     this.#advance({ type: "final-head", framing: framing.kind, keepsAlive: this.#isKept(head, framing) });
     if (!exchange.isPaused) this.#waitFor(this.#owner.timeouts.idleMs);
     this.#decoder = new BodyDecoder(framing);
-    exchange.handler.onHead(head, framing);
+    exchange.responded(head, framing);
   }
 
   /** Whether the connection outlives this response, as far as its head says. */
@@ -323,7 +323,7 @@ export class OriginSocket implements Carrier {
   }
 
   readonly #onContent = (from: number, to: number): void => {
-    this.#exchange?.handler.onContent(this.#reading.subarray(from, to));
+    this.#exchange?.brought(this.#reading.subarray(from, to));
   };
 
   /** The connection is given back before the handler hears of the end: its next request may take it at once. */
