@@ -13,8 +13,8 @@ const READY_MS = 45_000;
 const STOP_MS = 30_000;
 
 export interface StartOptions {
-  /** URL, directory or "demo". */
-  origin: string;
+  /** URL, directory or "demo"; undefined: what `args` say. */
+  origin?: string;
   command?: "start" | "proxy" | "cache";
   /** More options of `webproxy`; they win over the harness's own. */
   args?: readonly string[];
@@ -38,6 +38,7 @@ export interface Stats {
   lostWakeups: number;
   refusedMessages: number;
   restarts: { proxy: number; cache: number };
+  origins: { origin: string; asked: number; failures: number; restingThreads: number }[];
   proxy: { pid: number; state: string; segments: number; counters: Record<ProxyCounter, number> } | null;
   cache: { pid: number; state: string; counters: Record<CacheCounter, number> } | null;
 }
@@ -212,7 +213,7 @@ export class Webproxy implements AsyncDisposable {
   #command({ origin, command = "start", args = [], wrap = [], program }: StartOptions): string[] {
     const own = program ?? [process.execPath, MAIN];
     const options: Record<string, string> = {
-      "--origin": origin,
+      ...(origin !== undefined && { "--origin": origin }),
       "--threads": "2",
       "--http-port": "0",
       "--getfile-port": "0",

@@ -62,6 +62,7 @@ describe("readChannelStats()", () => {
       segmentsInUse: 0,
       lostWakeups: 0,
       refusedMessages: 0,
+      origins: [],
       proxy: null,
       cache: null,
     });

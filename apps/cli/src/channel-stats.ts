@@ -3,10 +3,12 @@ import {
   CACHE_COUNTERS,
   type CacheCounter,
   channelNames,
+  type OriginSeen,
   PROXY_COUNTERS,
   type ProxyCounter,
   readControlBlock,
   readCounters,
+  readOriginsSeen,
   type Side,
   threadCounters,
 } from "@proj/protocol";
@@ -39,6 +41,8 @@ export interface ChannelStats {
   segmentsInUse: number;
   lostWakeups: number;
   refusedMessages: number;
+  /** What proxy and cache have seen of each origin. */
+  origins: OriginSeen[];
   proxy: ProxyStats | null;
   cache: SideStats<CacheCounter> | null;
 }
@@ -50,8 +54,10 @@ export interface ChannelStats {
  * @throws {SystemCallError} `EACCES`: the channel belongs to another user.
  */
 export function readChannelStats(channel: string): ChannelStats {
-  const proxy = readProxy(channel);
-  const cache = readSide(channel, "cache", CACHE_COUNTERS)?.stats ?? null;
+  const proxySide = readSide(channel, "proxy", PROXY_COUNTERS);
+  const cacheSide = readSide(channel, "cache", CACHE_COUNTERS);
+  const proxy = proxyStats(proxySide);
+  const cache = cacheSide?.stats ?? null;
   return {
     channel,
     hits: (proxy?.counters.hotHits ?? 0) + (cache?.counters.hits ?? 0),
@@ -60,13 +66,28 @@ export function readChannelStats(channel: string): ChannelStats {
     segmentsInUse: proxy?.counters.segmentsHeld ?? 0,
     lostWakeups: (proxy?.counters.lostWakeups ?? 0) + (cache?.counters.lostWakeups ?? 0),
     refusedMessages: (proxy?.counters.refusedMessages ?? 0) + (cache?.counters.refusedMessages ?? 0),
+    origins: seenByBoth(proxySide?.origins ?? [], cacheSide?.origins ?? []),
     proxy,
     cache,
   };
 }
 
-function readProxy(channel: string): ProxyStats | null {
-  const read = readSide(channel, "proxy", PROXY_COUNTERS);
+/** Sums by origin: two sides that were started alone may have been given different ones. */
+function seenByBoth(ofProxy: readonly OriginSeen[], ofCache: readonly OriginSeen[]): OriginSeen[] {
+  const sums = new Map<string, OriginSeen>();
+  for (const { origin, asked, failures, restingThreads } of [...ofProxy, ...ofCache]) {
+    const sum = sums.get(origin) ?? { origin, asked: 0, failures: 0, restingThreads: 0 };
+    sums.set(origin, {
+      origin,
+      asked: sum.asked + asked,
+      failures: sum.failures + failures,
+      restingThreads: sum.restingThreads + restingThreads,
+    });
+  }
+  return [...sums.values()];
+}
+
+function proxyStats(read: ReturnType<typeof readSide<ProxyCounter>>): ProxyStats | null {
   if (read === undefined) return null;
   const { segments, segmentBytes, httpPort, getfilePort } = read.block;
   return { ...read.stats, segments, segmentBytes, httpPort, getfilePort };
@@ -86,7 +107,7 @@ function readSide<Counter extends string>(channel: string, side: Side, names: re
     number
   >;
   const stats: SideStats<Counter> = { pid, state: isAlive(block) ? block.state : "dead", threads, startedAt, counters };
-  return { block, stats };
+  return { block, stats, origins: readOriginsSeen(memory.buffer, threads) };
 }
 
 function openControlBlock(channel: string, side: Side): SharedMemory | undefined {

@@ -198,7 +198,12 @@ function addStoreCommands(program: Command, { exitWith }: Surroundings): void {
 type GetFlags = RawOptions & { output?: string; wire?: string; port?: string };
 
 function withOptions(command: Command, names: readonly OptionName[]): Command {
-  for (const name of names) command.addOption(new Option(FLAGS[name].flags, FLAGS[name].help));
+  for (const name of names) {
+    const { flags, help, isRepeatable } = FLAGS[name];
+    const option = new Option(flags, help);
+    if (isRepeatable) option.argParser((value: string, before: string[] = []) => [...before, value]);
+    command.addOption(option);
+  }
   return command;
 }
 

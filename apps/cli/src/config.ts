@@ -8,8 +8,11 @@
  * export default { origin: "https://files.example.org", threads: 4, memory: "1GiB" } satisfies WebproxyConfig;
  */
 export interface WebproxyConfig {
-  /** An http or https URL, a directory that an embedded origin serves, or `"demo"`. Default `"./public"`. */
-  origin?: string;
+  /**
+   * An http or https URL, a directory that an embedded origin serves, or `"demo"`; or a list of URLs, of origins that serve the same at the same path.
+   * Default `"./public"`.
+   */
+  origin?: string | string[];
   /** Worker threads in each of the two processes, 1 to 64. Default: the number of cores. */
   threads?: number | string;
   /** Shared memory segments in the pool. Default 64. */

@@ -33,7 +33,7 @@ describe("parseOptions()", () => {
 
   test("gives the documented defaults", () => {
     expect(parseOptions({ flags: {} })).toMatchObject({
-      origin: "./public",
+      origin: ["./public"],
       segments: 64,
       segmentSize: 262_144,
       getfilePort: 19121,
@@ -96,6 +96,9 @@ describe("parseOptions()", () => {
     ["host", "127.0.0.1\r\nx", /IP address or a host name/],
     ["adminHost", "[::1]", /IP address or a host name/],
     ["origin", "", /empty/],
+    ["origin", [], /empty/],
+    ["origin", ["http://a", ""], /empty/],
+    ["origin", 5, /a text, or a list of texts/],
     ["trustProxy", "everybody", /10\.0\.0\.0\/8/],
     ["trustProxy", "10.0.0.0/33", /10\.0\.0\.0\/8/],
     ["trustProxy", "", /10\.0\.0\.0\/8/],
@@ -171,13 +174,15 @@ test("the documented type of a config file and the schema agree", () => {
 });
 
 test("asArguments() is read back as the same options", () => {
-  const options = parseOptions({ flags: { threads: 3, quiet: true, cacheDir: "/x y", origin: "http://h:1/p/" } });
-  const flags: RawOptions = {};
+  const origin = ["http://h:1/p/", "http://i:1/p/"];
+  const options = parseOptions({ flags: { threads: 3, quiet: true, cacheDir: "/x y", origin } });
+  const flags: RawOptions & { origin?: unknown[] } = {};
   const args = asArguments(options);
   const nameOf = new Map(optionNames().map((name) => [longFlag(name), name]));
   while (args.length > 0) {
     const name = nameOf.get(args.shift()!)!;
-    flags[name] = name === "quiet" ? true : args.shift()!;
+    if (name === "origin") flags.origin = [...(flags.origin ?? []), args.shift()!];
+    else flags[name] = name === "quiet" ? true : args.shift()!;
   }
   expect(parseOptions({ flags })).toEqual(options);
 });

@@ -17,7 +17,7 @@ const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
 
 /** Every option of `start`, `proxy` and `cache`, from text or from typed values, with its default: the only list there is. */
 const OptionsSchema = v.strictObject({
-  origin: v.optional(text(), "./public"),
+  origin: v.optional(oneOrMore(), "./public"),
   threads: v.optional(wholeNumber(1, THREADS_MAX, "threads"), () => Math.min(availableParallelism(), THREADS_MAX)),
   segments: v.optional(wholeNumber(1, SEGMENTS_MAX, "segments"), 64),
   segmentSize: v.optional(size(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX), 256 * 1024),
@@ -61,10 +61,11 @@ export type OptionName = keyof Options;
 export type RawOptions = Partial<Record<OptionName, unknown>>;
 
 /** What stands on the command line for each option, and what `--help` says about it. */
-export const FLAGS: Record<OptionName, { flags: string; help: string }> = {
+export const FLAGS: Record<OptionName, { flags: string; help: string; isRepeatable?: true }> = {
   origin: {
     flags: "-s, --origin <URL|DIR>",
-    help: 'origin to translate requests to; a directory is served by an embedded origin, "demo" by one with files of its own (default ./public)',
+    help: 'origin to translate requests to; a directory is served by an embedded origin, "demo" by one with files of its own; given more than once, URLs of origins that serve the same (default ./public)',
+    isRepeatable: true,
   },
   threads: { flags: "-t, --threads <N>", help: "worker threads in each process (default: the number of cores)" },
   segments: { flags: "-n, --segments <N>", help: "shared memory segments in the pool (default 64)" },
@@ -156,6 +157,7 @@ export function asArguments(options: Options): string[] {
   for (const name of optionNames()) {
     const value = options[name];
     if (value === true) args.push(longFlag(name));
+    else if (Array.isArray(value)) for (const one of value) args.push(longFlag(name), one);
     else if (value !== undefined && value !== false) args.push(longFlag(name), String(value));
   }
   return args;
@@ -180,6 +182,18 @@ function unknownOption(name: string, path: string): string {
 
 function text() {
   return v.pipe(v.string("it must be a text"), v.nonEmpty("it is empty; leave the option out for its default"));
+}
+
+/** A text, or a list of them. */
+function oneOrMore() {
+  const one = v.pipe(
+    text(),
+    v.transform((value) => [value]),
+  );
+  return v.union(
+    [one, v.pipe(v.array(text()), v.minLength(1, "it is empty"))],
+    "it must be a text, or a list of texts, none of them empty",
+  );
 }
 
 function oneOf<const Choice extends string>(choices: readonly Choice[]) {

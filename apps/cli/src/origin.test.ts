@@ -1,20 +1,37 @@
 import { describe, expect, test } from "bun:test";
+import { ORIGINS_MAX as PROTOCOL_ORIGINS_MAX } from "@proj/protocol";
 import { CommandError } from "./command-error.ts";
-import { parseOrigin } from "./origin.ts";
+import { ORIGINS_MAX, parseOrigins } from "./origin.ts";
 
-describe("parseOrigin()", () => {
+describe("parseOrigins()", () => {
   test("tells URLs, directories and the demo apart", () => {
-    expect(parseOrigin("http://127.0.0.1:3000/prefix/")).toEqual({
-      kind: "url",
-      url: new URL("http://127.0.0.1:3000/prefix/"),
+    expect(parseOrigins(["http://127.0.0.1:3000/prefix/"])).toEqual({
+      kind: "urls",
+      urls: [new URL("http://127.0.0.1:3000/prefix/")],
     });
-    expect(parseOrigin("HTTPS://files.example.org")).toEqual({
-      kind: "url",
-      url: new URL("https://files.example.org/"),
+    expect(parseOrigins(["HTTPS://files.example.org"])).toEqual({
+      kind: "urls",
+      urls: [new URL("https://files.example.org/")],
     });
-    expect(parseOrigin("demo")).toEqual({ kind: "demo" });
+    expect(parseOrigins(["demo"])).toEqual({ kind: "demo" });
     for (const path of ["./demo", "public", "/srv/www", "http:/odd", "a:b"])
-      expect(parseOrigin(path)).toEqual({ kind: "directory", path });
+      expect(parseOrigins([path])).toEqual({ kind: "directory", path });
+  });
+
+  test("takes several URLs, of any scheme, host and port, under one path", () => {
+    const texts = ["http://a.example/files", "http://a.example:81/files/", "https://[::1]/files"];
+    expect(parseOrigins(texts)).toEqual({ kind: "urls", urls: texts.map((text) => new URL(text)) as [URL, ...URL[]] });
+  });
+
+  test("refuses several that can not stand for each other", () => {
+    const refusal = (...texts: string[]) => expect(() => parseOrigins(texts));
+    refusal("http://a.example/x", "http://b.example/y").toThrow(/their paths have to be the same/);
+    refusal("http://a.example/", "http://a.example:80").toThrow(/stands there twice/);
+    refusal("http://a.example/", "./public").toThrow(/beside others: it is no URL/);
+    refusal("demo", "http://a.example/").toThrow(/beside others: it is no URL/);
+    const many = Array.from({ length: ORIGINS_MAX + 1 }, (_, index) => `http://a.example:${index + 1}`);
+    refusal(...many).toThrow(/these are 17, and 16 are the most/);
+    expect(ORIGINS_MAX).toBe(PROTOCOL_ORIGINS_MAX);
   });
 
   for (const text of [
@@ -28,8 +45,8 @@ describe("parseOrigin()", () => {
     "http://h/#f",
   ]) {
     test(`refuses ${text} as it was asked wrongly`, () => {
-      expect(() => parseOrigin(text)).toThrow(CommandError);
-      expect(() => parseOrigin(text)).toThrow(/^Cannot use ".*" for --origin: .*; give one such as https:/);
+      expect(() => parseOrigins([text])).toThrow(CommandError);
+      expect(() => parseOrigins([text])).toThrow(/^Cannot use ".*" for --origin: .*; give one such as https:/);
     });
   }
 });

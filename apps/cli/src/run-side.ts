@@ -4,7 +4,7 @@ import { addressText } from "./address-text.ts";
 import { type ChildMessage, readSupervisorMessage } from "./child-message.ts";
 import { cannotRun, messageOf } from "./command-error.ts";
 import { createLog, type Log } from "./log.ts";
-import { openOrigin } from "./open-origin.ts";
+import { type OpenOrigin, openOrigin } from "./open-origin.ts";
 import type { Options } from "./options.ts";
 import { aborted, type StopRequest } from "./stop-request.ts";
 
@@ -62,7 +62,7 @@ async function serveUntil(
   const origin = await openOrigin(options.origin);
   try {
     if (stopped.aborted) return;
-    const serving = await START[side](options, origin.url, log);
+    const serving = await START[side](options, origin, log);
     try {
       if (stopped.aborted) return;
       supervisor?.obey(serving);
@@ -83,7 +83,7 @@ function furtherAdvice(error: unknown): string {
   return isQueueLimit ? "; or give fewer --threads, of which each takes a queue in each process" : "";
 }
 
-const START: Record<SideName, (options: Options, origin: URL, log: Log) => Promise<Serving>> = {
+const START: Record<SideName, (options: Options, origin: OpenOrigin, log: Log) => Promise<Serving>> = {
   proxy: async (options, origin, log) => (await import("./start-proxy.ts")).startProxySide(options, origin, log),
   cache: async (options, origin, log) => (await import("./start-cache.ts")).startCacheSide(options, origin, log),
 };

@@ -2,6 +2,7 @@ import { type RunningCache, startCache } from "@proj/cache";
 import { cacheDirectory } from "./cache-directory.ts";
 import { readOriginCa } from "./certificates.ts";
 import type { Log } from "./log.ts";
+import type { OpenOrigin } from "./open-origin.ts";
 import type { Options } from "./options.ts";
 
 /**
@@ -9,9 +10,17 @@ import type { Options } from "./options.ts";
  *
  * @throws {CommandError} Exit code 1: its directory can not be used; the origin's certificates can not be read. And whatever `startCache` refuses.
  */
-export async function startCacheSide(options: Options, origin: URL, log: Log): Promise<RunningCache> {
+export async function startCacheSide(
+  options: Options,
+  { urls: [origin, ...replicas] }: OpenOrigin,
+  log: Log,
+): Promise<RunningCache> {
   const cacheDir = cacheDirectory(options, process.env, log);
   const { channel, threads, memory, disk } = options;
   const originCa = readOriginCa(options);
-  return startCache({ channel, threads, origin, originCa, cacheDir, memoryBytes: memory, diskBytes: disk, log });
+  return startCache({
+    ...{ channel, threads, origin, replicas, originCa, cacheDir, log },
+    memoryBytes: memory,
+    diskBytes: disk,
+  });
 }

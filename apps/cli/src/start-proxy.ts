@@ -2,6 +2,7 @@ import { DEFAULT_CLIENT_LIMITS, type RunningProxy, startProxy, type TlsPair } fr
 import { readOriginCa, readTlsPairs } from "./certificates.ts";
 import { messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
+import type { OpenOrigin } from "./open-origin.ts";
 import type { Options } from "./options.ts";
 import { requireSegmentSpace } from "./segment-space.ts";
 import { hangupMeans } from "./stop-request.ts";
@@ -13,7 +14,7 @@ import { hangupMeans } from "./stop-request.ts";
  *
  * @throws {CommandError} Exit code 1: /dev/shm has no room for the segments; a certificate can not be read. And whatever `startProxy` refuses.
  */
-export async function startProxySide(options: Options, origin: URL, log: Log): Promise<RunningProxy> {
+export async function startProxySide(options: Options, origin: OpenOrigin, log: Log): Promise<RunningProxy> {
   requireSegmentSpace(options);
   const pairs = readTlsPairs(options);
   const proxy = await start(options, origin, pairs, log);
@@ -32,7 +33,12 @@ async function readAndUse(proxy: RunningProxy, options: Options, log: Log): Prom
   }
 }
 
-function start(options: Options, origin: URL, pairs: readonly TlsPair[] | undefined, log: Log): Promise<RunningProxy> {
+function start(
+  options: Options,
+  { urls: [origin, ...replicas] }: OpenOrigin,
+  pairs: readonly TlsPair[] | undefined,
+  log: Log,
+): Promise<RunningProxy> {
   const { channel, threads, segments, host, httpPort, getfilePort, getfileWire, hot: hotBytes } = options;
   return startProxy({
     channel,
@@ -45,6 +51,7 @@ function start(options: Options, origin: URL, pairs: readonly TlsPair[] | undefi
     getfileWire,
     hotBytes,
     origin,
+    replicas,
     originCa: readOriginCa(options),
     ...(pairs !== undefined && { tls: { port: options.httpsPort, pairs } }),
     trustProxy: options.trustProxy?.split(",") ?? [],

@@ -1,5 +1,6 @@
 import { type ChannelStats, readChannelStats, type SideStats } from "./channel-stats.ts";
 import { cannotRun } from "./command-error.ts";
+import { withoutControls } from "./log-escapes.ts";
 
 /**
  * Prints what the processes of a channel have counted.
@@ -18,8 +19,9 @@ export async function runStats(channel: string, { asJson }: { asJson: boolean })
   return 0;
 }
 
-function table({ channel, proxy, cache, ...totals }: ChannelStats): string {
+function table({ channel, origins, proxy, cache, ...totals }: ChannelStats): string {
   const lines = [`channel ${channel}`, ...rows(totals)];
+  for (const { origin, ...seen } of origins) lines.push("", `origin ${withoutControls(origin)}`, ...rows(seen));
   if (proxy !== null)
     lines.push(
       "",

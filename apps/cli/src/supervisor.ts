@@ -25,7 +25,7 @@ export async function runSupervisor(options: Options, stop: StopRequest): Promis
   const origin = await openOrigin(options.origin);
   try {
     const { startAdmin } = await import("./admin/server.ts");
-    const pair = new ProcessPair({ ...options, origin: origin.url.href }, log);
+    const pair = new ProcessPair({ ...options, origin: origin.urls.map((url) => url.href) }, log);
     const admin = startAdmin({
       host: options.adminHost,
       port: options.adminPort,

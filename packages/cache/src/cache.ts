@@ -13,6 +13,8 @@ export interface CacheOptions {
   readonly threads: number;
   /** `http:` or `https:`. What is asked for is fetched from its host; its path is the proxy's to join. */
   readonly origin: URL;
+  /** Origins that stand for it: they serve the same at the same path. The keys of what is stored name `origin`, whichever has answered. */
+  readonly replicas?: readonly URL[];
   /** Certificates in PEM that the origin's has to be signed by. Default: the platform's. */
   readonly originCa?: string | undefined;
   /** Where the disk tier lives; undefined: memory only. */
@@ -56,7 +58,12 @@ export class RunningCache {
   /** See {@link startCache}. */
   static async start(options: CacheOptions): Promise<RunningCache> {
     const names = channelNames(options.channel);
-    const life = Life.begin({ side: "cache", ...options, removeLeftovers: () => removeLeftovers(names) });
+    const life = Life.begin({
+      side: "cache",
+      ...options,
+      originNames: [options.origin, ...(options.replicas ?? [])].map((url) => url.origin),
+      removeLeftovers: () => removeLeftovers(names),
+    });
     const threads: ShardThread[] = [];
     let directory: StoreDirectory | undefined;
     try {
@@ -126,7 +133,7 @@ function startShard(options: CacheOptions, life: number, shard: number): ShardTh
     shard,
     life,
     shards: threads,
-    origin: options.origin.href,
+    origins: [options.origin.href, ...(options.replicas ?? []).map((url) => url.href)],
     originTls: options.originCa === undefined ? {} : { ca: options.originCa },
     directory: cacheDir,
     memoryBytes: Math.floor(options.memoryBytes / threads),

@@ -6,7 +6,8 @@ export interface ShardThreadOptions {
   readonly life: number;
   /** How many shards there are. */
   readonly shards: number;
-  readonly origin: string;
+  /** URLs of the origin and of those that stand for it. The first is in the keys. */
+  readonly origins: readonly [string, ...string[]];
   /** `ca`: certificates in PEM that the origin's has to be signed by, instead of the platform's. */
   readonly originTls: { readonly ca?: string };
   /** The store's directory, which all shards share; undefined: memory only. */

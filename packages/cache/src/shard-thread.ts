@@ -1,5 +1,5 @@
 import { objectName, SharedMemory } from "@proj/ipc";
-import { OriginClient } from "@proj/origin";
+import { healthRecord, OriginClient } from "@proj/origin";
 import { isAlive, runThread } from "@proj/process";
 import {
   bumpStripe,
@@ -11,6 +11,7 @@ import {
   shardOf,
   stripeVersions,
   threadCounters,
+  writeOriginCounts,
 } from "@proj/protocol";
 import { ChannelServer } from "./channel-server.ts";
 import type { Purge, PurgeCount } from "./purge.ts";
@@ -50,12 +51,15 @@ class ShardThread {
     const monotonicMs = () => performance.now();
     this.#storage = new TieredStorage(this.#tiers, (stripe) => bumpStripe(versions, stripe), monotonicMs);
     this.#upkeep = new Upkeep(this.#tiers, this.#storage, monotonicMs);
-    const originUrl = new URL(options.origin);
-    this.#origin = new OriginClient({ origin: originUrl, tls: options.originTls });
+    this.#origin = new OriginClient({
+      origin: options.origins.map((url) => new URL(url)),
+      tls: options.originTls,
+      onHealth: (news) => log(healthRecord(news)),
+    });
     this.#shard = new Shard({
       storage: this.#storage,
       origin: this.#origin,
-      keyPrefix: originUrl.origin,
+      keyPrefix: keyPrefixOf(options),
       versions,
       counters,
       log,
@@ -71,7 +75,10 @@ class ShardThread {
       isAlive,
     });
     this.#shard.connect(this.#channel);
-    this.#levels = setInterval(() => this.#writeLevels(), LEVELS_MS);
+    this.#levels = setInterval(() => {
+      this.#writeLevels();
+      writeOriginCounts(this.#control.buffer, shard, this.#origin.origins());
+    }, LEVELS_MS);
   }
 
   purge(purge: Purge): PurgeCount {
@@ -128,17 +135,23 @@ function openTiers(
   return { memory, disk };
 }
 
+/** Scheme, host and port of the origin. */
+function keyPrefixOf({ origins }: ShardThreadOptions): string {
+  return new URL(origins[0]).origin;
+}
+
 function openDisk(
-  { directory, shard, shards, origin, diskBytes }: ShardThreadOptions,
+  options: ShardThreadOptions,
   counters: Counters<CacheCounter>,
   log: (record: LogRecord) => void,
 ): DiskStorage | undefined {
+  const { directory, shard, shards, diskBytes } = options;
   if (directory === undefined || diskBytes === 0) return undefined;
   return new DiskStorage({
     directory,
     shard,
     owns: (hash) => shardOf(hash, shards) === shard,
-    keyPrefix: new URL(origin).origin,
+    keyPrefix: keyPrefixOf(options),
     limitBytes: diskBytes,
     nowMs: () => performance.now(),
     onEvict: () => counters.add("evictions"),

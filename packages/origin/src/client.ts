@@ -10,6 +10,7 @@ import {
   type OriginHandler,
   type OriginRequest,
 } from "./exchange.ts";
+import type { OriginNews } from "./health-news.ts";
 import { ATTEMPTS_MAX, DEFAULT_LIMITS, type OriginLimits } from "./limits.ts";
 import { DEFAULT_RESTS, OriginHealth, type OriginRests } from "./origin-health.ts";
 import type { OriginAddress } from "./origin-socket.ts";
@@ -30,13 +31,6 @@ export interface OriginClientOptions {
   tls?: { ca?: string | string[] };
   /** One of several origins has begun to fail, and is left alone while others are there; or it is good again. */
   onHealth?: (news: OriginNews) => void;
-}
-
-export interface OriginNews {
-  /** Scheme, host and port. */
-  readonly origin: string;
-  /** Why it failed; undefined: it has answered again. */
-  readonly failure: string | undefined;
 }
 
 /** What has come of the exchanges with one origin. */

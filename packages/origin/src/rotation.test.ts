@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 import { Fields } from "@proj/protocol";
 import { outcomeOf } from "../test/outcome.ts";
 import { type ScriptedConnection, type ScriptedOrigin, scriptedOrigin } from "../test/scripted-origin.ts";
-import { OriginClient, type OriginClientOptions, type OriginNews } from "./client.ts";
+import { OriginClient, type OriginClientOptions } from "./client.ts";
+import type { OriginNews } from "./health-news.ts";
 
 type Script = (connection: ScriptedConnection, request: string) => void;
 

@@ -7,7 +7,7 @@ import { isAlive } from "./liveness.ts";
 
 const PROGRAM = `
   const { Life } = await import(${JSON.stringify(new URL("./life.ts", import.meta.url).href)});
-  const life = Life.begin({ side: "cache", channel: process.argv[1], threads: 1, removeLeftovers() {} });
+  const life = Life.begin({ side: "cache", channel: process.argv[1], threads: 1, originNames: [], removeLeftovers() {} });
   life.serve();
   console.log(life.number);
   setInterval(() => {}, 1000);
@@ -22,7 +22,7 @@ function leftOf(channel: string): string[] {
 }
 
 function begin(channel: string, removeLeftovers = () => {}): Life {
-  return Life.begin({ side: "cache", channel, threads: 2, removeLeftovers });
+  return Life.begin({ side: "cache", channel, threads: 2, originNames: ["http://origin.example"], removeLeftovers });
 }
 
 async function withOtherProcess(channel: string, use: (pid: number, life: number) => Promise<void>): Promise<void> {

@@ -4,6 +4,7 @@ import {
   controlBlockBytes,
   type Side,
   writeControlBlock,
+  writeOriginNames,
   writePorts,
   writeProcessState,
 } from "@proj/protocol";
@@ -51,6 +52,8 @@ export class Life implements Disposable {
     threads: number;
     segments?: number;
     segmentBytes?: number;
+    /** Scheme, host and port of each origin, for whoever reads what the threads have seen of them. */
+    originNames: readonly string[];
     removeLeftovers: () => void;
   }): Life {
     const names = channelNames(options.channel);
@@ -61,6 +64,7 @@ export class Life implements Disposable {
       SharedMemory.unlink(name);
       options.removeLeftovers();
       const control = SharedMemory.create(name, controlBlockBytes(options.threads));
+      writeOriginNames(control.buffer, options.originNames);
       const number = crypto.getRandomValues(new Uint32Array(1))[0]! || 1;
       writeControlBlock(control.buffer, {
         life: number,

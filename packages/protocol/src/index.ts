@@ -125,6 +125,14 @@ export {
   writeNotices,
 } from "./channel/notice.ts";
 export {
+  ORIGINS_MAX,
+  type OriginCounts,
+  type OriginSeen,
+  readOriginsSeen,
+  writeOriginCounts,
+  writeOriginNames,
+} from "./channel/origin-states.ts";
+export {
   type PassedResponse,
   passedResponseBlockBytes,
   readPassedResponseBlock,

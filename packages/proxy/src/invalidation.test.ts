@@ -2,7 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { Fields, type RequestHead, type ResponseHead } from "@proj/protocol";
 import { invalidationOf } from "./invalidation.ts";
 
-const VIEW = { origin: new URL("http://origin.example:9000/base"), prefix: "/base" };
+const VIEW = {
+  origins: [new URL("http://origin.example:9000/base"), new URL("https://replica.example/base")],
+  prefix: "/base",
+};
 
 function request(method: string, host = "shop.example"): RequestHead {
   const fields = Fields.from([["Host", host]]);
@@ -26,6 +29,12 @@ describe("invalidationOf() (RFC 9111 section 4.4)", () => {
     ];
     const found = invalidationOf(request("POST"), "/base/a", response(201, pairs), VIEW);
     expect(new Set(found?.targets)).toEqual(new Set(["/base/a", "/base/base/a", "/base/d", "/b?c", "/base/b?c"]));
+  });
+
+  test("what they name by the name of an origin that stands for it", () => {
+    const pairs: [string, string][] = [["Location", "https://replica.example/base/e"]];
+    const found = invalidationOf(request("POST"), "/base/a", response(201, pairs), VIEW);
+    expect(found?.targets).toContain("/base/e");
   });
 
   test("nobody else's", () => {

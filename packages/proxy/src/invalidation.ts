@@ -9,10 +9,11 @@ import {
 } from "@proj/protocol";
 import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
 
-/** Where the origin is, and by which name the client knows it. */
+/** Where the origin is. */
 export interface OriginView {
-  readonly origin: URL;
-  /** Path of the origin's URL without a closing slash. */
+  /** By each of its names: that of the origin, and those of the ones that stand for it. */
+  readonly origins: readonly URL[];
+  /** Path of their URLs without a closing slash. */
   readonly prefix: string;
 }
 
@@ -28,11 +29,14 @@ export function invalidationOf(
   { method, fields }: RequestHead,
   target: string,
   response: ResponseHead,
-  { origin, prefix }: OriginView,
+  { origins, prefix }: OriginView,
 ): Invalidation | undefined {
-  const scheme = origin.protocol === "https:" ? "https" : "http";
-  const own = cacheTarget(scheme, origin.host, target);
-  const targets = new Set(own === undefined ? [] : invalidatedTargets(method, own, response).map(({ path }) => path));
+  const targets = new Set<string>();
+  for (const { protocol, host } of origins) {
+    const own = cacheTarget(protocol === "https:" ? "https" : "http", host, target);
+    if (own === undefined) continue;
+    for (const { path } of invalidatedTargets(method, own, response)) targets.add(path);
+  }
   if (targets.size === 0) return undefined;
   const host = fields.get("host");
   for (const publicScheme of ["http", "https"] as const) {

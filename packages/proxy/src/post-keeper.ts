@@ -19,8 +19,8 @@ export interface PostKeeperContext {
   readonly pool: PoolMember;
   /** Length of a segment: what does not fit into one is not offered. */
   readonly segmentBytes: number;
-  /** Scheme and authority of the origin: with the target, the URI that Content-Location has to name. */
-  readonly originText: string;
+  /** Scheme and authority of each origin: with the target, the URI that Content-Location has to name. */
+  readonly originTexts: readonly string[];
   readonly nowMs: () => number;
 }
 
@@ -55,9 +55,9 @@ export class PostKeeper implements Keeper, AskOwner {
     const responseTimeMs = context.nowMs();
     const endToEnd = withDate(endToEndFields(response.fields), responseTimeMs);
     const location = endToEnd.get("content-location");
-    const uri = context.originText + target;
+    const uris = context.originTexts.map((origin) => origin + target);
     const publicUri = `http://${fields.get("host") ?? ""}${target}`;
-    const named = [uri, publicUri].find((one) => location !== undefined && isSameUri(location, one));
+    const named = [...uris, publicUri].find((one) => location !== undefined && isSameUri(location, one));
     const message = { status: response.status, fields: endToEnd };
     if (named === undefined || !storable({ method, fields, uri: named }, message).storable) return undefined;
     return new PostKeeper(context, {

@@ -16,8 +16,8 @@ export interface ProxyThreadOptions {
   readonly hotBytes: number;
   /** Path of the origin's URL without a closing slash: every target is joined to it. */
   readonly prefix: string;
-  /** URL of the origin, for what does not pass the cache. */
-  readonly origin: string;
+  /** URLs of the origin and of those that stand for it, for what does not pass the cache. */
+  readonly origins: readonly string[];
   /** `ca`: certificates in PEM that the origin's has to be signed by, instead of the platform's. */
   readonly originTls: { readonly ca?: string };
   readonly trustProxy: readonly string[];

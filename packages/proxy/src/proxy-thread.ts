@@ -1,5 +1,5 @@
 import { Doorbell, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
-import { OriginClient } from "@proj/origin";
+import { healthRecord, OriginClient } from "@proj/origin";
 import { isAlive, runThread } from "@proj/process";
 import {
   Counters,
@@ -10,6 +10,7 @@ import {
   type ProxyCounter,
   sleepingOffset,
   threadCounters,
+  writeOriginCounts,
 } from "@proj/protocol";
 import { CacheClient } from "./cache-client.ts";
 import { type Delivery, type DeliveryContext, STALL_MS } from "./delivery.ts";
@@ -32,6 +33,7 @@ const DRAIN_CHECK_MS = 20;
 /** One thread of the proxy: its listeners, its end of the channel, its place in the pool. */
 class ProxyThread {
   ports: ListeningPorts;
+  readonly #thread: number;
   readonly #control: SharedMemory;
   readonly #pool: SegmentPool;
   readonly #context: DeliveryContext;
@@ -47,6 +49,7 @@ class ProxyThread {
   constructor(options: ProxyThreadOptions, log: (record: LogRecord) => void) {
     const names = channelNames(options.channel);
     const now = () => performance.now();
+    this.#thread = options.thread;
     this.#control = SharedMemory.open(objectName(names.controlBlock("proxy")));
     this.#pool = SegmentPool.open(objectName(names.pool));
     const counters = new Counters(PROXY_COUNTERS, threadCounters(this.#control.buffer, options.thread));
@@ -59,7 +62,11 @@ class ProxyThread {
       look: () => cache.look(),
     });
     const getfile = { wire: options.getfileWire, prefix: options.prefix };
-    this.#origin = new OriginClient({ origin: new URL(options.origin), tls: options.originTls });
+    this.#origin = new OriginClient({
+      origin: options.origins.map((url) => new URL(url)),
+      tls: options.originTls,
+      onHealth: (news) => log(healthRecord(news)),
+    });
     const http: HttpSettings = {
       prefix: options.prefix,
       pass: { ...passContext(this.#origin, counters, log), ...this.#cacheEffects(options, cache) },
@@ -121,13 +128,19 @@ class ProxyThread {
 
   /** What a request that passes does to what is stored. */
   #cacheEffects(options: ProxyThreadOptions, cache: CacheClient): Pick<PassContext, "invalidate" | "keeperOf"> {
-    const origin = new URL(options.origin);
+    const origins = options.origins.map((url) => new URL(url));
     const { pool } = this.#context;
     const { segmentBytes } = this.#pool;
-    const keeping = { cache, pool, segmentBytes, originText: origin.origin, nowMs: () => Date.now() };
+    const keeping = {
+      cache,
+      pool,
+      segmentBytes,
+      originTexts: origins.map(({ origin }) => origin),
+      nowMs: () => Date.now(),
+    };
     return {
       invalidate: (head, target, response, done) => {
-        const what = invalidationOf(head, target, response, { origin, prefix: options.prefix });
+        const what = invalidationOf(head, target, response, { origins, prefix: options.prefix });
         if (what === undefined) done();
         else InvalidationRound.run(cache, pool, what, done);
       },
@@ -142,6 +155,7 @@ class ProxyThread {
     counters.set("hotEntries", hot.count);
     counters.set("lostWakeups", this.#bell.lostWakeups);
     counters.set("segmentsHeld", this.#pool.counters().held);
+    writeOriginCounts(this.#control.buffer, this.#thread, this.#origin.origins());
     const nowMs = now();
     for (const delivery of stalled) delivery.giveWay(nowMs);
   }

@@ -25,6 +25,8 @@ export interface ProxyOptions {
   readonly hotBytes: number;
   /** What clients ask for is joined to its path. What caching has no part in goes there from here. */
   readonly origin: URL;
+  /** Origins that stand for it: they serve the same at the same path. */
+  readonly replicas?: readonly URL[];
   /** Certificates in PEM that the origin's has to be signed by. Default: the platform's. */
   readonly originCa?: string | undefined;
   /** Addresses and networks (CIDR) of proxies in front of this one, whose word about the client is taken. Default: none. */
@@ -91,7 +93,12 @@ export class RunningProxy {
 
   static async #startWith(options: ProxyOptions, claims: readonly PortClaim[]): Promise<RunningProxy> {
     const names = channelNames(options.channel);
-    const life = Life.begin({ side: "proxy", ...options, removeLeftovers: () => removeLeftovers(names) });
+    const life = Life.begin({
+      side: "proxy",
+      ...options,
+      originNames: originsOf(options).map((url) => url.origin),
+      removeLeftovers: () => removeLeftovers(names),
+    });
     let pool: SegmentPool | undefined;
     const threads: ProxyThreadHandle[] = [];
     try {
@@ -178,7 +185,7 @@ async function startThreads(options: ProxyOptions, life: Life, threads: ProxyThr
       httpPort: ports.http,
       getfilePort: ports.getfile,
       hotBytes: Math.floor(options.hotBytes / options.threads),
-      origin: options.origin.href,
+      origins: originsOf(options).map((url) => url.href),
       originTls: options.originCa === undefined ? {} : { ca: options.originCa },
       trustProxy: options.trustProxy ?? [],
       limits: { ...DEFAULT_CLIENT_LIMITS, ...options.limits },
@@ -192,6 +199,10 @@ async function startThreads(options: ProxyOptions, life: Life, threads: ProxyThr
   const ports = await start(0, { http: options.httpPort, getfile: options.getfilePort, https: undefined });
   await Promise.all(Array.from({ length: options.threads - 1 }, (_, index) => start(index + 1, ports)));
   return ports;
+}
+
+function originsOf({ origin, replicas = [] }: ProxyOptions): URL[] {
+  return [origin, ...replicas];
 }
 
 function removeLeftovers(names: ReturnType<typeof channelNames>): void {

@@ -12,6 +12,7 @@ const STATS: ChannelStats = {
   segmentsInUse: 1,
   lostWakeups: 0,
   refusedMessages: 3,
+  origins: [{ origin: "http://a.example", asked: 12, failures: 0, restingThreads: 0 }],
   proxy: null,
   cache: null,
 };
@@ -49,6 +50,18 @@ describe("adminApp()", () => {
         { status: status === 200 ? "ready" : "not-ready", proxy, cache, degraded: [] },
       ]);
     }
+  });
+
+  test("is ready but degraded while an origin is left alone", async () => {
+    const failing = { origin: "https://b.example:8443", asked: 3, failures: 1, restingThreads: 1 };
+    const response = await api(
+      { proxy: true, cache: true },
+      { ...STATS, origins: [...STATS.origins, failing] },
+    )("/readyz");
+    expect([response.status, await response.json()]).toMatchObject([
+      200,
+      { status: "degraded", degraded: ["origin https://b.example:8443"] },
+    ]);
   });
 
   test("is ready but degraded while a disk refuses", async () => {

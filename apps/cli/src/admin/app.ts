@@ -87,9 +87,11 @@ export function adminApp({ host, processes, readStats, purge, renderMetrics }: A
  * Why a request that changes something is not one of ours (CHECKLIST 42): a web page of another origin can send a POST, but neither this content type
  * nor without these fields.
  */
-/** What does not work although requests are served: a disk that refuses is done without until it recovers. */
-function degradedParts({ cache }: ChannelStats): string[] {
-  return (cache?.counters.storesDegradedOpen ?? 0) > 0 ? ["disk"] : [];
+/** What does not work although requests are served: a disk that refuses is done without until it recovers, an origin that fails is left alone a while. */
+function degradedParts({ cache, origins }: ChannelStats): string[] {
+  const disk = (cache?.counters.storesDegradedOpen ?? 0) > 0 ? ["disk"] : [];
+  const failing = origins.filter(({ restingThreads }) => restingThreads > 0);
+  return [...disk, ...failing.map(({ origin }) => `origin ${origin}`)];
 }
 
 function foreignReason({ req }: Context): string | undefined {

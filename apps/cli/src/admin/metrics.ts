@@ -1,3 +1,4 @@
+import type { OriginSeen } from "@proj/protocol";
 import { Counter, Gauge, Registry } from "prom-client";
 import type { ChannelStats, SideStats } from "../channel-stats.ts";
 import type { ProcessViews } from "./app.ts";
@@ -18,13 +19,14 @@ export async function renderMetrics(
     name: string,
     help: string,
     isLevel: boolean,
-    values: readonly [process: string | undefined, value: number][],
+    values: readonly [label: string | undefined, value: number][],
+    labelName = "process",
   ) => {
-    const labelNames = values.some(([process]) => process !== undefined) ? ["process"] : [];
+    const labelNames = values.some(([label]) => label !== undefined) ? [labelName] : [];
     const target = isLevel
       ? new Gauge({ name, help, labelNames, registers: [registry] })
       : new Counter({ name, help, labelNames, registers: [registry] });
-    for (const [process, value] of values) target.inc(process === undefined ? {} : { process }, value);
+    for (const [label, value] of values) target.inc(label === undefined ? {} : { [labelName]: label }, value);
   };
   const both = (of: (side: "proxy" | "cache") => number) =>
     [
@@ -59,6 +61,27 @@ export async function renderMetrics(
   metric("webproxy_refused_messages_total", "Messages of the peer that broke a rule of the channel.", false, [
     [undefined, stats.refusedMessages],
   ]);
+  const perOrigin = (name: string, help: string, isLevel: boolean, of: (seen: OriginSeen) => number) =>
+    metric(
+      name,
+      help,
+      isLevel,
+      stats.origins.map((seen) => [seen.origin, of(seen)]),
+      "origin",
+    );
+  perOrigin("webproxy_origin_requests_total", "Requests sent to the origin.", false, ({ asked }) => asked);
+  perOrigin(
+    "webproxy_origin_failures_total",
+    "Requests that the origin failed before the head of a response.",
+    false,
+    ({ failures }) => failures,
+  );
+  perOrigin(
+    "webproxy_origin_resting_threads",
+    "Threads that leave the origin alone since it failed.",
+    true,
+    ({ restingThreads }) => restingThreads,
+  );
   for (const [side, values] of [
     ["proxy", stats.proxy],
     ["cache", stats.cache],

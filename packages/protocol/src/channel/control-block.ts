@@ -18,6 +18,7 @@ import { STRIPES } from "./stripes.ts";
  *       40      4  httpPort       (proxy) 0 until it listens
  *       44      4  getfilePort    (proxy)
  *       48      8  startedAt      ms since the epoch, float64
+ *       56         origins        which there are (origin-states.ts)
  *     4096   4096  page of thread 0; more follow
  *      ...  16384  (cache) behind the last page: a version for each stripe of keys (stripes.ts)
  *
@@ -28,6 +29,7 @@ import { STRIPES } from "./stripes.ts";
  *        4      4  (zero)
  *        8      8  roomWanted     (cache) bit T: proxy thread T waits for room in this shard's request queue
  *       64   2048  counters       float64 each, in the order of PROXY_COUNTERS or CACHE_COUNTERS
+ *     2112         origins        what the thread has seen of them (origin-states.ts)
  */
 const FIELD = {
   magic: 0,
