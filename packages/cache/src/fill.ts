@@ -1,109 +1,44 @@
-import type { OriginClient, OriginError, OriginExchange, OriginHandler } from "@proj/origin";
+import type { OriginError, OriginExchange, OriginHandler } from "@proj/origin";
 import {
-  acceptsCoding,
-  type CacheCounter,
-  type ContentRange,
-  type Counters,
   cacheTags,
   currentAgeMs,
   endToEndFields,
-  type Fields,
   type Framing,
-  type Freshness,
   fieldsToStore,
   freshnessOf,
   headEffect,
-  type LogRecord,
   madeStale,
-  matchesExactly,
   type OriginFailure,
-  parseContentLength,
   parseContentRange,
   type Refusal,
   type ResponseHead,
   reuseOnError,
   sameStrongValidator,
-  selectFreshened,
   storable,
   ttlMs,
-  type Variant,
   type Verdict,
   variantOf,
   withDate,
 } from "@proj/protocol";
+import { type Arriving, bodyBytesOf, bytesIn, isFor } from "./arriving.ts";
 import type { ClientRequest } from "./client-request.ts";
 import { askFields, type FillAsk } from "./fill-ask.ts";
-import { type ExchangeTimes, freshen } from "./freshening.ts";
+import type { FillHost, FillMode, FillStart } from "./fill-host.ts";
+import { type ExchangeTimes, freshen, renew, renewByNotModified, type Validation } from "./freshening.ts";
 import { GrowingBody } from "./growing-body.ts";
 import { renderHeadBlock, renderInterim } from "./head-block.ts";
-import { Parts } from "./parts.ts";
+import { keepArrived, keepRest } from "./keeping.ts";
+import { quietMs, refusalOf } from "./origin-failure.ts";
 import type { PurgeMatch } from "./purge.ts";
-import type { Available, Handling, ReadableBody } from "./reply.ts";
+import { type Available, availableFrom, type Handling } from "./reply.ts";
 import { isWhole, requestControl } from "./selection.ts";
-import type { TieredStorage } from "./storage/tiered-storage.ts";
-import { replaces, type StoredResponse } from "./stored-response.ts";
+import type { StoredResponse } from "./stored-response.ts";
 import type { Source, Transfer } from "./transfer.ts";
-
-/**
- * What a fill is for. `shared`: whoever asks for the key meanwhile waits for it too. `own`: for one client, since its credentials may matter;
- * the response may be stored all the same. `pass`: caching has no part in it, the client's conditions and ranges go to the origin.
- */
-export type FillMode = "shared" | "own" | "pass";
-
-/** What a fill is begun with. */
-export interface FillStart {
-  readonly mode: FillMode;
-  readonly ask: FillAsk;
-  /** Why the origin is asked: what Cache-Status will say. */
-  readonly reason: Verdict;
-}
-
-/** What a fill needs of the shard it belongs to. */
-export interface FillHost {
-  readonly storage: TieredStorage;
-  readonly origin: OriginClient;
-  readonly counters: Counters<CacheCounter>;
-  readonly log: (record: LogRecord) => void;
-  /** Wall clock: it is compared with dates of the origin. */
-  readonly nowMs: () => number;
-  /** Gives `transfer` what is available, now that it is. */
-  attach(
-    transfer: Transfer,
-    available: Available,
-    handling: Handling,
-    source: Source | undefined,
-  ): "attached" | "length-wanted" | "gone";
-  /** Decides anew what to do for a transfer that this fill can not serve. */
-  decide(transfer: Transfer, without: Fill): void;
-  /** Asks again for the whole, without any condition: what came can not be used with what is stored. */
-  askForWhole(transfers: readonly Transfer[], reason: Verdict): void;
-  /** An interim response for `transfer`, as it goes out. */
-  interim(transfer: Transfer, status: number, bytes: Uint8Array): void;
-  serve(transfer: Transfer): void;
-  refuse(transfer: Transfer, refusal: Refusal): void;
-  /** The response of a shared fill may not be stored: for a while nobody need wait for another's. */
-  rememberPass(key: string): void;
-  rememberVary(key: string, names: readonly string[]): void;
-  ended(fill: Fill): void;
-}
 
 /** How far a body that is not kept may run ahead of the slowest reader. */
 const WINDOW_BYTES = 1024 * 1024;
 /** How much of one may be held back for a GETFILE client, which has to be told the length first. */
 const HELD_BACK_BYTES_MAX = 16 * 1024 * 1024;
-/** While a stale response is good enough, an origin that has just failed is left alone for so long; a Retry-After of its own may make it longer. */
-const QUIET_MS = 2_000;
-const QUIET_MS_MAX = 30_000;
-
-/** What is on its way in. */
-interface Arriving extends Available {
-  readonly variant: Variant | undefined;
-  readonly freshness: Freshness;
-  readonly fields: Fields;
-  /** A 206 that is to be kept, and the bytes that it says it brings. */
-  readonly part?: ContentRange | undefined;
-}
-
 /** One request to the origin and what becomes of its response: it is stored while the transfers that wait for it are served. */
 export class Fill implements Source, OriginHandler {
   readonly key: string;
@@ -331,7 +266,8 @@ export class Fill implements Source, OriginHandler {
     this.#bodyStart = missing.start;
     this.#mayStore = this.#body.tier !== undefined;
     const body = parts.view({ start: missing.start, body: this.#body });
-    this.#response = { ...availableFrom(stored), ...pick(stored), body, loan: undefined, part };
+    const { variant, freshness } = stored;
+    this.#response = { ...availableFrom(stored), variant, freshness, body, loan: undefined, part };
     return true;
   }
 
@@ -398,42 +334,15 @@ export class Fill implements Source, OriginHandler {
       for (const transfer of waiting) this.#host.refuse(transfer, "origin-error");
       return;
     }
-    const newer = endToEndFields(head.fields);
     const known = [...ask.candidates, ...(ask.selected === undefined ? [] : [ask.selected])];
-    const chosen = selectFreshened(
-      known.map((stored) => stored.fields),
-      newer,
-    ).map((index) => known[index]!);
-    if (chosen.length === 0) return this.#host.askForWhole(waiting, this.#reason);
+    const renewed = renewByNotModified(this.#host.storage, known, endToEndFields(head.fields), this.#validation);
+    if (renewed.length === 0) return this.#host.askForWhole(waiting, this.#reason);
     this.#host.counters.add("revalidations");
-    const answering = chosen.findLast((one) => isFor(this.request, one.variant, one.fields)) ?? chosen.at(-1);
-    const renewed = chosen.map((stored) => this.#renew(stored, newer, stored === answering));
     for (const transfer of waiting) {
       const stored = renewed.findLast((one) => isFor(transfer.request, one.variant, one.fields));
       if (stored !== undefined) this.#attachStored(transfer, stored, 304);
       else this.#host.decide(transfer, this);
     }
-  }
-
-  /**
-   * What a purge has reached meanwhile is good for those who asked before it, and stays as the purge left it.
-   *
-   * @param answersThis It is the origin's answer to this very request, also where it was stored for another one.
-   */
-  #renew(stored: StoredResponse, newer: Fields, answersThis: boolean): StoredResponse {
-    const { storage } = this.#host;
-    const renewed = this.#isPurged ? { ...stored } : stored;
-    if (!this.#isPurged) storage.renewed(stored);
-    freshen(renewed, newer, this.#times());
-    if (!answersThis) return renewed;
-    const variant = variantOf(this.request.fields, renewed.fields);
-    if (variant === undefined)
-      storage.invalidate(this.key, stored); // from now on nothing will ever match it
-    else renewed.variant = variant;
-    for (const other of storage.lookup(this.key)) {
-      if (other !== renewed && !this.#isPurged && replaces(renewed, other)) storage.invalidate(this.key, other);
-    }
-    return renewed;
   }
 
   /** RFC 9111 section 4.3.5: what a 200 to HEAD says of a stored response; true when that is the answer. */
@@ -446,7 +355,7 @@ export class Fill implements Source, OriginHandler {
       return false;
     }
     this.#end();
-    const renewed = this.#renew(stored, newer, true);
+    const renewed = renew(this.#host.storage, stored, newer, this.#validation, true);
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const transfer of waiting) this.#attachStored(transfer, renewed, head.status);
@@ -495,76 +404,25 @@ export class Fill implements Source, OriginHandler {
   /** The body is whole: it goes into the store, if it may and has found room. */
   #keep(response: Arriving, body: GrowingBody): void {
     const { variant } = response;
-    if (body.tier === undefined || variant === undefined || this.#isPurged) return body.abandon();
-    if (this.#ask.kind === "rest" && this.#bodyStart > 0) this.#keepRest(this.#ask.stored, response, body);
-    else if (response.status === 206) this.#keepPart(response, variant, body);
-    else this.#host.storage.store(body.tier, this.#storedResponse(response, variant, body));
+    const { tier } = body;
+    const { storage } = this.#host;
+    if (tier === undefined || variant === undefined || this.#isPurged) return body.abandon();
+    if (this.#ask.kind === "rest" && this.#bodyStart > 0) keepRest(storage, this.#ask.stored, response, body);
+    else {
+      const { request } = this;
+      keepArrived(storage, { request, requestTimeMs: this.#requestTimeMs, response, variant, body, tier });
+    }
     body.settle();
-  }
-
-  #keepRest(stored: StoredResponse, { part }: Arriving, body: GrowingBody): void {
-    const { storage } = this.#host;
-    if (part === undefined || !storage.has(stored)) return body.store.discard();
-    storage.renewed(stored);
-    stored.parts?.add(part, body.store);
-  }
-
-  /** RFC 9111 sections 3.3, 3.4: a part joins those of the same representation, or replaces what is older. */
-  #keepPart(response: Arriving, variant: Variant, body: GrowingBody): void {
-    const { storage } = this.#host;
-    const { part } = response;
-    const stored = storage.lookup(this.key).find((one) => one.variant.varyKey === variant.varyKey);
-    const completeBytes = part?.completeBytes;
-    // Two writers: a whole response that came meanwhile is worth more.
-    if (stored !== undefined && isWhole(stored) && stored.freshness.responseTimeMs >= this.#requestTimeMs)
-      return body.store.discard();
-    if (part === undefined || completeBytes === undefined || body.bytes !== bytesIn(part)) {
-      const onlyForRange = this.request.fields.has("if-range") ? undefined : this.request.range;
-      if (onlyForRange === undefined) return body.store.discard();
-      storage.store(body.tier!, { ...this.#storedResponse(response, variant, body), onlyForRange });
-      return;
-    }
-    const { responseTimeMs } = response;
-    const joins =
-      stored?.parts !== undefined &&
-      stored.bodyBytes === completeBytes &&
-      sameStrongValidator(stored.fields, response.fields, responseTimeMs);
-    if (joins) {
-      storage.renewed(stored);
-      freshen(stored, response.fields, { requestTimeMs: this.#requestTimeMs, responseTimeMs });
-      stored.parts?.add(part, body.store);
-      return;
-    }
-    const parts = new Parts(completeBytes);
-    parts.add(part, body.store);
-    // What is put together of parts is a 200 that lacks something, not a 206: its own Content-Range goes with the part.
-    const fields = response.fields.filter((lowerName) => lowerName !== "content-range");
-    const whole = this.#storedResponse({ ...response, status: 200, fields }, variant, body);
-    storage.store(body.tier!, { ...whole, body: parts, parts, bodyBytes: completeBytes });
-  }
-
-  #storedResponse(response: Arriving, variant: Variant, body: GrowingBody): StoredResponse {
-    const { status, freshness } = response;
-    const fields = fieldsToStore(response.fields);
-    return {
-      key: this.key,
-      stripe: this.request.stripe,
-      variant,
-      status,
-      fields,
-      headBlock: renderHeadBlock(fields, "ours"),
-      freshness,
-      tags: cacheTags(fields),
-      body: body.store,
-      bodyBytes: body.bytes,
-      quietUntilMs: 0,
-    };
   }
 
   /** Whether others than who asked may have the response. */
   #isFor(request: ClientRequest): boolean {
     const { variant, fields } = this.#response!;
     return variant !== undefined && isFor(request, variant, fields);
+  }
+
+  get #validation(): Validation {
+    return { request: this.request, times: this.#times(), isPurged: this.#isPurged };
   }
 
   #times(): ExchangeTimes {
@@ -610,44 +468,4 @@ export class Fill implements Source, OriginHandler {
     this.#isOver = true;
     this.#host.ended(this);
   }
-}
-
-/** A stored response as one that can be sent. */
-export function availableFrom(stored: StoredResponse): Available {
-  const { status, fields, headBlock, bodyBytes, freshness } = stored;
-  const { responseTimeMs } = freshness;
-  const body: ReadableBody = stored.parts?.view() ?? stored.body;
-  return { status, fields, headBlock, body, bodyBytes, loan: stored.body.loan, responseTimeMs, reusable: true };
-}
-
-function pick({ variant, freshness }: StoredResponse): Pick<StoredResponse, "variant" | "freshness"> {
-  return { variant, freshness };
-}
-
-/** Whether a response that is this variant is one for `request` (RFC 9111 section 4.1), in a coding that its client can read. */
-function isFor(request: ClientRequest, variant: Variant, fields: Fields): boolean {
-  return matchesExactly(variant, request.fields) && acceptsCoding(request.fields, fields);
-}
-
-function bytesIn({ start, end }: ContentRange): number {
-  return end - start;
-}
-
-function bodyBytesOf(method: string, head: ResponseHead, framing: Framing): number | undefined {
-  if (framing.kind === "length") return framing.bytes;
-  if (framing.kind !== "none") return undefined;
-  if (method !== "HEAD") return 0;
-  const length = head.fields.get("content-length");
-  return length === undefined ? undefined : parseContentLength(length);
-}
-
-/** For how long an origin that failed is not asked again: Retry-After in seconds (RFC 9110 section 10.2.3), within reason. */
-function quietMs(retryAfter: string | undefined): number {
-  const seconds = /^[0-9]{1,9}$/.test(retryAfter ?? "") ? Number(retryAfter) : 0;
-  return Math.min(QUIET_MS_MAX, Math.max(QUIET_MS, seconds * 1000));
-}
-
-function refusalOf(error: OriginError): Refusal {
-  if (error.code === "ERR_ORIGIN_TIMEOUT") return "origin-timeout";
-  return error.code === "ERR_ORIGIN_POOL_FULL" ? "overloaded" : "origin-error";
 }

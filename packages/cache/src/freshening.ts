@@ -1,6 +1,18 @@
-import { cacheTags, type Fields, fieldsToStore, freshnessOf, updateStored, withDate } from "@proj/protocol";
+import {
+  cacheTags,
+  type Fields,
+  fieldsToStore,
+  freshnessOf,
+  selectFreshened,
+  updateStored,
+  variantOf,
+  withDate,
+} from "@proj/protocol";
+import { isFor } from "./arriving.ts";
+import type { ClientRequest } from "./client-request.ts";
 import { renderHeadBlock } from "./head-block.ts";
-import type { StoredResponse } from "./stored-response.ts";
+import type { TieredStorage } from "./storage/tiered-storage.ts";
+import { replaces, type StoredResponse } from "./stored-response.ts";
 
 /** When an exchange with the origin began, and when its head was there: wall clock. */
 export interface ExchangeTimes {
@@ -20,4 +32,56 @@ export function freshen(stored: StoredResponse, newer: Fields, { requestTimeMs, 
   stored.headBlock = renderHeadBlock(stored.fields, "ours");
   stored.tags = cacheTags(stored.fields);
   stored.quietUntilMs = 0;
+}
+
+/** What a 304, or a 200 to HEAD, came in answer to. */
+export interface Validation {
+  readonly request: ClientRequest;
+  readonly times: ExchangeTimes;
+  /** A purge has been since: what it has reached is good for those who asked before it, and stays as the purge left it. */
+  readonly isPurged: boolean;
+}
+
+/**
+ * The stored responses that a 304 speaks of (RFC 9111 section 4.3.4), renewed, most recent last; none when it is to be believed of none of them. It
+ * need not be the one that was selected.
+ *
+ * @param known Those whose validators were sent.
+ */
+export function renewByNotModified(
+  storage: TieredStorage,
+  known: readonly StoredResponse[],
+  newer: Fields,
+  validation: Validation,
+): StoredResponse[] {
+  const { request } = validation;
+  const indexes = selectFreshened(
+    known.map((stored) => stored.fields),
+    newer,
+  );
+  const chosen = indexes.map((index) => known[index]!);
+  const answering = chosen.findLast((one) => isFor(request, one.variant, one.fields)) ?? chosen.at(-1);
+  return chosen.map((stored) => renew(storage, stored, newer, validation, stored === answering));
+}
+
+/** @param answersThis It is the origin's answer to this very request, also where it was stored for another one. */
+export function renew(
+  storage: TieredStorage,
+  stored: StoredResponse,
+  newer: Fields,
+  { request, times, isPurged }: Validation,
+  answersThis: boolean,
+): StoredResponse {
+  const renewed = isPurged ? { ...stored } : stored;
+  if (!isPurged) storage.renewed(stored);
+  freshen(renewed, newer, times);
+  if (!answersThis) return renewed;
+  const variant = variantOf(request.fields, renewed.fields);
+  if (variant === undefined)
+    storage.invalidate(request.key, stored); // from now on nothing will ever match it
+  else renewed.variant = variant;
+  for (const other of storage.lookup(request.key)) {
+    if (other !== renewed && !isPurged && replaces(renewed, other)) storage.invalidate(request.key, other);
+  }
+  return renewed;
 }

@@ -12,6 +12,7 @@ import {
 import type { ClientRequest } from "./client-request.ts";
 import { renderHeadBlock } from "./head-block.ts";
 import { MultipartBody } from "./multipart-body.ts";
+import type { StoredResponse } from "./stored-response.ts";
 
 /** Bytes that a transfer reads from: a stored response's body, or one that is still growing. */
 export interface ReadableBody {
@@ -49,6 +50,14 @@ export interface Available {
   readonly responseTimeMs: number;
   /** A copy of it may be reused: then it answers conditions and ranges, else the origin has. */
   readonly reusable: boolean;
+}
+
+/** A stored response as one that can be sent. */
+export function availableFrom(stored: StoredResponse): Available {
+  const { status, fields, headBlock, bodyBytes, freshness } = stored;
+  const { responseTimeMs } = freshness;
+  const body: ReadableBody = stored.parts?.view() ?? stored.body;
+  return { status, fields, headBlock, body, bodyBytes, loan: stored.body.loan, responseTimeMs, reusable: true };
 }
 
 /** How the response was come by: what Cache-Status and Age will say. */

@@ -23,12 +23,13 @@ import {
 } from "@proj/protocol";
 import type { Ask, AskHandler, ChannelServer } from "./channel-server.ts";
 import { ClientRequest } from "./client-request.ts";
-import { availableFrom, Fill, type FillHost, type FillMode, type FillStart } from "./fill.ts";
+import { Fill } from "./fill.ts";
 import { askFor } from "./fill-ask.ts";
+import type { FillHost, FillMode, FillStart } from "./fill-host.ts";
 import { FillTable } from "./fill-table.ts";
 import { withCacheStatus } from "./head-block.ts";
 import { type Purge, type PurgeCount, purgeMatch } from "./purge.ts";
-import { type Available, chooseReply, type Handling, type Reply } from "./reply.ts";
+import { type Available, availableFrom, chooseReply, type Handling, type Reply } from "./reply.ts";
 import { requestControl, type Selection, select } from "./selection.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
 import { storedFromPost } from "./stored-from-post.ts";

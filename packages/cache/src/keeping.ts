@@ -1,0 +1,91 @@
+import { cacheTags, fieldsToStore, sameStrongValidator, type Variant } from "@proj/protocol";
+import { type Arriving, bytesIn } from "./arriving.ts";
+import type { ClientRequest } from "./client-request.ts";
+import { freshen } from "./freshening.ts";
+import type { GrowingBody } from "./growing-body.ts";
+import { renderHeadBlock } from "./head-block.ts";
+import { Parts } from "./parts.ts";
+import { isWhole } from "./selection.ts";
+import type { Storage } from "./storage/storage.ts";
+import type { TieredStorage } from "./storage/tiered-storage.ts";
+import type { StoredResponse } from "./stored-response.ts";
+
+/** A response that is all there, and may be kept. */
+export interface Arrived {
+  readonly request: ClientRequest;
+  readonly requestTimeMs: number;
+  readonly response: Arriving;
+  readonly variant: Variant;
+  readonly body: GrowingBody;
+  /** The tier that has its body. */
+  readonly tier: Storage;
+}
+
+/** Puts a response into the store, or, for a 206, the part that it brings. */
+export function keepArrived(storage: TieredStorage, arrived: Arrived): void {
+  if (arrived.response.status === 206) keepPart(storage, arrived);
+  else storage.store(arrived.tier, storedResponse(arrived));
+}
+
+/** What was missing of `stored` is there now. */
+export function keepRest(
+  storage: TieredStorage,
+  stored: StoredResponse,
+  { part }: Arriving,
+  { store }: GrowingBody,
+): void {
+  if (part === undefined || !storage.has(stored)) return store.discard();
+  storage.renewed(stored);
+  stored.parts?.add(part, store);
+}
+
+/** RFC 9111 sections 3.3, 3.4: a part joins those of the same representation, or replaces what is older. */
+function keepPart(storage: TieredStorage, arrived: Arrived): void {
+  const { request, requestTimeMs, response, variant, body, tier } = arrived;
+  const { part, responseTimeMs } = response;
+  const stored = storage.lookup(request.key).find((one) => one.variant.varyKey === variant.varyKey);
+  const completeBytes = part?.completeBytes;
+  // Two writers: a whole response that came meanwhile is worth more.
+  if (stored !== undefined && isWhole(stored) && stored.freshness.responseTimeMs >= requestTimeMs)
+    return body.store.discard();
+  if (part === undefined || completeBytes === undefined || body.bytes !== bytesIn(part)) {
+    const onlyForRange = request.fields.has("if-range") ? undefined : request.range;
+    if (onlyForRange === undefined) return body.store.discard();
+    storage.store(tier, { ...storedResponse(arrived), onlyForRange });
+    return;
+  }
+  const joins =
+    stored?.parts !== undefined &&
+    stored.bodyBytes === completeBytes &&
+    sameStrongValidator(stored.fields, response.fields, responseTimeMs);
+  if (joins) {
+    storage.renewed(stored);
+    freshen(stored, response.fields, { requestTimeMs, responseTimeMs });
+    stored.parts?.add(part, body.store);
+    return;
+  }
+  const parts = new Parts(completeBytes);
+  parts.add(part, body.store);
+  // What is put together of parts is a 200 that lacks something, not a 206: its own Content-Range goes with the part.
+  const fields = response.fields.filter((lowerName) => lowerName !== "content-range");
+  const whole = storedResponse({ ...arrived, response: { ...response, status: 200, fields } });
+  storage.store(tier, { ...whole, body: parts, parts, bodyBytes: completeBytes });
+}
+
+function storedResponse({ request, response, variant, body }: Arrived): StoredResponse {
+  const { status, freshness } = response;
+  const fields = fieldsToStore(response.fields);
+  return {
+    key: request.key,
+    stripe: request.stripe,
+    variant,
+    status,
+    fields,
+    headBlock: renderHeadBlock(fields, "ours"),
+    freshness,
+    tags: cacheTags(fields),
+    body: body.store,
+    bodyBytes: body.bytes,
+    quietUntilMs: 0,
+  };
+}
