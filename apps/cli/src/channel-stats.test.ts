@@ -5,9 +5,11 @@ import {
   Counters,
   channelNames,
   controlBlockBytes,
+  Histogram,
   PROXY_COUNTERS,
   type Side,
   threadCounters,
+  threadHistogram,
   writeControlBlock,
 } from "@proj/protocol";
 import { readChannelStats } from "./channel-stats.ts";
@@ -43,6 +45,8 @@ function makeSide(
     new Counters(names, threadCounters(memory.buffer, 0)).set(name, index + 1);
     new Counters(names, threadCounters(memory.buffer, 1)).set(name, 1000);
   }
+  // The second thread's first histogram: two of 1 ms.
+  new Histogram(threadHistogram(memory.buffer, 1, 0)).add(1, 2);
   return memory;
 }
 
@@ -63,6 +67,7 @@ describe("readChannelStats()", () => {
       lostWakeups: 0,
       refusedMessages: 0,
       origins: [],
+      timings: {},
       proxy: null,
       cache: null,
     });
@@ -93,6 +98,15 @@ describe("readChannelStats()", () => {
         },
         cache: { pid: process.pid, state: "serving", threads: 2 },
       });
+      const { hotFirstByte, originFirstByte, originTotal } = stats.timings;
+      expect([hotFirstByte?.count, originFirstByte?.count, originTotal]).toEqual([
+        2,
+        2,
+        { count: 0, meanMs: null, p50Ms: null, p90Ms: null, p99Ms: null, p999Ms: null },
+      ]);
+      expect(hotFirstByte?.meanMs).toBe(1);
+      expect(hotFirstByte?.p99Ms).toBeGreaterThan(0.8);
+      expect(hotFirstByte?.p99Ms).toBeLessThan(1.25);
       expect(Object.keys(stats.proxy!.counters)).toEqual([...PROXY_COUNTERS]);
       expect(Object.keys(stats.cache!.counters)).toEqual([...CACHE_COUNTERS]);
     } finally {

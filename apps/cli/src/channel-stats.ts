@@ -2,6 +2,7 @@ import { objectName, SharedMemory, SystemCallError } from "@proj/ipc";
 import {
   CACHE_COUNTERS,
   type CacheCounter,
+  type ControlBlock,
   channelNames,
   type OriginSeen,
   PROXY_COUNTERS,
@@ -13,6 +14,14 @@ import {
   threadCounters,
 } from "@proj/protocol";
 import { isAlive } from "./process-identity.ts";
+import {
+  type CacheTimings,
+  type ProxyTimings,
+  readCacheTimings,
+  readProxyTimings,
+  summariesOf,
+  type TimingSummaries,
+} from "./timings.ts";
 
 /** One process of a channel as it stands in its control block. Counters are sums over its threads, since it started. */
 export interface SideStats<Counter extends string> {
@@ -43,8 +52,16 @@ export interface ChannelStats {
   refusedMessages: number;
   /** What proxy and cache have seen of each origin. */
   origins: OriginSeen[];
+  timings: TimingSummaries;
   proxy: ProxyStats | null;
   cache: SideStats<CacheCounter> | null;
+}
+
+/** One reading of a channel: its counters, and the histograms from which their `timings` come. Undefined: that side is not there. */
+export interface ChannelReading {
+  stats: ChannelStats;
+  proxyTimings: ProxyTimings | undefined;
+  cacheTimings: CacheTimings | undefined;
 }
 
 /**
@@ -54,11 +71,16 @@ export interface ChannelStats {
  * @throws {SystemCallError} `EACCES`: the channel belongs to another user.
  */
 export function readChannelStats(channel: string): ChannelStats {
-  const proxySide = readSide(channel, "proxy", PROXY_COUNTERS);
-  const cacheSide = readSide(channel, "cache", CACHE_COUNTERS);
-  const proxy = proxyStats(proxySide);
+  return readChannel(channel).stats;
+}
+
+/** As {@link readChannelStats}, with the histograms. */
+export function readChannel(channel: string): ChannelReading {
+  const proxySide = readSide(channel, "proxy", PROXY_COUNTERS, readProxyTimings);
+  const cacheSide = readSide(channel, "cache", CACHE_COUNTERS, readCacheTimings);
+  const proxy = proxySide === undefined ? null : proxyStats(proxySide);
   const cache = cacheSide?.stats ?? null;
-  return {
+  const stats = {
     channel,
     hits: (proxy?.counters.hotHits ?? 0) + (cache?.counters.hits ?? 0),
     misses: cache?.counters.misses ?? 0,
@@ -67,9 +89,11 @@ export function readChannelStats(channel: string): ChannelStats {
     lostWakeups: (proxy?.counters.lostWakeups ?? 0) + (cache?.counters.lostWakeups ?? 0),
     refusedMessages: (proxy?.counters.refusedMessages ?? 0) + (cache?.counters.refusedMessages ?? 0),
     origins: seenByBoth(proxySide?.origins ?? [], cacheSide?.origins ?? []),
+    timings: summariesOf({ ...proxySide?.timings, ...cacheSide?.timings }),
     proxy,
     cache,
   };
+  return { stats, proxyTimings: proxySide?.timings, cacheTimings: cacheSide?.timings };
 }
 
 /** Sums by origin: two sides that were started alone may have been given different ones. */
@@ -87,13 +111,24 @@ function seenByBoth(ofProxy: readonly OriginSeen[], ofCache: readonly OriginSeen
   return [...sums.values()];
 }
 
-function proxyStats(read: ReturnType<typeof readSide<ProxyCounter>>): ProxyStats | null {
-  if (read === undefined) return null;
-  const { segments, segmentBytes, httpPort, getfilePort } = read.block;
-  return { ...read.stats, segments, segmentBytes, httpPort, getfilePort };
+interface SideReading<Counter extends string, Timings> {
+  block: ControlBlock;
+  stats: SideStats<Counter>;
+  origins: OriginSeen[];
+  timings: Timings;
 }
 
-function readSide<Counter extends string>(channel: string, side: Side, names: readonly Counter[]) {
+function proxyStats({ block, stats }: SideReading<ProxyCounter, ProxyTimings>): ProxyStats {
+  const { segments, segmentBytes, httpPort, getfilePort } = block;
+  return { ...stats, segments, segmentBytes, httpPort, getfilePort };
+}
+
+function readSide<Counter extends string, Timings>(
+  channel: string,
+  side: Side,
+  names: readonly Counter[],
+  readTimings: (buffer: ArrayBuffer, threads: number) => Timings,
+): SideReading<Counter, Timings> | undefined {
   using memory = openControlBlock(channel, side);
   if (memory === undefined) return undefined;
   const block = readControlBlock(memory.buffer);
@@ -107,7 +142,8 @@ function readSide<Counter extends string>(channel: string, side: Side, names: re
     number
   >;
   const stats: SideStats<Counter> = { pid, state: isAlive(block) ? block.state : "dead", threads, startedAt, counters };
-  return { block, stats, origins: readOriginsSeen(memory.buffer, threads) };
+  const origins = readOriginsSeen(memory.buffer, threads);
+  return { block, stats, origins, timings: readTimings(memory.buffer, threads) };
 }
 
 function openControlBlock(channel: string, side: Side): SharedMemory | undefined {

@@ -1,6 +1,7 @@
 import { type ChannelStats, readChannelStats, type SideStats } from "./channel-stats.ts";
 import { cannotRun } from "./command-error.ts";
 import { withoutControls } from "./log-escapes.ts";
+import type { TimingSummary } from "./timings.ts";
 
 /**
  * Prints what the processes of a channel have counted.
@@ -19,7 +20,7 @@ export async function runStats(channel: string, { asJson }: { asJson: boolean })
   return 0;
 }
 
-function table({ channel, origins, proxy, cache, ...totals }: ChannelStats): string {
+function table({ channel, origins, proxy, cache, timings, ...totals }: ChannelStats): string {
   const lines = [`channel ${channel}`, ...rows(totals)];
   for (const { origin, ...seen } of origins) lines.push("", `origin ${withoutControls(origin)}`, ...rows(seen));
   if (proxy !== null)
@@ -29,6 +30,8 @@ function table({ channel, origins, proxy, cache, ...totals }: ChannelStats): str
       ...rows({ segments: proxy.segments, segmentBytes: proxy.segmentBytes, ...proxy.counters }),
     );
   if (cache !== null) lines.push("", heading("cache", cache), ...rows(cache.counters));
+  const measured = Object.entries(timings).filter(([, { count }]) => count > 0);
+  if (measured.length > 0) lines.push("", "ms", ...timingRows(measured));
   return `${lines.join("\n")}\n`;
 }
 
@@ -39,4 +42,18 @@ function heading(name: string, side: SideStats<string>): string {
 function rows(values: Record<string, number>): string[] {
   const width = Math.max(...Object.keys(values).map((name) => name.length));
   return Object.entries(values).map(([name, value]) => `  ${name.padEnd(width)}  ${value}`);
+}
+
+/** A line for each distribution, its figures in columns. */
+function timingRows(timings: readonly [string, TimingSummary][]): string[] {
+  const width = Math.max(...timings.map(([name]) => name.length));
+  const columns = ["p50", "p90", "p99", "p99.9", "count"].map((name) => name.padStart(10)).join("");
+  const cell = (value: number | null) => String(value ?? "-").padStart(10);
+  return [
+    `  ${" ".repeat(width)}${columns}`,
+    ...timings.map(
+      ([name, { p50Ms, p90Ms, p99Ms, p999Ms, count }]) =>
+        `  ${name.padEnd(width)}${[p50Ms, p90Ms, p99Ms, p999Ms, count].map(cell).join("")}`,
+    ),
+  ];
 }

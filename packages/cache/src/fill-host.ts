@@ -2,6 +2,7 @@ import type { OriginClient } from "@proj/origin";
 import type { CacheCounter, Counters, LogRecord, Refusal, Verdict } from "@proj/protocol";
 import type { Fill } from "./fill.ts";
 import type { FillAsk } from "./fill-ask.ts";
+import type { OriginTimes } from "./origin-times.ts";
 import type { Available, Handling } from "./reply.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
 import type { Source, Transfer } from "./transfer.ts";
@@ -25,9 +26,11 @@ export interface FillHost {
   readonly storage: TieredStorage;
   readonly origin: OriginClient;
   readonly counters: Counters<CacheCounter>;
+  readonly originTimes: OriginTimes;
   readonly log: (record: LogRecord) => void;
   /** Wall clock: it is compared with dates of the origin. */
   readonly nowMs: () => number;
+  readonly monotonicMs: () => number;
   /** Gives `transfer` what is available, now that it is. */
   attach(
     transfer: Transfer,

@@ -53,6 +53,9 @@ export class Fill implements Source, OriginHandler {
   readonly #lengthWanted = new Set<Transfer>();
   readonly #readers = new Set<Transfer>();
   readonly #requestTimeMs: number;
+  #askedMs = 0;
+  /** From asking the origin to the head of its answer. */
+  #originMs: number | undefined;
   #exchange: OriginExchange | undefined;
   #isConditional = false;
   #response: Arriving | undefined;
@@ -91,6 +94,7 @@ export class Fill implements Source, OriginHandler {
     const { fields, isConditional } = askFields(this.#ask, this.request, this.#requestTimeMs);
     this.#isConditional = isConditional;
     this.#host.counters.add("originRequests");
+    this.#askedMs = this.#host.monotonicMs();
     this.#exchange = this.#host.origin.send({ method, target, fields }, this);
   }
 
@@ -146,6 +150,8 @@ export class Fill implements Source, OriginHandler {
   }
 
   onHead(head: ResponseHead, framing: Framing): void {
+    this.#originMs = this.#host.monotonicMs() - this.#askedMs;
+    this.#host.originTimes.firstByte.add(this.#originMs);
     const selected = this.#selected;
     if (head.status === 304 && this.#ask.kind === "whole") return this.#notModified(this.#ask, head);
     if (selected !== undefined && this.#serveStale(selected, { kind: "status", status: head.status }, head)) {
@@ -169,6 +175,7 @@ export class Fill implements Source, OriginHandler {
   }
 
   onEnd(): void {
+    this.#host.originTimes.total.add(this.#host.monotonicMs() - this.#askedMs);
     if (this.#isOver) return;
     this.#end();
     const body = this.#body!;
@@ -321,6 +328,7 @@ export class Fill implements Source, OriginHandler {
       collapsed: transfer !== this.#leader,
       hotVersion: undefined,
       hasCacheStatus: false,
+      originMs: this.#originMs,
     };
   }
 
@@ -389,6 +397,7 @@ export class Fill implements Source, OriginHandler {
       collapsed: transfer !== this.#leader,
       hotVersion: undefined,
       hasCacheStatus: false,
+      originMs: this.#originMs,
     };
     this.#host.attach(transfer, availableFrom(stored), handling, undefined);
     this.#host.serve(transfer);

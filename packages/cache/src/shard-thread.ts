@@ -11,9 +11,11 @@ import {
   shardOf,
   stripeVersions,
   threadCounters,
+  threadHistogram,
   writeOriginCounts,
 } from "@proj/protocol";
 import { ChannelServer } from "./channel-server.ts";
+import { originTimes } from "./origin-times.ts";
 import type { Purge, PurgeCount } from "./purge.ts";
 import { Shard } from "./shard.ts";
 import type { ShardThreadOptions } from "./shard-thread-options.ts";
@@ -62,6 +64,7 @@ class ShardThread {
       keyPrefix: keyPrefixOf(options),
       versions,
       counters,
+      originTimes: originTimes((index) => threadHistogram(this.#control.buffer, shard, index)),
       log,
       nowMs: () => Date.now(),
       monotonicMs,

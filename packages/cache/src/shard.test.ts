@@ -21,6 +21,7 @@ import {
 } from "@proj/protocol";
 import fc from "fast-check";
 import type { Ask, ChannelServer } from "./channel-server.ts";
+import { originTimes } from "./origin-times.ts";
 import { Shard } from "./shard.ts";
 import { MemoryStorage } from "./storage/memory-storage.ts";
 import { TieredStorage } from "./storage/tiered-storage.ts";
@@ -126,6 +127,7 @@ class Harness {
       keyPrefix: "http://origin.example",
       versions: this.versions,
       counters,
+      originTimes: originTimes(() => new Float64Array(96)),
       log: () => {},
       nowMs,
       monotonicMs: nowMs,

@@ -28,6 +28,7 @@ import { askFor } from "./fill-ask.ts";
 import type { FillHost, FillMode, FillStart } from "./fill-host.ts";
 import { FillTable } from "./fill-table.ts";
 import { withCacheStatus } from "./head-block.ts";
+import type { OriginTimes } from "./origin-times.ts";
 import { type Purge, type PurgeCount, purgeMatch } from "./purge.ts";
 import { type Available, availableFrom, chooseReply, type Handling, type Reply } from "./reply.ts";
 import { requestControl, type Selection, select } from "./selection.ts";
@@ -44,11 +45,12 @@ export class Shard implements AskHandler, FillHost {
   readonly storage: TieredStorage;
   readonly origin: OriginClient;
   readonly counters: Counters<CacheCounter>;
+  readonly originTimes: OriginTimes;
   readonly log: (record: LogRecord) => void;
   readonly nowMs: () => number;
+  readonly monotonicMs: () => number;
   readonly #keyPrefix: string;
   readonly #versions: Int32Array;
-  readonly #monotonicMs: () => number;
   readonly #transfers = new Map<number, Transfer>();
   readonly #fills: FillTable;
   /** Transfers with asks that wait for the origin. */
@@ -64,6 +66,7 @@ export class Shard implements AskHandler, FillHost {
     keyPrefix: string;
     versions: Int32Array;
     counters: Counters<CacheCounter>;
+    originTimes: OriginTimes;
     log: (record: LogRecord) => void;
     nowMs: () => number;
     monotonicMs: () => number;
@@ -71,11 +74,12 @@ export class Shard implements AskHandler, FillHost {
     this.storage = options.storage;
     this.origin = options.origin;
     this.counters = options.counters;
+    this.originTimes = options.originTimes;
     this.log = options.log;
     this.nowMs = options.nowMs;
     this.#keyPrefix = options.keyPrefix;
     this.#versions = options.versions;
-    this.#monotonicMs = options.monotonicMs;
+    this.monotonicMs = options.monotonicMs;
     this.#fills = new FillTable(options.monotonicMs);
   }
 
@@ -348,7 +352,7 @@ export class Shard implements AskHandler, FillHost {
 
   #wait(transfer: Transfer): void {
     if (!this.#waiting.has(transfer)) {
-      transfer.waitingSinceMs = this.#monotonicMs();
+      transfer.waitingSinceMs = this.monotonicMs();
       this.#waiting.add(transfer);
     }
     this.#pendingTimer ??= setTimeout(() => this.#answerPending(), PENDING_AFTER_MS);
@@ -356,7 +360,7 @@ export class Shard implements AskHandler, FillHost {
 
   #answerPending(): void {
     this.#pendingTimer = undefined;
-    const dueMs = this.#monotonicMs() - PENDING_AFTER_MS;
+    const dueMs = this.monotonicMs() - PENDING_AFTER_MS;
     for (const transfer of this.#waiting) {
       if (transfer.waitingSinceMs > dueMs) continue;
       this.#waiting.delete(transfer);

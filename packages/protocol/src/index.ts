@@ -87,6 +87,14 @@ export {
   varyNames,
 } from "./caching/vary.ts";
 // channel: what proxy and cache say to each other
+export { ACCESS_VERDICTS, type AccessRecord, type AccessVerdict } from "./channel/access-record.ts";
+export {
+  AccessReader,
+  AccessRingWriter,
+  accessRingsBytes,
+  initAccessRings,
+  wantAllRecords,
+} from "./channel/access-ring.ts";
 export {
   type ControlBlock,
   controlBlockBytes,
@@ -97,6 +105,7 @@ export {
   THREADS_MAX,
   takeRoomWanted,
   threadCounters,
+  threadHistogram,
   wantRoom,
   writeControlBlock,
   writePorts,
@@ -104,12 +113,17 @@ export {
 } from "./channel/control-block.ts";
 export {
   CACHE_COUNTERS,
+  CACHE_HISTOGRAMS,
   type CacheCounter,
+  type CacheHistogram,
   Counters,
   PROXY_COUNTERS,
+  PROXY_HISTOGRAMS,
   type ProxyCounter,
+  type ProxyHistogram,
   readCounters,
 } from "./channel/counters.ts";
+export { Histogram, HistogramReading } from "./channel/histogram.ts";
 export {
   type Invalidation,
   invalidationBlockBytes,

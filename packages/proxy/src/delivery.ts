@@ -12,6 +12,7 @@ import {
   targetHash,
   type WantedResponse,
 } from "@proj/protocol";
+import type { AccessRecorder } from "./access-recorder.ts";
 import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
 import type { HotTier } from "./hot-tier.ts";
 import type { Loan } from "./loan-table.ts";
@@ -33,6 +34,7 @@ export interface DeliveryContext {
   readonly pool: PoolMember;
   readonly hot: HotTier;
   readonly counters: Counters<ProxyCounter>;
+  readonly access: AccessRecorder;
   /** Deliveries whose client does not keep up. */
   readonly stalled: Set<Delivery>;
   readonly now: () => number;

@@ -2,6 +2,7 @@ import { Doorbell, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
 import { healthRecord, OriginClient } from "@proj/origin";
 import { isAlive, runThread } from "@proj/process";
 import {
+  AccessRingWriter,
   Counters,
   channelNames,
   formatResponseHead,
@@ -10,8 +11,10 @@ import {
   type ProxyCounter,
   sleepingOffset,
   threadCounters,
+  threadHistogram,
   writeOriginCounts,
 } from "@proj/protocol";
+import { AccessRecorder } from "./access-recorder.ts";
 import { CacheClient } from "./cache-client.ts";
 import { type Delivery, type DeliveryContext, STALL_MS } from "./delivery.ts";
 import { HotTier } from "./hot-tier.ts";
@@ -35,6 +38,7 @@ class ProxyThread {
   ports: ListeningPorts;
   readonly #thread: number;
   readonly #control: SharedMemory;
+  readonly #rings: SharedMemory;
   readonly #pool: SegmentPool;
   readonly #context: DeliveryContext;
   readonly #bell: Doorbell;
@@ -51,11 +55,19 @@ class ProxyThread {
     const now = () => performance.now();
     this.#thread = options.thread;
     this.#control = SharedMemory.open(objectName(names.controlBlock("proxy")));
+    this.#rings = SharedMemory.open(objectName(names.access));
     this.#pool = SegmentPool.open(objectName(names.pool));
     const counters = new Counters(PROXY_COUNTERS, threadCounters(this.#control.buffer, options.thread));
     const hot = new HotTier(options.hotBytes, now);
     const cache = new CacheClient({ ...options, counters, isAlive, now, ...cacheNews(options, hot, log) });
-    this.#context = { cache, pool: this.#pool.join(), hot, counters, stalled: new Set<Delivery>(), now };
+    const access = new AccessRecorder({
+      ring: new AccessRingWriter(this.#rings.buffer, options.thread),
+      slots: (index) => threadHistogram(this.#control.buffer, options.thread, index),
+      counters,
+      now,
+      wallMs: () => Date.now(),
+    });
+    this.#context = { cache, pool: this.#pool.join(), hot, counters, access, stalled: new Set<Delivery>(), now };
     this.#bell = Doorbell.listen({
       name: objectName(names.bell("proxy", options.thread)),
       flag: { memory: this.#control, offset: sleepingOffset(options.thread) },
@@ -123,6 +135,7 @@ class ProxyThread {
     this.#bell.close();
     this.#context.pool.close();
     this.#pool.close();
+    this.#rings.close();
     this.#control.close();
   }
 
@@ -150,7 +163,8 @@ class ProxyThread {
   }
 
   #sweep(): void {
-    const { counters, hot, stalled, now } = this.#context;
+    const { counters, hot, stalled, access, now } = this.#context;
+    access.look();
     counters.set("hotBytes", hot.usedBytes);
     counters.set("hotEntries", hot.count);
     counters.set("lostWakeups", this.#bell.lostWakeups);

@@ -1,6 +1,13 @@
-import { Doorbell, MessageQueue, objectName, SegmentPool } from "@proj/ipc";
+import { Doorbell, MessageQueue, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
 import { Life, Thread, threadEntry } from "@proj/process";
-import { channelNames, type GetfileWire, type LogRecord, THREADS_MAX } from "@proj/protocol";
+import {
+  accessRingsBytes,
+  channelNames,
+  type GetfileWire,
+  initAccessRings,
+  type LogRecord,
+  THREADS_MAX,
+} from "@proj/protocol";
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "./limits.ts";
 import { claimPort, type PortClaim } from "./listeners/port-claim.ts";
 import { Certificates, type TlsPair } from "./listeners/tls.ts";
@@ -107,6 +114,8 @@ export class RunningProxy {
         segments: options.segments,
         segmentBytes: options.segmentBytes,
       });
+      using rings = SharedMemory.create(objectName(names.access), accessRingsBytes(options.threads));
+      initAccessRings(rings.buffer, { life: life.number, threads: options.threads });
       const ports = await startThreads(options, life, threads);
       life.serve(ports);
       return new RunningProxy(options.host, ports, { life, pool, threads, claims });
@@ -207,6 +216,7 @@ function originsOf({ origin, replicas = [] }: ProxyOptions): URL[] {
 
 function removeLeftovers(names: ReturnType<typeof channelNames>): void {
   SegmentPool.unlinkAll(objectName(names.pool));
+  SharedMemory.unlink(objectName(names.access));
   for (let thread = 0; thread < THREADS_MAX; thread++) {
     MessageQueue.unlink(objectName(names.noticeQueue(thread)));
     Doorbell.unlink(objectName(names.bell("proxy", thread)));

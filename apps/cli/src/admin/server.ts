@@ -1,5 +1,5 @@
 import { addressText } from "../address-text.ts";
-import { readChannelStats } from "../channel-stats.ts";
+import { readChannel, readChannelStats } from "../channel-stats.ts";
 import { cannotRun, errorCode } from "../command-error.ts";
 import { type AdminSources, adminApp, type ProcessViews } from "./app.ts";
 
@@ -25,7 +25,7 @@ export function startAdmin(options: {
   const { host, port, channel, processes, purge } = options;
   const readStats = () => readChannelStats(channel);
   // The metrics library is loaded when somebody asks for metrics: it takes as long as all the rest of the start.
-  const renderMetrics = async () => (await import("./metrics.ts")).renderMetrics(readStats(), processes);
+  const renderMetrics = async () => (await import("./metrics.ts")).renderMetrics(readChannel(channel), processes);
   const app = adminApp({ host, processes, readStats, purge, renderMetrics });
   try {
     // Said aloud: Bun 1.4.5 sets SO_REUSEPORT when development is off, and two supervisors would share the port unnoticed.

@@ -7,12 +7,14 @@ import {
   sleepingOffset,
   takeRoomWanted,
   threadCounters,
+  threadHistogram,
   wantRoom,
   writeControlBlock,
   writePorts,
   writeProcessState,
 } from "./control-block.ts";
-import { CACHE_COUNTERS, Counters, PROXY_COUNTERS, readCounters } from "./counters.ts";
+import { CACHE_COUNTERS, Counters, PROXY_COUNTERS, PROXY_HISTOGRAMS, readCounters } from "./counters.ts";
+import { Histogram, HistogramReading } from "./histogram.ts";
 import { readNotices, writeNotices } from "./notice.ts";
 
 const BLOCK: ControlBlock = {
@@ -83,12 +85,18 @@ describe("a control block", () => {
       words[sleepingOffset(thread) / 4] = 1;
       const counters = new Counters(PROXY_COUNTERS, threadCounters(buffer, thread));
       for (const name of PROXY_COUNTERS) counters.add(name, thread + 1);
+      for (const [index] of PROXY_HISTOGRAMS.entries())
+        new Histogram(threadHistogram(buffer, thread, index)).add(thread + index, thread + 1);
       wantRoom(words, thread, 63);
       wantRoom(words, thread, 0);
     }
     for (const thread of [0, 1]) {
       const values = readCounters(PROXY_COUNTERS, threadCounters(buffer, thread));
       expect(new Set(Object.values(values))).toEqual(new Set([thread + 1]));
+      for (const [index] of PROXY_HISTOGRAMS.entries()) {
+        const reading = HistogramReading.sum([threadHistogram(buffer, thread, index)]);
+        expect([reading.count, reading.sumMs]).toEqual([thread + 1, (thread + index) * (thread + 1)]);
+      }
       expect(takeRoomWanted(words, thread)).toEqual([0, 63]);
       expect(takeRoomWanted(words, thread)).toEqual([]);
       expect(words[sleepingOffset(thread) / 4]).toBe(1);

@@ -1,5 +1,7 @@
+import { HISTOGRAM_SLOTS } from "./histogram.ts";
 import { CONTROL_BLOCK_MAGIC, LAYOUT_VERSION } from "./layout-version.ts";
 import { STRIPES } from "./stripes.ts";
+import { PAGE_BYTES } from "./thread-page.ts";
 
 /**
  * The control block of one process: who lives, in which life, with what sizes; then one page for each thread. Made and unlinked by that
@@ -19,7 +21,7 @@ import { STRIPES } from "./stripes.ts";
  *       44      4  getfilePort    (proxy)
  *       48      8  startedAt      ms since the epoch, float64
  *       56         origins        which there are (origin-states.ts)
- *     4096   4096  page of thread 0; more follow
+ *    16384  16384  page of thread 0; more follow
  *      ...  16384  (cache) behind the last page: a version for each stripe of keys (stripes.ts)
  *
  * A thread's page:
@@ -30,6 +32,7 @@ import { STRIPES } from "./stripes.ts";
  *        8      8  roomWanted     (cache) bit T: proxy thread T waits for room in this shard's request queue
  *       64   2048  counters       float64 each, in the order of PROXY_COUNTERS or CACHE_COUNTERS
  *     2112         origins        what the thread has seen of them (origin-states.ts)
+ *     4096    768  the first of PROXY_HISTOGRAMS or CACHE_HISTOGRAMS (histogram.ts); the others follow
  */
 const FIELD = {
   magic: 0,
@@ -45,7 +48,7 @@ const FIELD = {
   getfilePort: 44,
   startedAt: 48,
 } as const;
-const PAGE = { bytes: 4096, sleeping: 0, roomWanted: 8, counters: 64 } as const;
+const PAGE = { bytes: PAGE_BYTES, sleeping: 0, roomWanted: 8, counters: 64, histograms: 4096 } as const;
 const COUNTERS_MAX = 256;
 
 /** `roomWanted` has one bit for each proxy thread. */
@@ -142,6 +145,12 @@ export function sleepingOffset(thread: number): number {
 /** The counters of `thread`, live. */
 export function threadCounters(buffer: ArrayBuffer, thread: number): Float64Array {
   return new Float64Array(buffer, PAGE.bytes * (1 + thread) + PAGE.counters, COUNTERS_MAX);
+}
+
+/** The histogram number `index` of `thread`, live. */
+export function threadHistogram(buffer: ArrayBuffer, thread: number, index: number): Float64Array {
+  const at = PAGE.bytes * (1 + thread) + PAGE.histograms + index * HISTOGRAM_SLOTS * 8;
+  return new Float64Array(buffer, at, HISTOGRAM_SLOTS);
 }
 
 /** The proxy thread `thread` says that it waits for room in the request queue of `shard`, whose page this is. */

@@ -1,7 +1,7 @@
 /**
  * What each thread counts, in the order it is laid out in its page. Each page has one writer, so a count is a plain store of a
  * float64 (exact to 2^53), readable at any moment, also when the process hangs or is dead. Names ending in `Open`, `Held`, `Entries`, `Stored`, and `memoryBytes`,
- * `diskBytes`, `hotBytes` are levels; all others only grow.
+ * `diskBytes`, `hotBytes`, `loans` are levels; all others only grow.
  */
 export const PROXY_COUNTERS = [
   "connectionsAccepted",
@@ -33,6 +33,10 @@ export const PROXY_COUNTERS = [
   "passes",
   "originErrors",
   "connectionsRefused",
+  "status2xx",
+  "status3xx",
+  "status4xx",
+  "status5xx",
 ] as const;
 
 export const CACHE_COUNTERS = [
@@ -62,6 +66,26 @@ export const CACHE_COUNTERS = [
   "storedBroken",
   "storesDegradedOpen",
 ] as const;
+
+/** What a proxy thread measures of the requests it answers, by what became of them; of hot hits a sample, weighted. */
+export const PROXY_HISTOGRAMS = [
+  "hotFirstByte",
+  "hotTotal",
+  "hitFirstByte",
+  "hitTotal",
+  "missFirstByte",
+  "missTotal",
+  "passFirstByte",
+  "passTotal",
+  "refusedFirstByte",
+  "refusedTotal",
+] as const;
+
+/** What a cache thread measures: from asking the origin to the head of its answer, and to its end. */
+export const CACHE_HISTOGRAMS = ["originFirstByte", "originTotal"] as const;
+
+export type ProxyHistogram = (typeof PROXY_HISTOGRAMS)[number];
+export type CacheHistogram = (typeof CACHE_HISTOGRAMS)[number];
 
 export type ProxyCounter = (typeof PROXY_COUNTERS)[number];
 export type CacheCounter = (typeof CACHE_COUNTERS)[number];

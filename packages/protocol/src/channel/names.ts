@@ -17,6 +17,8 @@ export function channelNames(channel: string) {
     prefix,
     controlBlock: (side: Side): string => `${prefix}${side}`,
     lock: (side: Side): string => `${prefix}${side}.lock`,
+    /** The proxy's rings of access records. */
+    access: `${prefix}access`,
     pool: `${prefix}pool`,
     requestQueue: (shard: number): string => `${prefix}request.${shard}`,
     noticeQueue: (thread: number): string => `${prefix}notice.${thread}`,

@@ -1,3 +1,5 @@
+import { PAGE_BYTES } from "./thread-page.ts";
+
 /**
  * What a process has seen of its origins, in what its control block leaves free.
  *
@@ -17,7 +19,6 @@
  */
 const NAMES = { bytesAt: 56, at: 64, bytesMax: 4032 } as const;
 const STATE = { at: 2112, bytes: 24 } as const;
-const PAGE_BYTES = 4096;
 
 /** A page has room for more; beyond this a load balancer is the better place to know them. */
 export const ORIGINS_MAX = 16;

@@ -30,7 +30,8 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *                                 8 the head block has the Cache-Status field already
  *      136      4  hotVersion     first portion: version of the stripe when this was answered (stripes.ts)
  *      140      4  loan           number of the object (names.ts); its length is bodyBytes
- *      144     48  (zero)
+ *      144      4  originUs       first portion: from asking the origin to the head of its answer, -1 when this response did not wait for it
+ *      148     44  (zero)
  *      192      n  body           the request block, later the portion
  *
  * The stream of a transfer is the head block ("Name: value" CRLF lines and a closing CRLF, nothing of it hop-by-hop) followed by the body. A portion that
@@ -54,6 +55,7 @@ const FIELD = {
   handling: 132,
   hotVersion: 136,
   loan: 140,
+  originUs: 144,
 } as const;
 
 export const SEGMENT_BODY_OFFSET = 192;
@@ -131,6 +133,8 @@ export interface ResponseAnswer {
   hotVersion: number | undefined;
   /** Cache-Status is in the head block: the proxy adds none. */
   hasCacheStatus: boolean;
+  /** From asking the origin to the head of its answer, where this response waited for that. */
+  originMs?: number | undefined;
 }
 export type Answer = PortionAnswer | { kind: "refusal"; refusal: Refusal } | { kind: "malformed"; reason: string };
 
@@ -200,6 +204,7 @@ export function writePortion(words: SegmentWords, portion: PortionAnswer, respon
     words[word(FIELD.forwardStatus)] = response.forwardStatus ?? 0;
     words[word(FIELD.handling)] = handlingBits(response);
     words[word(FIELD.hotVersion)] = response.hotVersion ?? 0;
+    words[word(FIELD.originUs)] = response.originMs === undefined ? -1 : Math.min(response.originMs * 1000, 0x7fffffff);
   }
   Atomics.store(words, word(FIELD.state), STATE.answered);
 }
@@ -270,6 +275,7 @@ export function readResponse(words: SegmentWords): ResponseAnswer | undefined {
   const ttlSeconds = words[word(FIELD.ttlSeconds)]!;
   const forwardStatus = words[word(FIELD.forwardStatus)]!;
   const handling = words[word(FIELD.handling)]!;
+  const originUs = words[word(FIELD.originUs)]!;
   return {
     status,
     headBytes,
@@ -281,6 +287,7 @@ export function readResponse(words: SegmentWords): ResponseAnswer | undefined {
     collapsed: (handling & HANDLING.collapsed) !== 0,
     hotVersion: (handling & HANDLING.hot) === 0 ? undefined : words[word(FIELD.hotVersion)]!,
     hasCacheStatus: (handling & HANDLING.hasCacheStatus) !== 0,
+    originMs: originUs < 0 ? undefined : originUs / 1000,
   };
 }
 

@@ -18,7 +18,8 @@ export interface Connection {
 
 /** What a connection needs of its socket; see Bun's Socket. */
 export interface ClientSocket {
-  readonly remoteAddress: string;
+  /** Undefined once it is closed. */
+  readonly remoteAddress: string | undefined;
   /** Returns how many bytes were taken, below 0 when it is closed; the rest is to be written again once it has drained. */
   write(bytes: Uint8Array): number;
   timeout(seconds: number): void;
@@ -27,6 +28,11 @@ export interface ClientSocket {
   end(): void;
   shutdown(): void;
   terminate(): void;
+}
+
+/** Where a client is; an IPv4 address in its own form also on a socket that takes both kinds. */
+export function clientAddress(socket: ClientSocket): string {
+  return (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
 }
 
 export interface Listener {

@@ -8,12 +8,13 @@ import {
   type PortionAnswer,
   type ResponseAnswer,
 } from "@proj/protocol";
+import type { Asked, RequestRecord } from "../access-recorder.ts";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
 import { type HotResponse, readyWith, restOf } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
 import { ReadyResponse } from "../ready-response.ts";
 import type { RefusalReason, ResponseSink } from "../response-sink.ts";
-import type { ClientSocket, Connection } from "./connection.ts";
+import { type ClientSocket, type Connection, clientAddress } from "./connection.ts";
 
 /** What all GETFILE connections of one thread share. */
 export interface GetfileSettings {
@@ -36,9 +37,13 @@ export class GetfileConnection implements Connection, ResponseSink {
   #head = "";
   /** A response, or the rest of one, that waits for the client only. */
   #ready: ReadyResponse | undefined;
+  /** What will be said of the request; of a hot hit only if it is one of those of which something is said. */
+  #record: RequestRecord | undefined;
+  #path = "";
+  readonly #address: string;
   readonly #write = (bytes: Uint8Array): number => {
     const taken = this.#socket.write(bytes);
-    if (taken > 0) this.#context.counters.add("sentBytes", taken);
+    if (taken > 0) this.#sent(taken);
     return taken;
   };
 
@@ -47,6 +52,7 @@ export class GetfileConnection implements Connection, ResponseSink {
     this.#context = context;
     this.#settings = settings;
     this.#openedMs = context.now();
+    this.#address = clientAddress(socket);
     socket.timeout(GETFILE_HEADER_TIMEOUT_MS / 1000);
   }
 
@@ -61,6 +67,8 @@ export class GetfileConnection implements Connection, ResponseSink {
     }
     if (request.kind === "malformed") {
       this.#context.counters.add("malformedRequests");
+      this.#record = this.#context.access.begin();
+      this.#context.access.refused(this.#record, "malformed", STATUS_OF.INVALID);
       return this.#answerWithoutBody({ status: "INVALID" });
     }
     this.#request(request.path);
@@ -81,6 +89,7 @@ export class GetfileConnection implements Connection, ResponseSink {
 
   closed(): void {
     this.#state = "closed";
+    this.#ended(true);
     this.#ready?.drop();
     this.#delivery?.clientLeft();
   }
@@ -102,6 +111,7 @@ export class GetfileConnection implements Connection, ResponseSink {
       this.refuse("origin-error");
       return false;
     }
+    if (this.#record !== undefined) this.#context.access.answered(this.#record, response);
     this.#head = formatResponseHead(this.#settings.wire, { status: "OK", length: portion.bodyBytes });
     return true;
   }
@@ -120,6 +130,7 @@ export class GetfileConnection implements Connection, ResponseSink {
   write(bytes: Uint8Array): number {
     const taken = this.#socket.write(bytes);
     if (taken < bytes.length) this.#socket.timeout(SEND_TIMEOUT_S);
+    if (taken > 0 && this.#record !== undefined) this.#record.bytes += taken;
     return taken;
   }
 
@@ -129,21 +140,25 @@ export class GetfileConnection implements Connection, ResponseSink {
 
   finish(): void {
     this.#context.counters.add("getfileRequests");
+    this.#ended(false);
     this.#linger();
   }
 
   abort(): void {
     this.#context.counters.add("getfileRequests");
+    this.#ended(true);
     this.#socket.terminate();
   }
 
   #request(path: string): void {
     this.#state = "answering";
+    this.#path = path;
     const target = getfileTarget(this.#settings.prefix, path);
     if (target.kind === "refused") return this.#answerWithoutBody({ status: target.status });
     this.#socket.timeout(0);
     const hot = this.#context.hot.lookup("getfile", target.target);
     if (hot !== undefined) return this.#sendHot(hot);
+    this.#record = this.#context.access.begin();
     this.#delivery = new Delivery(this.#context, this, {
       wire: "getfile",
       acceptsLoan: true,
@@ -155,8 +170,9 @@ export class GetfileConnection implements Connection, ResponseSink {
   }
 
   #sendHot(hot: HotResponse): void {
-    const { counters } = this.#context;
+    const { counters, access } = this.#context;
     counters.add("hotHits");
+    if (access.takesHot()) this.#record = access.beginHot();
     let { ready } = hot;
     if (hot.readyAgeSeconds < 0) {
       const head = formatResponseHead(this.#settings.wire, { status: "OK", length: hot.bodyBytes });
@@ -164,7 +180,7 @@ export class GetfileConnection implements Connection, ResponseSink {
     }
     const taken = this.#socket.write(ready);
     if (taken < 0) return;
-    counters.add("sentBytes", taken);
+    this.#sent(taken);
     if (taken === ready.length && hot.loan === undefined) return this.finish();
     hot.loan?.retain();
     this.#sendReady(new ReadyResponse(restOf(hot, ready, taken), hot.loan));
@@ -172,6 +188,10 @@ export class GetfileConnection implements Connection, ResponseSink {
 
   #answerWithoutBody(outcome: Exclude<GetfileOutcome, { status: "OK" }>): void {
     this.#state = "answering";
+    if (this.#record?.verdict !== "malformed") {
+      this.#record ??= this.#context.access.begin();
+      this.#context.access.refused(this.#record, "refused", STATUS_OF[outcome.status]);
+    }
     this.#sendReady(new ReadyResponse(Buffer.from(formatResponseHead(this.#settings.wire, outcome), "latin1")));
   }
 
@@ -184,6 +204,19 @@ export class GetfileConnection implements Connection, ResponseSink {
     else this.#socket.timeout(SEND_TIMEOUT_S);
   }
 
+  #sent(bytes: number): void {
+    this.#context.counters.add("sentBytes", bytes);
+    if (this.#record !== undefined) this.#record.bytes += bytes;
+  }
+
+  /** The request is over, if there was one of which something is said. */
+  #ended(aborted: boolean): void {
+    const record = this.#record;
+    if (record === undefined) return;
+    this.#record = undefined;
+    this.#context.access.end(record, aborted, { ...ASKED, target: this.#path, client: this.#address });
+  }
+
   /** The client closes first; until then what it still sends is read and dropped, so that no reset eats the tail. */
   #linger(): void {
     this.#state = "lingering";
@@ -191,3 +224,18 @@ export class GetfileConnection implements Connection, ResponseSink {
     this.#socket.timeout(LINGER_TIMEOUT_S);
   }
 }
+
+const ASKED: Asked = {
+  method: "GET",
+  target: "",
+  host: "",
+  client: "",
+  referer: "",
+  userAgent: "",
+  wire: "getfile",
+  minorVersion: 1,
+  isTls: false,
+};
+
+/** What GETFILE's statuses are called where HTTP's stand beside them. */
+const STATUS_OF = { FILE_NOT_FOUND: 404, ERROR: 502, INVALID: 400 } as const;

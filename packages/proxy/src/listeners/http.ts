@@ -9,6 +9,7 @@ import {
   type ResponseAnswer,
   renderChunkHead,
 } from "@proj/protocol";
+import type { Asked, RequestRecord } from "../access-recorder.ts";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
 import { type HotResponse, readyWith, restOf } from "../hot-tier.ts";
 import {
@@ -29,7 +30,7 @@ import { outgoingFraming, renderHeadStart, renderHotHeadStart } from "../respons
 import type { RefusalReason, ResponseSink } from "../response-sink.ts";
 import { type PassRoute, type Route, routeOf } from "../route.ts";
 import type { TrustedPeers } from "../trusted-peers.ts";
-import type { ClientSocket, Connection } from "./connection.ts";
+import { type ClientSocket, type Connection, clientAddress } from "./connection.ts";
 
 /** What all HTTP connections of one thread share. */
 export interface HttpSettings {
@@ -83,10 +84,13 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   #ready: ReadyResponse | undefined;
   readonly #write = (bytes: Uint8Array): number => {
     const taken = this.#socket.write(bytes);
-    if (taken > 0) this.#context.counters.add("sentBytes", taken);
+    if (taken > 0) this.#sent(taken);
     return taken;
   };
   #out: Outgoing | undefined;
+  /** What will be said of the request that is being answered; of a hot hit only if it is one of those of which something is said. */
+  #record: RequestRecord | undefined;
+  #address: string | undefined;
   /** A response of ours is on its way out. */
   #finishesWhenSent = false;
   #halfClosed = false;
@@ -131,6 +135,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
 
   closed(): void {
     this.#state = "closed";
+    this.#ended(true);
     this.#ready?.drop();
     this.#delivery?.clientLeft();
     this.#pass?.clientLeft();
@@ -164,6 +169,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   // ---- ResponseSink: a response of the cache's
 
   begin(response: ResponseAnswer, portion: PortionAnswer): boolean {
+    if (this.#record !== undefined) this.#context.access.answered(this.#record, response);
     const framing = outgoingFraming(this.#request!, response.status, portion.bodyBytes);
     this.framesBody = framing.kind === "chunked";
     this.#head = renderHeadStart(response, framing, this.connectionOption(framing.kind !== "until-close"));
@@ -197,6 +203,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     // What the kernel has left of an interim response goes first.
     const taken = this.#out?.isHeldBack === true ? 0 : this.#socket.write(bytes);
     if (taken < bytes.length) this.#socket.timeout(SEND_TIMEOUT_S);
+    if (taken > 0 && this.#record !== undefined) this.#record.bytes += taken;
     return taken;
   }
 
@@ -213,12 +220,14 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
 
   finish(): void {
     this.#context.counters.add("httpRequests");
+    this.#ended(false);
     this.#delivery = undefined;
     this.#next();
   }
 
   abort(): void {
     this.#context.counters.add("httpRequests");
+    this.#ended(true);
     this.#socket.terminate();
   }
 
@@ -230,7 +239,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
         this.#socket.timeout(SEND_TIMEOUT_S);
         this.#pass?.heldBack();
       },
-      onSent: (bytes) => this.#context.counters.add("sentBytes", bytes),
+      onSent: (bytes) => this.#sent(bytes),
     });
     return this.#out;
   }
@@ -257,6 +266,10 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.#socket.resume();
   }
 
+  passAnswered(status: number): void {
+    if (this.#record !== undefined) this.#context.access.passed(this.#record, status);
+  }
+
   passRefused(fault: GatewayFault | Malformed, requestWhole: boolean): void {
     this.#pass = undefined;
     if (!requestWhole) this.#keepAlive = false;
@@ -268,6 +281,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   passSent(requestWhole: boolean): void {
     this.#context.counters.add("responsesSent");
     this.#context.counters.add("httpRequests");
+    this.#ended(false);
     this.#pass = undefined;
     if (!requestWhole) this.#keepAlive = false;
     this.#next();
@@ -362,6 +376,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   #retrieve(head: RequestHead, { target }: Extract<Route, { kind: "cache" }>): void {
     const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", target);
     if (hot !== undefined) return this.#sendHot(hot);
+    this.#record = this.#begin();
     this.#delivery = new Delivery(this.#context, this, {
       wire: "http",
       acceptsLoan: true,
@@ -374,9 +389,10 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
 
   #passOn(head: RequestHead, route: PassRoute): void {
     const { pass, trusted, scheme } = this.#settings;
-    const address = this.#socket.remoteAddress.replace(/^::ffff:(?=\d+\.)/, "");
+    const address = this.#client;
     const peer: Peer = { address, isTrusted: trusted.has(address), scheme };
     this.#delivery = undefined;
+    this.#record ??= this.#begin();
     this.#ticks = 0;
     this.#windowBytes = 0;
     this.#context.counters.add("passes");
@@ -401,8 +417,9 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   }
 
   #sendHot(hot: HotResponse): void {
-    const { counters, hot: tier } = this.#context;
+    const { counters, hot: tier, access } = this.#context;
     counters.add("hotHits");
+    if (access.takesHot()) this.#record = access.beginHot();
     const connection = this.connectionOption(true);
     const times = tier.times(hot);
     let { ready } = hot;
@@ -412,7 +429,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     }
     const taken = this.#socket.write(ready);
     if (taken < 0) return;
-    counters.add("sentBytes", taken);
+    this.#sent(taken);
     if (taken === ready.length && hot.loan === undefined) return this.finish();
     hot.loan?.retain();
     this.#sendReady(new ReadyResponse(restOf(hot, ready, taken), hot.loan));
@@ -443,11 +460,13 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   #refuseMalformed(fault: Malformed): void {
     this.#context.counters.add("malformedRequests");
     this.#keepAlive = false;
-    this.#answer({ status: fault.status, text: `Malformed request: ${fault.reason}` });
+    this.#answer({ status: fault.status, text: `Malformed request: ${fault.reason}` }, "malformed");
   }
 
-  #answer(response: OwnResponse): void {
+  #answer(response: OwnResponse, verdict: "refused" | "malformed" = "refused"): void {
     this.#state = "answering";
+    this.#record ??= this.#begin();
+    this.#context.access.refused(this.#record, verdict, response.status);
     this.#delivery = undefined;
     const connection = this.connectionOption(response.status !== 408);
     const isHead = this.#request?.method === "HEAD";
@@ -456,6 +475,49 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.out.flush();
     if (!this.out.isHeldBack) return this.finish();
     this.#finishesWhenSent = true;
+  }
+
+  /** Read while the socket is open: a closed one has no address. */
+  get #client(): string {
+    this.#address ??= clientAddress(this.#socket);
+    return this.#address;
+  }
+
+  #begin(): RequestRecord {
+    this.#address ??= clientAddress(this.#socket);
+    return this.#context.access.begin();
+  }
+
+  #sent(bytes: number): void {
+    this.#context.counters.add("sentBytes", bytes);
+    if (this.#record !== undefined) this.#record.bytes += bytes;
+  }
+
+  /** The request is over, if there was one of which something is said. */
+  #ended(aborted: boolean): void {
+    const record = this.#record;
+    if (record === undefined) return;
+    this.#record = undefined;
+    this.#context.access.end(record, aborted, this.#asked());
+  }
+
+  #asked(): Asked {
+    const { scheme } = this.#settings;
+    const client = this.#client;
+    const request = this.#request;
+    if (request === undefined) return { ...NOT_ASKED, client, isTls: scheme === "https" };
+    const { method, target, minorVersion, fields } = request;
+    return {
+      method,
+      target,
+      host: fields.get("host") ?? "",
+      client,
+      referer: fields.get("referer") ?? "",
+      userAgent: fields.get("user-agent") ?? "",
+      wire: "http",
+      minorVersion,
+      isTls: scheme === "https",
+    };
   }
 
   #finishOwn(): void {
@@ -494,6 +556,19 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     if (this.#ticks * TICK_MS > this.#settings.limits.tunnelIdleMs) this.#socket.terminate();
   }
 }
+
+/** Of what could not be read as a request. */
+const NOT_ASKED: Asked = {
+  method: "",
+  target: "",
+  host: "",
+  client: "",
+  referer: "",
+  userAgent: "",
+  wire: "http",
+  minorVersion: 1,
+  isTls: false,
+};
 
 const WITHOUT_CONTENT = { framing: undefined, upgrade: undefined } as const;
 

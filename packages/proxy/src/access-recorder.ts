@@ -1,0 +1,172 @@
+import {
+  type AccessRecord,
+  type AccessRingWriter,
+  type AccessVerdict,
+  type Counters,
+  Histogram,
+  PROXY_HISTOGRAMS,
+  type ProxyCounter,
+  type ProxyHistogram,
+  type ResponseAnswer,
+} from "@proj/protocol";
+
+/** Of so many hot hits one is recorded, on average, while nobody wants all: a record costs a fifth of a hot hit. */
+const HOT_HITS_PER_RECORD = 64;
+
+/** What is known of a request's sender and what it asked for; read only when the record is written. */
+export type Asked = Pick<
+  AccessRecord,
+  "method" | "target" | "host" | "client" | "referer" | "userAgent" | "wire" | "minorVersion" | "isTls"
+>;
+
+/** One request on its way to its end: what its record will say. */
+export class RequestRecord {
+  /** Monotonic. */
+  readonly startedMs: number;
+  readonly weight: number;
+  verdict: AccessVerdict;
+  status = 0;
+  /** To the client, so far. */
+  bytes = 0;
+  /** Monotonic; undefined while nothing has gone out. */
+  firstByteMs: number | undefined;
+  originMs: number | undefined;
+  stored = false;
+  collapsed = false;
+  stale = false;
+
+  constructor(startedMs: number, verdict: AccessVerdict, weight = 1) {
+    this.startedMs = startedMs;
+    this.verdict = verdict;
+    this.weight = weight;
+  }
+}
+
+/** Writes what a thread's requests came to: into its ring of access records, its histograms and its counters. */
+export class AccessRecorder {
+  readonly #ring: AccessRingWriter;
+  readonly #histograms: ReadonlyMap<ProxyHistogram, Histogram>;
+  readonly #counters: Counters<ProxyCounter>;
+  readonly #now: () => number;
+  readonly #wallMs: () => number;
+  #wantsAll = false;
+  #hotUntilRecord = 1;
+
+  /** @param slots The slots of each of {@link PROXY_HISTOGRAMS} in the thread's page. */
+  constructor(options: {
+    ring: AccessRingWriter;
+    slots: (index: number) => Float64Array;
+    counters: Counters<ProxyCounter>;
+    now: () => number;
+    wallMs: () => number;
+  }) {
+    this.#ring = options.ring;
+    this.#histograms = new Map(
+      PROXY_HISTOGRAMS.map((name, index) => [name, new Histogram(options.slots(index))] as const),
+    );
+    this.#counters = options.counters;
+    this.#now = options.now;
+    this.#wallMs = options.wallMs;
+  }
+
+  /** Called every now and then: does somebody want all requests? */
+  look(): void {
+    const wantsAll = this.#ring.wantsAll(this.#wallMs());
+    if (wantsAll && !this.#wantsAll) this.#hotUntilRecord = 1;
+    this.#wantsAll = wantsAll;
+  }
+
+  /** Whether the hot hit that is about to be served is one of those that are recorded. */
+  takesHot(): boolean {
+    if (--this.#hotUntilRecord > 0) return false;
+    // By chance: clients that ask for the same few targets in turn would show one of them only.
+    this.#hotUntilRecord = this.#wantsAll ? 1 : 1 + Math.floor(Math.random() * (2 * HOT_HITS_PER_RECORD - 1));
+    return true;
+  }
+
+  beginHot(): RequestRecord {
+    const record = new RequestRecord(this.#now(), "hot", this.#wantsAll ? 1 : HOT_HITS_PER_RECORD);
+    record.status = 200;
+    return record;
+  }
+
+  /** A request whose head is whole, and of which it is not known yet what becomes of it. */
+  begin(): RequestRecord {
+    return new RequestRecord(this.#now(), "refused");
+  }
+
+  /** The cache has answered: its response goes out from now on. */
+  answered(record: RequestRecord, response: ResponseAnswer): void {
+    record.firstByteMs = this.#now();
+    record.verdict = response.verdict;
+    record.status = response.status;
+    record.originMs = response.originMs;
+    record.stored = response.stored;
+    record.collapsed = response.collapsed;
+    record.stale = response.ttlSeconds !== undefined && response.ttlSeconds < 0;
+  }
+
+  /** The origin has answered a request that caching has no part in. */
+  passed(record: RequestRecord, status: number): void {
+    record.firstByteMs = this.#now();
+    record.originMs = record.firstByteMs - record.startedMs;
+    record.verdict = "pass";
+    record.status = status;
+  }
+
+  /** We answer it in place of the origin. */
+  refused(record: RequestRecord, verdict: "refused" | "malformed", status: number): void {
+    record.firstByteMs = this.#now();
+    record.verdict = verdict;
+    record.status = status;
+  }
+
+  /** It is over. */
+  end(record: RequestRecord, aborted: boolean, asked: Asked): void {
+    const nowMs = this.#now();
+    const totalMs = nowMs - record.startedMs;
+    const firstByteMs = (record.firstByteMs ?? nowMs) - record.startedMs;
+    this.#measure(record, firstByteMs, totalMs);
+    this.#ring.write({
+      sequence: 0,
+      startedMs: this.#wallMs() - totalMs,
+      firstByteMs: record.firstByteMs === undefined ? undefined : firstByteMs,
+      totalMs,
+      originMs: record.originMs,
+      status: record.status,
+      verdict: record.verdict,
+      aborted,
+      stored: record.stored,
+      collapsed: record.collapsed,
+      stale: record.stale,
+      bytes: record.bytes,
+      weight: record.weight,
+      trace: "",
+      ...asked,
+    });
+  }
+
+  #measure({ verdict, status, weight }: RequestRecord, firstByteMs: number, totalMs: number): void {
+    const kind = kindOf(verdict);
+    this.#histograms.get(`${kind}FirstByte`)!.add(firstByteMs, weight);
+    this.#histograms.get(`${kind}Total`)!.add(totalMs, weight);
+    const counter = STATUS_COUNTERS[Math.floor(status / 100)];
+    if (verdict !== "hot" && counter !== undefined) this.#counters.add(counter);
+  }
+}
+
+const STATUS_COUNTERS = [undefined, undefined, "status2xx", "status3xx", "status4xx", "status5xx"] as const;
+
+function kindOf(verdict: AccessVerdict): "hot" | "hit" | "miss" | "pass" | "refused" {
+  switch (verdict) {
+    case "hot":
+    case "hit":
+    case "pass":
+    case "refused":
+      return verdict;
+    case "malformed":
+      return "refused";
+    default:
+      return "miss";
+  }
+}
