@@ -374,6 +374,7 @@ export class Fill implements Source, OriginHandler {
   #serveStale(stored: StoredResponse, failure: OriginFailure, head: ResponseHead | undefined): boolean {
     const nowMs = this.#host.nowMs();
     if (reuseOnError(stored.freshness, requestControl(this.request), failure, nowMs).use !== "stale") return false;
+    this.#host.storage.adopt(stored);
     stored.quietUntilMs = nowMs + quietMs(head?.fields.get("retry-after"));
     const forwardStatus = failure.kind === "status" ? failure.status : undefined;
     const waiting = [...this.#waiting];
@@ -388,6 +389,7 @@ export class Fill implements Source, OriginHandler {
 
   #attachStored(transfer: Transfer, stored: StoredResponse, forwardStatus: number | undefined): void {
     const nowMs = this.#host.nowMs();
+    this.#host.storage.adopt(stored);
     const handling: Handling = {
       verdict: this.#reason,
       ageSeconds: Math.floor(currentAgeMs(stored.freshness, nowMs) / 1000),

@@ -128,11 +128,11 @@ function openTiers(
   const { memoryBytes } = options;
   const disk = openDisk(options, counters, log);
   const events = {
-    onEvict: (response: StoredResponse) => {
+    onEvict: (slot: number, response: () => StoredResponse) => {
       counters.add("evictions");
-      disk?.uncover(response);
+      disk?.uncover(slot, response);
     },
-    onRemove: (response: StoredResponse) => disk?.dropCopy(response),
+    onRemove: (slot: number) => disk?.dropCopy(slot),
   };
   const memory = memoryBytes > 0 ? new MemoryStorage(memoryBytes, events, loans, disk === undefined) : undefined;
   return { memory, disk };
