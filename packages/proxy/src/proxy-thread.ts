@@ -17,6 +17,7 @@ import {
 import { AccessRecorder } from "./access-recorder.ts";
 import { CacheClient } from "./cache-client.ts";
 import { type Delivery, type DeliveryContext, STALL_MS } from "./delivery.ts";
+import { HeldBack } from "./held-back.ts";
 import { HotTier } from "./hot-tier.ts";
 import { InvalidationRound, invalidationOf } from "./invalidation.ts";
 import { TICK_MS } from "./limits.ts";
@@ -73,15 +74,16 @@ class ProxyThread {
       flag: { memory: this.#control, offset: sleepingOffset(options.thread) },
       look: () => cache.look(),
     });
-    const getfile = { wire: options.getfileWire, prefix: options.prefix };
     this.#origin = new OriginClient({
       origin: options.origins.map((url) => new URL(url)),
       tls: options.originTls,
       onHealth: (news) => log(healthRecord(news)),
     });
+    const pass = passContext(this.#origin, counters, log);
+    const getfile = { wire: options.getfileWire, prefix: options.prefix, pass: { ...pass, heldBack: new HeldBack() } };
     const http: HttpSettings = {
       prefix: options.prefix,
-      pass: { ...passContext(this.#origin, counters, log), ...this.#cacheEffects(options, cache) },
+      pass: { ...pass, ...this.#cacheEffects(options, cache) },
       trusted: new TrustedPeers(options.trustProxy),
       limits: options.limits,
       scheme: "http",

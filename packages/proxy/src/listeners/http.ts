@@ -27,7 +27,7 @@ import { errorTypeOf, type GatewayFault } from "../proxy-status.ts";
 import { ReadyResponse } from "../ready-response.ts";
 import { type Peer, renderCacheFields } from "../request-fields.ts";
 import { outgoingFraming, renderHeadStart, renderHotHeadStart } from "../response-head.ts";
-import type { RefusalReason, ResponseSink } from "../response-sink.ts";
+import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import { type PassRoute, type Route, routeOf } from "../route.ts";
 import type { TrustedPeers } from "../trusted-peers.ts";
 import { type ClientSocket, type Connection, clientAddress } from "./connection.ts";
@@ -56,8 +56,6 @@ const STATUS_OF: Record<RefusalReason, number> = {
   "request-too-large": 431,
   "cache-away": 503,
 };
-/** Refusals that say nothing about the origin: it is asked without the cache. */
-const ASKED_WITHOUT_CACHE: ReadonlySet<RefusalReason> = new Set(["cache-away", "request-too-large"]);
 const CRLF = "\r\n";
 const CONTENT_RATE_WINDOW_TICKS = (CONTENT_RATE_WINDOW_S * 1000) / TICK_MS;
 
