@@ -12,8 +12,10 @@ import { MemoryStorage } from "./memory-storage.ts";
 import { bytesOf, NO_EVENTS, put, readAll, responseTo } from "./test-support.ts";
 
 const MIB = 1024 * 1024;
-/** Of the process, for each response of 1,000 bytes: body, key, fields, and all that finds it again. */
-const GROWTH_BYTES_MAX = 1_500;
+/** For each response of 1,000 bytes: body, key, fields, and all that finds it again. */
+const COUNTED_BYTES_MAX = 1_400;
+/** With what the allocator has not given back yet, which varies; as objects they would be 4,800. */
+const GROWTH_BYTES_MAX = 2_000;
 
 function withoutBody({ body: _, ...rest }: StoredResponse): Omit<StoredResponse, "body"> {
   return rest;
@@ -120,7 +122,7 @@ describe("MemoryStorage", () => {
     const { stdout } = Bun.spawnSync([process.execPath, script], { stderr: "inherit" });
     const { counted, grown } = JSON.parse(stdout.toString()) as { counted: number; grown: number };
     console.log(`counted ${counted.toFixed(0)} bytes each, grown by ${grown.toFixed(0)}`);
-    expect(counted).toBeLessThan(GROWTH_BYTES_MAX);
-    expect(grown).toBeLessThan(GROWTH_BYTES_MAX * 1.15);
+    expect(counted).toBeLessThan(COUNTED_BYTES_MAX);
+    expect(grown).toBeLessThan(GROWTH_BYTES_MAX);
   }, 60_000);
 });
