@@ -1,6 +1,6 @@
 import { objectName, SharedMemory } from "@proj/ipc";
 import { healthRecord, OriginClient } from "@proj/origin";
-import { isAlive, runThread } from "@proj/process";
+import { type Heartbeat, isAlive, runThread, startHeartbeat } from "@proj/process";
 import {
   bumpStripe,
   CACHE_COUNTERS,
@@ -41,10 +41,12 @@ class ShardThread {
   readonly #channel: ChannelServer;
   readonly #counters: Counters<CacheCounter>;
   readonly #levels: ReturnType<typeof setInterval>;
+  readonly #heartbeat: Heartbeat;
 
   constructor(options: ShardThreadOptions, log: (record: LogRecord) => void) {
     const { channel, shard } = options;
     this.#control = SharedMemory.open(objectName(channelNames(channel).controlBlock("cache")));
+    this.#heartbeat = startHeartbeat(this.#control, shard);
     const counters = new Counters(CACHE_COUNTERS, threadCounters(this.#control.buffer, shard));
     this.#counters = counters;
     this.#loans = openLoans(options, log);
@@ -94,6 +96,7 @@ class ShardThread {
     this.#origin.close();
     this.#upkeep.stop();
     this.#storage.close();
+    this.#heartbeat.stop();
     this.#control.close();
   }
 

@@ -96,6 +96,7 @@ export {
   wantAllRecords,
 } from "./channel/access-ring.ts";
 export {
+  beatWord,
   type ControlBlock,
   controlBlockBytes,
   type ProcessState,
@@ -106,6 +107,7 @@ export {
   takeRoomWanted,
   threadCounters,
   threadHistogram,
+  threadIdWord,
   wantRoom,
   writeControlBlock,
   writePorts,
@@ -123,6 +125,7 @@ export {
   type ProxyHistogram,
   readCounters,
 } from "./channel/counters.ts";
+export { beat, HEARTBEAT_MS, SilenceWatch } from "./channel/heartbeat.ts";
 export { Histogram, HistogramReading } from "./channel/histogram.ts";
 export {
   type Invalidation,

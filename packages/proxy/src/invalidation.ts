@@ -7,7 +7,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from "@proj/protocol";
-import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
+import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
 
 /** Where the origin is. */
 export interface OriginView {
@@ -55,6 +55,8 @@ const CACHE_TIMEOUT_MS = 5_000;
 
 /** Tells every shard that is concerned, and knows when all of them have done it. */
 export class InvalidationRound implements AskOwner {
+  /** A cache that stands still has to do it before anything else once it goes on. */
+  readonly canDoWithout = false;
   readonly #cache: CacheClient;
   readonly #pool: PoolMember;
   readonly #what: Invalidation;
@@ -83,7 +85,7 @@ export class InvalidationRound implements AskOwner {
   }
 
   answered(ask: Ask, outcome: Outcome): void {
-    if (outcome.kind === "late" || outcome.kind === "malformed") this.#pool.replace(ask.segment);
+    if (mayBeWrittenTo(outcome)) this.#pool.replace(ask.segment);
     else this.#pool.giveBack(ask.segment);
     this.#wasLost ||= outcome.kind !== "portion";
     this.#settle();

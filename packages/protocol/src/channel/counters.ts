@@ -37,6 +37,7 @@ export const PROXY_COUNTERS = [
   "status3xx",
   "status4xx",
   "status5xx",
+  "cacheStalls",
 ] as const;
 
 export const CACHE_COUNTERS = [
