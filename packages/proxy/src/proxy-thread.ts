@@ -29,6 +29,7 @@ import { renderOwnResponse } from "./own-response.ts";
 import type { PassContext } from "./pass-through.ts";
 import { PostKeeper } from "./post-keeper.ts";
 import type { ListeningPorts, ProxyThreadOptions, UseCertificates } from "./proxy-thread-options.ts";
+import { RequestMemo } from "./request-memo.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
 
 /** How long open responses may go on after the thread was told to stop. */
@@ -89,6 +90,7 @@ class ProxyThread {
       trusted: new TrustedPeers(options.trustProxy),
       limits: options.limits,
       scheme: "http",
+      memo: new RequestMemo(),
     };
     this.#http = http;
     const { connections } = options.limits;

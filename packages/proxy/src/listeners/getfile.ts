@@ -236,9 +236,9 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     counters.add("hotHits");
     if (access.takesHot()) this.#record = access.beginHot();
     let { ready } = hot;
-    if (hot.readyAgeSeconds < 0) {
+    if (!this.#context.hot.isReady(hot)) {
       const head = formatResponseHead(this.#settings.wire, { status: "OK", length: hot.bodyBytes });
-      ready = readyWith(hot, head, 0); // says no age: rendered once
+      ready = readyWith(hot, head, Number.POSITIVE_INFINITY); // says no age: rendered once
     }
     const taken = this.#socket.write(ready);
     if (taken < 0) return;

@@ -26,6 +26,7 @@ import { type PassClient, type PassContext, PassThrough } from "../pass-through.
 import { errorTypeOf, type GatewayFault } from "../proxy-status.ts";
 import { ReadyResponse } from "../ready-response.ts";
 import { type Peer, renderCacheFields } from "../request-fields.ts";
+import type { RequestMemo } from "../request-memo.ts";
 import { outgoingFraming, renderHeadStart, renderHotHeadStart } from "../response-head.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import { type PassRoute, type Route, routeOf } from "../route.ts";
@@ -40,6 +41,8 @@ export interface HttpSettings {
   readonly trusted: TrustedPeers;
   readonly limits: ClientLimits;
   readonly scheme: "http" | "https";
+  /** Of heads whose meaning depends on these settings. */
+  readonly memo: RequestMemo;
 }
 
 /** What a refusal is to an HTTP client. */
@@ -110,9 +113,12 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   received(chunk: Uint8Array): void {
     if (this.#state === "lingering" || this.#state === "closed") return;
     const kept = this.#input;
+    if (kept === undefined) {
+      if (this.#state === "idle" && this.#answerKnown(chunk)) return;
+      return this.#take(chunk, "borrowed");
+    }
     this.#input = undefined;
-    if (kept === undefined) this.#take(chunk, "borrowed");
-    else this.#take(Buffer.concat([kept, chunk]), "owned");
+    this.#take(Buffer.concat([kept, chunk]), "owned");
   }
 
   drained(): void {
@@ -333,7 +339,8 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.#headStartedMs = undefined;
     this.#state = "answering";
     if (head.kind === "request") {
-      this.#handle(head);
+      const isAlone = start === 0 && end === bytes.length;
+      this.#handle(head, isAlone ? bytes : undefined);
     } else {
       this.#request = undefined;
       this.#refuseMalformed(head);
@@ -362,18 +369,34 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     }
   }
 
-  #handle(head: RequestHead): void {
+  /** A head that has been answered from the hot tier before is answered from it again, if that still holds the response. */
+  #answerKnown(octets: Uint8Array): boolean {
+    const known = this.#settings.memo.get(octets);
+    const hot = known === undefined ? undefined : this.#context.hot.lookup("http", known.target);
+    if (known === undefined || hot === undefined) return false;
+    this.#state = "answering";
+    this.#request = known.head;
+    this.#keepAlive = known.keepsAlive;
+    this.#sendHot(hot);
+    return true;
+  }
+
+  /** @param octets The head, when nothing came with it: for the memo. */
+  #handle(head: RequestHead, octets: Uint8Array | undefined): void {
     this.#request = head;
     this.#keepAlive = keepsAlive(head);
     const route = routeOf(head, this.#settings.prefix);
-    if (route.kind === "cache") this.#retrieve(head, route);
+    if (route.kind === "cache") this.#retrieve(head, route, octets);
     else if (route.kind === "pass") this.#passOn(head, route);
     else this.#answerAt(route, head);
   }
 
-  #retrieve(head: RequestHead, { target }: Extract<Route, { kind: "cache" }>): void {
+  #retrieve(head: RequestHead, { target }: Extract<Route, { kind: "cache" }>, octets: Uint8Array | undefined): void {
     const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", target);
-    if (hot !== undefined) return this.#sendHot(hot);
+    if (hot !== undefined) {
+      if (octets !== undefined) this.#settings.memo.keep(octets, { head, keepsAlive: this.#keepAlive, target });
+      return this.#sendHot(hot);
+    }
     this.#record = this.#begin();
     this.#delivery = new Delivery(this.#context, this, {
       wire: "http",
@@ -419,11 +442,11 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     counters.add("hotHits");
     if (access.takesHot()) this.#record = access.beginHot();
     const connection = this.connectionOption(true);
-    const times = tier.times(hot);
     let { ready } = hot;
-    if (connection !== undefined || hot.readyAgeSeconds !== times.ageSeconds) {
+    if (connection !== undefined || !tier.isReady(hot)) {
+      const times = tier.times(hot);
       const headStart = renderHotHeadStart(hot.bodyBytes, times, connection);
-      ready = readyWith(hot, headStart, connection === undefined ? times.ageSeconds : -1);
+      ready = readyWith(hot, headStart, connection === undefined ? times.untilMs : Number.NEGATIVE_INFINITY);
     }
     const taken = this.#socket.write(ready);
     if (taken < 0) return;
