@@ -1,9 +1,20 @@
 import { readdirSync } from "node:fs";
 import { Doorbell, MessageQueue, objectName, registerFamily, SharedMemory, unregisterFamily } from "@proj/ipc";
 import { Life, Thread, threadEntry } from "@proj/process";
-import { channelNames, type LogRecord, REQUEST_MESSAGE_BYTES_MAX, THREADS_MAX } from "@proj/protocol";
-import { type Purge, type PurgeCount, withPrefix } from "./purge.ts";
-import type { ShardThreadOptions } from "./shard-thread-options.ts";
+import {
+  channelNames,
+  defaultSite,
+  type LogRecord,
+  originNames,
+  REQUEST_MESSAGE_BYTES_MAX,
+  Site,
+  type SiteSettings,
+  SiteTable,
+  THREADS_MAX,
+} from "@proj/protocol";
+import { keySelectors } from "./key-selector.ts";
+import type { Purge, PurgeCount } from "./purge.ts";
+import type { ShardAnswer, ShardQuestion, ShardThreadOptions } from "./shard-thread-options.ts";
 import { StoreDirectory } from "./storage/store-directory.ts";
 
 export interface CacheOptions {
@@ -15,6 +26,8 @@ export interface CacheOptions {
   readonly origin: URL;
   /** Origins that stand for it: they serve the same at the same path. The keys of what is stored name `origin`, whichever has answered. */
   readonly replicas?: readonly URL[];
+  /** Several sites, each with origins of its own, in place of `origin` and `replicas`. */
+  readonly sites?: readonly SiteSettings[] | undefined;
   /** Certificates in PEM that the origin's has to be signed by. Default: the platform's. */
   readonly originCa?: string | undefined;
   /** Where the disk tier lives; undefined: memory only. */
@@ -25,7 +38,7 @@ export interface CacheOptions {
   readonly log: (record: LogRecord) => void;
 }
 
-type ShardThread = Thread<ShardThreadOptions, void, Purge, PurgeCount>;
+type ShardThread = Thread<ShardThreadOptions, void, ShardQuestion, ShardAnswer>;
 
 /** An ordinary user's `msg_max`: a deeper queue is refused, and depth is not what makes a queue fast. */
 const QUEUE_DEPTH = 10;
@@ -39,17 +52,16 @@ export class RunningCache {
   readonly #life: Life;
   readonly #directory: StoreDirectory | undefined;
   readonly #threads: readonly ShardThread[];
-  /** Path of the origin's URL without a closing slash: clients' targets are joined to it. */
-  readonly #prefix: string;
+  #table: SiteTable<Site>;
 
   private constructor(
     life: Life,
     threads: readonly ShardThread[],
-    { prefix, directory }: { prefix: string; directory: StoreDirectory | undefined },
+    { sites, directory }: { sites: readonly SiteSettings[]; directory: StoreDirectory | undefined },
   ) {
     this.#directory = directory;
     this.channel = life.channel;
-    this.#prefix = prefix;
+    this.#table = tableOf(sites);
     this.#life = life;
     this.#threads = threads;
     this.failed = Promise.race(threads.map((thread) => thread.died));
@@ -58,10 +70,11 @@ export class RunningCache {
   /** See {@link startCache}. */
   static async start(options: CacheOptions): Promise<RunningCache> {
     const names = channelNames(options.channel);
+    const sites = sitesOf(options);
     const life = Life.begin({
       side: "cache",
       ...options,
-      originNames: [options.origin, ...(options.replicas ?? [])].map((url) => url.origin),
+      originNames: originNames(sites),
       removeLeftovers: () => removeLeftovers(names),
     });
     const threads: ShardThread[] = [];
@@ -73,10 +86,11 @@ export class RunningCache {
         const size = { maxmsg: QUEUE_DEPTH, msgsize: REQUEST_MESSAGE_BYTES_MAX };
         MessageQueue.create(objectName(names.requestQueue(shard)), size).close();
       }
-      for (let shard = 0; shard < options.threads; shard++) threads.push(startShard(options, life.number, shard));
+      for (let shard = 0; shard < options.threads; shard++)
+        threads.push(startShard(options, sites, life.number, shard));
       await Promise.all(threads.map((thread) => thread.started));
       life.serve();
-      return new RunningCache(life, threads, { prefix: options.origin.pathname.replace(/\/$/, ""), directory });
+      return new RunningCache(life, threads, { sites, directory });
     } catch (error) {
       await Promise.all(threads.map((thread) => thread.stop(0)));
       removeLeftovers(names);
@@ -94,12 +108,29 @@ export class RunningCache {
    * @throws {ThreadError} A thread has died: the process is about to end, and so is what it had stored.
    */
   async purge(purge: Purge): Promise<PurgeCount> {
-    const selector = withPrefix(purge.selector, this.#prefix);
-    const counts = await Promise.all(this.#threads.map((thread) => thread.ask({ ...purge, selector })));
-    return counts.reduce((sum, { responses, bodyBytes }) => ({
-      responses: sum.responses + responses,
-      bodyBytes: sum.bodyBytes + bodyBytes,
-    }));
+    const { selector, soft, dryRun } = purge;
+    const count: PurgeCount = { responses: 0, bodyBytes: 0 };
+    const selectors = keySelectors(selector, this.#table);
+    if (selectors.length === 0) return count;
+    const question = { about: "purge", purge: { selectors, soft, dryRun } } as const;
+    for (const found of await Promise.all(this.#threads.map((thread) => thread.ask(question)))) {
+      count.responses += found?.responses ?? 0;
+      count.bodyBytes += found?.bodyBytes ?? 0;
+    }
+    return count;
+  }
+
+  /**
+   * From now on these are the sites, for all threads once this resolves. What is under way for a former one ends as it began; what is stored stays.
+   *
+   * Tell the cache before the proxy: it still knows the former ones for a while.
+   *
+   * @throws {ThreadError} A thread has died: the process is about to end.
+   */
+  async useSites(sites: readonly SiteSettings[]): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.ask({ about: "sites", sites })));
+    this.#life.nameOrigins(originNames(sites));
+    this.#table = tableOf(sites);
   }
 
   /** Ends every transfer, and removes every IPC object of this side. */
@@ -126,14 +157,22 @@ export function startCache(options: CacheOptions): Promise<RunningCache> {
   return RunningCache.start(options);
 }
 
-function startShard(options: CacheOptions, life: number, shard: number): ShardThread {
+function sitesOf({ sites, origin, replicas = [] }: CacheOptions): readonly SiteSettings[] {
+  return sites ?? [defaultSite([origin, ...replicas].map((url) => url.href))];
+}
+
+function tableOf(sites: readonly SiteSettings[]): SiteTable<Site> {
+  return new SiteTable(sites.map((settings) => new Site(settings)));
+}
+
+function startShard(options: CacheOptions, sites: readonly SiteSettings[], life: number, shard: number): ShardThread {
   const { channel, cacheDir, threads } = options;
   const shardOptions: ShardThreadOptions = {
     channel,
     shard,
     life,
     shards: threads,
-    origins: [options.origin.href, ...(options.replicas ?? []).map((url) => url.href)],
+    sites,
     originTls: options.originCa === undefined ? {} : { ca: options.originCa },
     directory: cacheDir,
     memoryBytes: Math.floor(options.memoryBytes / threads),

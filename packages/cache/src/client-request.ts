@@ -1,4 +1,5 @@
-import { Fields, stripeOf, targetHash, type WantedResponse } from "@proj/protocol";
+import { Fields, type RuleSettings, type Ruling, stripeOf, targetHash, type WantedResponse } from "@proj/protocol";
+import type { CacheSite } from "./cache-site.ts";
 
 /** Fields that can change which stored response is used, or how: without them, and without Vary, nobody has to parse the section. */
 const DECIDING_FIELD = /(?:^|\n)(?:cache-control|pragma|if-[a-z-]+|range|authorization):/i;
@@ -11,20 +12,32 @@ export class ClientRequest {
   readonly method: WantedResponse["method"];
   readonly target: string;
   readonly acceptsLoan: boolean;
+  readonly site: CacheSite;
+  /** What the operator has decided about its path. */
+  readonly ruling: Ruling;
+  /** Of the site's key prefix and the target, without what a rule does not count. */
   readonly key: string;
   /** The stripe of keys whose version says whether what proxies keep of this key is good. */
   readonly stripe: number;
   readonly #section: string;
   #fields: Fields | undefined;
 
-  constructor(wanted: WantedResponse, key: string) {
+  constructor(wanted: WantedResponse, site: CacheSite) {
     this.wire = wanted.wire;
     this.method = wanted.method;
     this.target = wanted.target;
     this.acceptsLoan = wanted.acceptsLoan;
-    this.key = key;
-    this.stripe = stripeOf(targetHash(wanted.target));
+    this.site = site;
+    this.ruling = site.rulingOn(wanted.target);
+    const keyTarget = this.ruling.rule?.keyTarget(wanted.target) ?? wanted.target;
+    this.key = site.keyPrefix + keyTarget;
+    this.stripe = stripeOf(targetHash(keyTarget));
     this.#section = wanted.fieldSection;
+  }
+
+  /** The operator's rule that applies to it. */
+  get rule(): RuleSettings | undefined {
+    return this.ruling.rule?.settings;
   }
 
   /** Whether its fields say more than which resource is wanted. */

@@ -1,4 +1,3 @@
-import type { OriginClient } from "@proj/origin";
 import type { CacheCounter, Counters, LogRecord, Refusal, Verdict } from "@proj/protocol";
 import type { Fill } from "./fill.ts";
 import type { FillAsk } from "./fill-ask.ts";
@@ -24,7 +23,6 @@ export interface FillStart {
 /** What a fill needs of the shard it belongs to. */
 export interface FillHost {
   readonly storage: TieredStorage;
-  readonly origin: OriginClient;
   readonly counters: Counters<CacheCounter>;
   readonly originTimes: OriginTimes;
   readonly log: (record: LogRecord) => void;

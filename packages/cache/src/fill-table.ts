@@ -1,7 +1,7 @@
 import { varyKey } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
 import type { Fill } from "./fill.ts";
-import type { PurgeMatch } from "./purge.ts";
+import type { KeyMatch } from "./key-selector.ts";
 
 /** How long a key that gave an uncacheable response is not waited for in turn (Varnish's "hit for miss" has two minutes). */
 const PASS_MS = 10_000;
@@ -38,7 +38,7 @@ export class FillTable {
   find(request: ClientRequest, without: Fill | undefined): Fill | undefined {
     const fills = this.#byKey.get(request.key);
     if (fills === undefined) return undefined;
-    const names = this.#varyNames.get(request.key);
+    const names = this.#varyNames.get(request.key) ?? request.rule?.headers;
     for (const fill of fills) {
       if (fill === without || !fill.takes(request)) continue;
       // A response is on its way that is known to vary: who would not get it need not wait to hear that.
@@ -49,7 +49,7 @@ export class FillTable {
   }
 
   /** Fills that began before a purge: what they bring is neither kept nor given to who comes after it. */
-  purge(matches: PurgeMatch): void {
+  purge(matches: KeyMatch): void {
     for (const fills of this.#byKey.values()) for (const fill of fills) fill.purged(matches);
   }
 

@@ -28,8 +28,8 @@ import { type ExchangeTimes, freshen, renew, renewByNotModified, type Validation
 import { GrowingBody } from "./growing-body.ts";
 import { renderHeadBlock, renderInterim } from "./head-block.ts";
 import { keepArrived, keepRest } from "./keeping.ts";
+import type { KeyMatch } from "./key-selector.ts";
 import { quietMs, refusalOf } from "./origin-failure.ts";
-import type { PurgeMatch } from "./purge.ts";
 import { type Available, availableFrom, type Handling } from "./reply.ts";
 import { isWhole, requestControl } from "./selection.ts";
 import type { StoredResponse } from "./stored-response.ts";
@@ -95,7 +95,7 @@ export class Fill implements Source, OriginHandler {
     this.#isConditional = isConditional;
     this.#host.counters.add("originRequests");
     this.#askedMs = this.#host.monotonicMs();
-    this.#exchange = this.#host.origin.send({ method, target, fields }, this);
+    this.#exchange = this.request.site.origin.send({ method, target, fields }, this);
   }
 
   /** Whether `request` may wait for this fill's response, or read it as it comes. */
@@ -121,9 +121,9 @@ export class Fill implements Source, OriginHandler {
   }
 
   /** A purge, or an invalidation, has been: if it concerns this response, or may, nobody who comes later gets it. */
-  purged(matches: PurgeMatch): void {
+  purged(matches: KeyMatch): void {
     const tags = this.#response === undefined ? undefined : cacheTags(this.#response.fields);
-    if (!matches(this.request.target, tags)) return;
+    if (!matches(this.key, tags)) return;
     this.#isPurged = true;
     this.#endIfUnwanted();
   }
@@ -231,11 +231,11 @@ export class Fill implements Source, OriginHandler {
     const times = this.#times();
     const endToEnd = withDate(endToEndFields(head.fields), times.responseTimeMs);
     const message = { status, fields: endToEnd };
-    const variant = variantOf(this.request.fields, endToEnd);
+    const variant = variantOf(this.request.fields, endToEnd, this.request.rule?.headers);
     const isPart = status === 206;
     // A 206 that was not asked for is passed on, and is no answer to anything else (CHECKLIST 41).
     const mayKeep = this.mode !== "pass" && !this.#isPurged && (!isPart || this.#ask.kind === "range");
-    const allowed = mayKeep && variant !== undefined && storable(this.request, message).storable;
+    const allowed = mayKeep && variant !== undefined && storable(this.request, message, this.request.rule).storable;
     const bodyBytes = bodyBytesOf(this.request.method, head, framing);
     this.#body = new GrowingBody(this.#host.storage, bodyBytes, allowed);
     this.#mayStore = this.#body.tier !== undefined;
@@ -243,7 +243,7 @@ export class Fill implements Source, OriginHandler {
       status,
       fields: endToEnd,
       variant,
-      freshness: freshnessOf(message, times.requestTimeMs, times.responseTimeMs),
+      freshness: freshnessOf(message, times.requestTimeMs, times.responseTimeMs, this.request.rule),
       headBlock: renderHeadBlock(endToEnd, "theirs"),
       body: this.#body,
       bodyBytes,
@@ -268,7 +268,7 @@ export class Fill implements Source, OriginHandler {
     if (this.#isPurged || !this.#host.storage.has(stored)) return false;
     if (!sameStrongValidator(stored.fields, newer, times.responseTimeMs)) return false;
     this.#host.storage.renewed(stored);
-    freshen(stored, newer, times);
+    freshen(stored, newer, times, this.request.rule);
     this.#body = new GrowingBody(this.#host.storage, bytesIn(part), true);
     this.#bodyStart = missing.start;
     this.#mayStore = this.#body.tier !== undefined;
@@ -374,7 +374,6 @@ export class Fill implements Source, OriginHandler {
   #serveStale(stored: StoredResponse, failure: OriginFailure, head: ResponseHead | undefined): boolean {
     const nowMs = this.#host.nowMs();
     if (reuseOnError(stored.freshness, requestControl(this.request), failure, nowMs).use !== "stale") return false;
-    this.#host.storage.adopt(stored);
     stored.quietUntilMs = nowMs + quietMs(head?.fields.get("retry-after"));
     const forwardStatus = failure.kind === "status" ? failure.status : undefined;
     const waiting = [...this.#waiting];
@@ -389,7 +388,6 @@ export class Fill implements Source, OriginHandler {
 
   #attachStored(transfer: Transfer, stored: StoredResponse, forwardStatus: number | undefined): void {
     const nowMs = this.#host.nowMs();
-    this.#host.storage.adopt(stored);
     const handling: Handling = {
       verdict: this.#reason,
       ageSeconds: Math.floor(currentAgeMs(stored.freshness, nowMs) / 1000),

@@ -1,6 +1,7 @@
 import {
   cacheTags,
   type Fields,
+  type FreshnessRule,
   fieldsToStore,
   freshnessOf,
   selectFreshened,
@@ -25,10 +26,16 @@ export interface ExchangeTimes {
  * HEAD, another part. Tell the storage before.
  *
  * @param newer Its end-to-end fields.
+ * @param rule What an operator has decided about freshness there.
  */
-export function freshen(stored: StoredResponse, newer: Fields, { requestTimeMs, responseTimeMs }: ExchangeTimes): void {
+export function freshen(
+  stored: StoredResponse,
+  newer: Fields,
+  { requestTimeMs, responseTimeMs }: ExchangeTimes,
+  rule: FreshnessRule | undefined,
+): void {
   stored.fields = fieldsToStore(updateStored(stored.fields, withDate(newer, responseTimeMs)));
-  stored.freshness = freshnessOf(stored, requestTimeMs, responseTimeMs);
+  stored.freshness = freshnessOf(stored, requestTimeMs, responseTimeMs, rule);
   stored.headBlock = renderHeadBlock(stored.fields, "ours");
   stored.tags = cacheTags(stored.fields);
   stored.quietUntilMs = 0;
@@ -74,9 +81,9 @@ export function renew(
 ): StoredResponse {
   const renewed = isPurged ? { ...stored } : stored;
   if (!isPurged) storage.renewed(stored);
-  freshen(renewed, newer, times);
+  freshen(renewed, newer, times, request.rule);
   if (!answersThis) return renewed;
-  const variant = variantOf(request.fields, renewed.fields);
+  const variant = variantOf(request.fields, renewed.fields, request.rule?.headers);
   if (variant === undefined)
     storage.invalidate(request.key, stored); // from now on nothing will ever match it
   else renewed.variant = variant;

@@ -60,7 +60,7 @@ function keepPart(storage: TieredStorage, arrived: Arrived): void {
     sameStrongValidator(stored.fields, response.fields, responseTimeMs);
   if (joins) {
     storage.renewed(stored);
-    freshen(stored, response.fields, { requestTimeMs, responseTimeMs });
+    freshen(stored, response.fields, { requestTimeMs, responseTimeMs }, request.rule);
     stored.parts?.add(part, body.store);
     return;
   }
@@ -87,6 +87,5 @@ function storedResponse({ request, response, variant, body }: Arrived): StoredRe
     body: body.store,
     bodyBytes: body.bytes,
     quietUntilMs: 0,
-    purgesSeen: 0,
   };
 }

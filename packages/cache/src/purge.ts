@@ -1,11 +1,11 @@
-import { patternMatch } from "@proj/protocol";
+import type { KeySelector } from "./key-selector.ts";
 
-/** Which stored responses a purge concerns. Targets are in origin-form, as they are forwarded. */
+/** Which stored responses a purge concerns, as clients ask for them. `host`: only of the site that this host belongs to. */
 export type PurgeSelector =
-  | { readonly by: "url"; readonly target: string }
-  | { readonly by: "prefix"; readonly prefix: string }
+  | { readonly by: "url"; readonly host?: string; readonly target: string }
+  | { readonly by: "prefix"; readonly host?: string; readonly prefix: string }
   /** `*` stands for any run of characters, also none; everything else for itself. Matched against the whole target. */
-  | { readonly by: "pattern"; readonly pattern: string }
+  | { readonly by: "pattern"; readonly host?: string; readonly pattern: string }
   /** Surrogate-Key, Cache-Tag, or group (RFC 9875). */
   | { readonly by: "tag"; readonly tag: string }
   | { readonly by: "all" };
@@ -19,42 +19,13 @@ export interface Purge {
   readonly dryRun: boolean;
 }
 
+/** An invalidation as a shard is told of it: what any of the selectors concerns. */
+export interface ShardPurge extends Omit<Purge, "selector"> {
+  readonly selectors: readonly KeySelector[];
+}
+
 /** What a purge found. */
 export interface PurgeCount {
   responses: number;
   bodyBytes: number;
-}
-
-/** The selector for targets as they are forwarded, from one for those that clients ask for. */
-export function withPrefix(selector: PurgeSelector, prefix: string): PurgeSelector {
-  switch (selector.by) {
-    case "url":
-      return { ...selector, target: prefix + selector.target };
-    case "prefix":
-      return { ...selector, prefix: prefix + selector.prefix };
-    case "pattern":
-      // One that begins with a star means any beginning of what clients ask for.
-      return { ...selector, pattern: prefix + selector.pattern };
-    default:
-      return selector;
-  }
-}
-
-/** Whether a purge concerns a response; `tags` undefined: they are not known yet, so that it may. */
-export type PurgeMatch = (target: string, tags: readonly string[] | undefined) => boolean;
-
-/** The one test that a selector stands for. */
-export function purgeMatch(selector: PurgeSelector): PurgeMatch {
-  switch (selector.by) {
-    case "url":
-      return (target) => target === selector.target;
-    case "prefix":
-      return (target) => target.startsWith(selector.prefix);
-    case "pattern":
-      return patternMatch(selector.pattern);
-    case "tag":
-      return (_, tags) => tags === undefined || tags.includes(selector.tag);
-    case "all":
-      return () => true;
-  }
 }

@@ -1,3 +1,6 @@
+import type { SiteSettings } from "@proj/protocol";
+import type { PurgeCount, ShardPurge } from "./purge.ts";
+
 /** What the main thread tells a thread of the cache. */
 export interface ShardThreadOptions {
   readonly channel: string;
@@ -6,8 +9,7 @@ export interface ShardThreadOptions {
   readonly life: number;
   /** How many shards there are. */
   readonly shards: number;
-  /** URLs of the origin and of those that stand for it. The first is in the keys. */
-  readonly origins: readonly [string, ...string[]];
+  readonly sites: readonly SiteSettings[];
   /** `ca`: certificates in PEM that the origin's has to be signed by, instead of the platform's. */
   readonly originTls: { readonly ca?: string };
   /** The store's directory, which all shards share; undefined: memory only. */
@@ -16,3 +18,12 @@ export interface ShardThreadOptions {
   readonly memoryBytes: number;
   readonly diskBytes: number;
 }
+
+/** What it may be asked while it runs. */
+export type ShardQuestion =
+  | { readonly about: "purge"; readonly purge: ShardPurge }
+  /** From now on these are the sites. */
+  | { readonly about: "sites"; readonly sites: readonly SiteSettings[] };
+
+/** Of a purge. */
+export type ShardAnswer = PurgeCount | undefined;

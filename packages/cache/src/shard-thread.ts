@@ -1,6 +1,6 @@
 import { objectName, SharedMemory } from "@proj/ipc";
-import { healthRecord, OriginClient } from "@proj/origin";
-import { type Heartbeat, isAlive, runThread, startHeartbeat } from "@proj/process";
+import { healthRecord, OriginClient, statesByName } from "@proj/origin";
+import { isAlive, runThread } from "@proj/process";
 import {
   bumpStripe,
   CACHE_COUNTERS,
@@ -8,17 +8,19 @@ import {
   Counters,
   channelNames,
   type LogRecord,
+  originNames,
+  type SiteSettings,
   shardOf,
   stripeVersions,
   threadCounters,
   threadHistogram,
   writeOriginCounts,
 } from "@proj/protocol";
+import { CacheSites } from "./cache-sites.ts";
 import { ChannelServer } from "./channel-server.ts";
 import { originTimes } from "./origin-times.ts";
-import type { Purge, PurgeCount } from "./purge.ts";
 import { Shard } from "./shard.ts";
-import type { ShardThreadOptions } from "./shard-thread-options.ts";
+import type { ShardAnswer, ShardQuestion, ShardThreadOptions } from "./shard-thread-options.ts";
 import { DiskStorage } from "./storage/disk-storage.ts";
 import { Loans } from "./storage/loans.ts";
 import { MemoryStorage } from "./storage/memory-storage.ts";
@@ -36,17 +38,16 @@ class ShardThread {
   readonly #tiers: Tiers;
   readonly #storage: TieredStorage;
   readonly #upkeep: Upkeep;
-  readonly #origin: OriginClient;
+  readonly #sites: CacheSites;
+  #originNames: readonly string[];
   readonly #shard: Shard;
   readonly #channel: ChannelServer;
   readonly #counters: Counters<CacheCounter>;
   readonly #levels: ReturnType<typeof setInterval>;
-  readonly #heartbeat: Heartbeat;
 
   constructor(options: ShardThreadOptions, log: (record: LogRecord) => void) {
     const { channel, shard } = options;
     this.#control = SharedMemory.open(objectName(channelNames(channel).controlBlock("cache")));
-    this.#heartbeat = startHeartbeat(this.#control, shard);
     const counters = new Counters(CACHE_COUNTERS, threadCounters(this.#control.buffer, shard));
     this.#counters = counters;
     this.#loans = openLoans(options, log);
@@ -55,15 +56,13 @@ class ShardThread {
     const monotonicMs = () => performance.now();
     this.#storage = new TieredStorage(this.#tiers, (stripe) => bumpStripe(versions, stripe), monotonicMs);
     this.#upkeep = new Upkeep(this.#tiers, this.#storage, monotonicMs);
-    this.#origin = new OriginClient({
-      origin: options.origins.map((url) => new URL(url)),
-      tls: options.originTls,
-      onHealth: (news) => log(healthRecord(news)),
-    });
+    const clientOf = (origin: readonly URL[]) =>
+      new OriginClient({ origin, tls: options.originTls, onHealth: (news) => log(healthRecord(news)) });
+    this.#sites = new CacheSites(options.sites, clientOf, monotonicMs);
+    this.#originNames = originNames(options.sites);
     this.#shard = new Shard({
       storage: this.#storage,
-      origin: this.#origin,
-      keyPrefix: keyPrefixOf(options),
+      sites: this.#sites,
       versions,
       counters,
       originTimes: originTimes((index) => threadHistogram(this.#control.buffer, shard, index)),
@@ -82,21 +81,27 @@ class ShardThread {
     this.#shard.connect(this.#channel);
     this.#levels = setInterval(() => {
       this.#writeLevels();
-      writeOriginCounts(this.#control.buffer, shard, this.#origin.origins());
+      writeOriginCounts(this.#control.buffer, shard, statesByName(this.#originNames, this.#sites.origins()));
     }, LEVELS_MS);
   }
 
-  purge(purge: Purge): PurgeCount {
-    return this.#shard.purge(purge);
+  answer(question: ShardQuestion): ShardAnswer {
+    if (question.about === "purge") return this.#shard.purge(question.purge);
+    this.#use(question.sites);
+    return undefined;
+  }
+
+  #use(sites: readonly SiteSettings[]): void {
+    this.#sites.use(sites);
+    this.#originNames = originNames(sites);
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#levels);
     this.#channel.close();
-    this.#origin.close();
+    this.#sites.close();
     this.#upkeep.stop();
     this.#storage.close();
-    this.#heartbeat.stop();
     this.#control.close();
   }
 
@@ -131,19 +136,14 @@ function openTiers(
   const { memoryBytes } = options;
   const disk = openDisk(options, counters, log);
   const events = {
-    onEvict: (slot: number, response: () => StoredResponse) => {
+    onEvict: (response: StoredResponse) => {
       counters.add("evictions");
-      disk?.uncover(slot, response);
+      disk?.uncover(response);
     },
-    onRemove: (slot: number) => disk?.dropCopy(slot),
+    onRemove: (response: StoredResponse) => disk?.dropCopy(response),
   };
   const memory = memoryBytes > 0 ? new MemoryStorage(memoryBytes, events, loans, disk === undefined) : undefined;
   return { memory, disk };
-}
-
-/** Scheme, host and port of the origin. */
-function keyPrefixOf({ origins }: ShardThreadOptions): string {
-  return new URL(origins[0]).origin;
 }
 
 function openDisk(
@@ -157,7 +157,6 @@ function openDisk(
     directory,
     shard,
     owns: (hash) => shardOf(hash, shards) === shard,
-    keyPrefix: keyPrefixOf(options),
     limitBytes: diskBytes,
     nowMs: () => performance.now(),
     onEvict: () => counters.add("evictions"),
@@ -176,7 +175,7 @@ function openDisk(
   });
 }
 
-runThread<ShardThreadOptions, void, Purge, PurgeCount>(async (options, log) => {
+runThread<ShardThreadOptions, void, ShardQuestion, ShardAnswer>(async (options, log) => {
   const thread = new ShardThread(options, log);
-  return { result: undefined, answer: (purge) => thread.purge(purge), stop: () => thread.stop() };
+  return { result: undefined, answer: (question) => thread.answer(question), stop: () => thread.stop() };
 });

@@ -9,6 +9,7 @@ import {
   CACHE_COUNTERS,
   type CacheCounter,
   Counters,
+  defaultSite,
   FIRST_PAYLOAD_OFFSET,
   Fields,
   formatHttpDate,
@@ -20,6 +21,7 @@ import {
   targetHash,
 } from "@proj/protocol";
 import fc from "fast-check";
+import { CacheSites } from "./cache-sites.ts";
 import type { Ask, ChannelServer } from "./channel-server.ts";
 import { originTimes } from "./origin-times.ts";
 import { Shard } from "./shard.ts";
@@ -27,6 +29,7 @@ import { MemoryStorage } from "./storage/memory-storage.ts";
 import { TieredStorage } from "./storage/tiered-storage.ts";
 
 const TARGETS = ["/a", "/b", "/b?c", "/d/e"] as const;
+const SITE = defaultSite(["http://origin.example"]);
 const LIFETIME_MS = 10_000;
 const BODY_BYTES = 1000;
 const MUCH_ROOM = 1024 * 1024;
@@ -38,6 +41,10 @@ const NO_EXCHANGE: OriginExchange = {
   endContent() {},
   abort() {},
 };
+
+function keyOf(target: string) {
+  return { by: "key", key: `http://origin.example${target}`, target } as const;
+}
 
 function bodyOf(target: string, version: number): string {
   return `${target} v${version} `.padEnd(BODY_BYTES, String(version));
@@ -123,8 +130,7 @@ class Harness {
     const nowMs = () => this.origin.nowMs;
     this.shard = new Shard({
       storage: new TieredStorage({ memory, disk: undefined }, () => {}, nowMs),
-      origin: this.origin as unknown as OriginClient,
-      keyPrefix: "http://origin.example",
+      sites: new CacheSites([SITE], () => this.origin as unknown as OriginClient, nowMs),
       versions: this.versions,
       counters,
       originTimes: originTimes(() => new Float64Array(96)),
@@ -141,7 +147,7 @@ class Harness {
     const bytes = new Uint8Array(8192);
     const fieldSection = range === undefined ? "" : `Range: bytes=${range.start}-${range.end - 1}\r\n`;
     const ask: Ask = { transfer, thread: 0, firstByte: 0, bytesMax: bytes.length, bytes };
-    this.shard.open(ask, { wire: "http", method: "GET", target, acceptsLoan: false, fieldSection });
+    this.shard.open(ask, { wire: "http", method: "GET", site: SITE.id, target, acceptsLoan: false, fieldSection });
     for (let turn = 0; turn < 20 && !this.channel.answers.has(transfer); turn++) await Promise.resolve();
     const answered = this.channel.answers.get(transfer);
     if (answered === undefined) throw new Error(`No answer to ${target}`);
@@ -201,16 +207,16 @@ async function run(steps: readonly Step[], limitBytes: number): Promise<void> {
     if (one.do === "pass-time") origin.nowMs += one.ms;
     else if (one.do === "change") origin.versions.set(one.target, (origin.versions.get(one.target) ?? 0) + 1);
     else if (one.do === "invalidate") {
-      shard.invalidate({ targets: [one.target], groups: [] });
+      shard.invalidate({ site: SITE.id, targets: [one.target], groups: [] });
       model.delete(one.target);
     } else if (one.do === "purge") {
       const selector =
         one.by === "url"
-          ? { by: "url" as const, target: one.target }
+          ? keyOf(one.target)
           : one.by === "tag"
-            ? { by: "tag" as const, tag: one.target[1] ?? "" }
+            ? { by: "tag" as const, tag: one.target[1] ?? "", before: "" }
             : { by: "all" as const };
-      shard.purge({ selector, soft: one.soft, dryRun: false });
+      shard.purge({ selectors: [selector], soft: one.soft, dryRun: false });
       forget(model, one);
     } else {
       const got = await harness.get(one.target, one.range);
@@ -263,12 +269,12 @@ describe("Shard", () => {
   test("a purge bumps the stripes of what it concerns, also where nothing is stored any more; a dry run none", () => {
     const { shard, versions } = new Harness(MUCH_ROOM);
     const bumped = () => versions.reduce((count, version) => count + (version > 0 ? 1 : 0), 0);
-    shard.purge({ selector: { by: "all" }, soft: false, dryRun: true });
+    shard.purge({ selectors: [{ by: "all" }], soft: false, dryRun: true });
     expect(bumped()).toBe(0);
-    shard.purge({ selector: { by: "url", target: "/a" }, soft: false, dryRun: false });
+    shard.purge({ selectors: [keyOf("/a")], soft: false, dryRun: false });
     expect(bumped()).toBe(1);
     expect(versions[stripeOf(targetHash("/a"))]).toBe(1);
-    shard.purge({ selector: { by: "tag", tag: "x" }, soft: true, dryRun: false });
+    shard.purge({ selectors: [{ by: "tag", tag: "x", before: "" }], soft: true, dryRun: false });
     expect(bumped()).toBe(STRIPES);
   });
 });

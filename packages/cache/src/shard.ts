@@ -1,4 +1,3 @@
-import type { OriginClient } from "@proj/origin";
 import {
   bumpStripe,
   type CacheCounter,
@@ -21,6 +20,7 @@ import {
   type Verdict,
   type WantedResponse,
 } from "@proj/protocol";
+import type { CacheSites } from "./cache-sites.ts";
 import type { Ask, AskHandler, ChannelServer } from "./channel-server.ts";
 import { ClientRequest } from "./client-request.ts";
 import { Fill } from "./fill.ts";
@@ -28,8 +28,9 @@ import { askFor } from "./fill-ask.ts";
 import type { FillHost, FillMode, FillStart } from "./fill-host.ts";
 import { FillTable } from "./fill-table.ts";
 import { withCacheStatus } from "./head-block.ts";
+import { type KeyMatch, keyMatch } from "./key-selector.ts";
 import type { OriginTimes } from "./origin-times.ts";
-import { type Purge, type PurgeCount, purgeMatch } from "./purge.ts";
+import type { PurgeCount, ShardPurge } from "./purge.ts";
 import { type Available, availableFrom, chooseReply, type Handling, type Reply } from "./reply.ts";
 import { requestControl, type Selection, select } from "./selection.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
@@ -43,13 +44,12 @@ const PENDING_AFTER_MS = 25;
 /** The keys of one thread: what is stored under them, what is being fetched, who is being served. Nobody else touches any of it. */
 export class Shard implements AskHandler, FillHost {
   readonly storage: TieredStorage;
-  readonly origin: OriginClient;
   readonly counters: Counters<CacheCounter>;
   readonly originTimes: OriginTimes;
   readonly log: (record: LogRecord) => void;
   readonly nowMs: () => number;
   readonly monotonicMs: () => number;
-  readonly #keyPrefix: string;
+  readonly #sites: CacheSites;
   readonly #versions: Int32Array;
   readonly #transfers = new Map<number, Transfer>();
   readonly #fills: FillTable;
@@ -57,13 +57,12 @@ export class Shard implements AskHandler, FillHost {
   readonly #waiting = new Set<Transfer>();
   #pendingTimer: ReturnType<typeof setTimeout> | undefined;
   #channel: ChannelServer | undefined;
+  #saidForeign = false;
 
-  /** @param options.keyPrefix Scheme, host and port of the origin: with the target they are the key.
-   * @param options.versions The stripes' versions, for what proxies may keep. */
+  /** @param options.versions The stripes' versions, for what proxies may keep. */
   constructor(options: {
     storage: TieredStorage;
-    origin: OriginClient;
-    keyPrefix: string;
+    sites: CacheSites;
     versions: Int32Array;
     counters: Counters<CacheCounter>;
     originTimes: OriginTimes;
@@ -72,12 +71,11 @@ export class Shard implements AskHandler, FillHost {
     monotonicMs: () => number;
   }) {
     this.storage = options.storage;
-    this.origin = options.origin;
     this.counters = options.counters;
     this.originTimes = options.originTimes;
     this.log = options.log;
     this.nowMs = options.nowMs;
-    this.#keyPrefix = options.keyPrefix;
+    this.#sites = options.sites;
     this.#versions = options.versions;
     this.monotonicMs = options.monotonicMs;
     this.#fills = new FillTable(options.monotonicMs);
@@ -90,7 +88,9 @@ export class Shard implements AskHandler, FillHost {
 
   /** Step 5: somebody wants a response. */
   open(ask: Ask, wanted: WantedResponse): void {
-    const request = new ClientRequest(wanted, this.#keyPrefix + wanted.target);
+    const site = this.#sites.get(wanted.site);
+    if (site === undefined) return this.#refuseForeign(ask);
+    const request = new ClientRequest(wanted, site);
     const transfer = new Transfer(ask.transfer, ask.thread, request);
     this.#transfers.set(transfer.id, transfer);
     transfer.asks.push(ask);
@@ -122,6 +122,7 @@ export class Shard implements AskHandler, FillHost {
   /** Chooses what answers `transfer`: a stored response, another's fill, or a fill of its own. */
   decide(transfer: Transfer, without: Fill | undefined): void {
     const { request } = transfer;
+    if (request.ruling.bypass) return this.#bypass(transfer);
     const selection = select(this.storage.lookup(request.key), request, this.nowMs());
     if (selection.kind === "stored" && this.#answerFromStore(transfer, selection)) return;
     if (selection.kind === "none" && requestControl(request).onlyIfCached)
@@ -206,14 +207,11 @@ export class Shard implements AskHandler, FillHost {
    * What an operator wants out of the cache. When this returns, what proxies keep of it is no longer used either, and what is on its way in
    * neither comes back into the store nor answers anybody who asks from now on.
    */
-  purge({ selector, soft, dryRun }: Purge): PurgeCount {
+  purge({ selectors, soft, dryRun }: ShardPurge): PurgeCount {
     const count: PurgeCount = { responses: 0, bodyBytes: 0 };
-    const matches = purgeMatch(selector);
-    const prefixLength = this.#keyPrefix.length;
-    const stored =
-      selector.by === "url" ? this.storage.lookup(this.#keyPrefix + selector.target) : this.storage.entries();
-    const found = [...stored].filter(({ key, tags }) => matches(key.slice(prefixLength), tags));
-    for (const stored of found) {
+    const tests = selectors.map(keyMatch);
+    const matches: KeyMatch = (key, tags) => tests.some((test) => test(key, tags));
+    for (const stored of this.#storedUnder(selectors).filter(({ key, tags }) => matches(key, tags))) {
       count.responses++;
       count.bodyBytes += stored.body.bytes;
       if (dryRun) continue;
@@ -223,25 +221,31 @@ export class Shard implements AskHandler, FillHost {
     if (dryRun) return count;
     this.#fills.purge(matches);
     // A proxy may hold what has been evicted here: of that nothing is found any more.
-    if (selector.by === "url") bumpStripe(this.#versions, stripeOf(targetHash(selector.target)));
+    if (selectors.every((selector) => selector.by === "key"))
+      for (const { target } of selectors) bumpStripe(this.#versions, stripeOf(targetHash(target)));
     else for (let stripe = 0; stripe < STRIPES; stripe++) bumpStripe(this.#versions, stripe);
     return count;
   }
 
   /** RFC 9111 section 4.4: an unsafe request has changed these. `groups`: RFC 9875 section 3. */
-  invalidate({ targets, groups }: Invalidation): void {
+  invalidate({ site: id, targets, groups }: Invalidation): void {
+    const site = this.#sites.get(id);
+    if (site === undefined) return;
     for (const target of targets) {
-      const key = this.#keyPrefix + target;
+      const key = site.keyPrefix + target;
       this.storage.invalidate(key);
       this.#fills.purgeKey(key);
       bumpStripe(this.#versions, stripeOf(targetHash(target)));
     }
-    for (const tag of groups) this.purge({ selector: { by: "tag", tag }, soft: false, dryRun: false });
+    if (groups.length === 0) return;
+    const selectors = groups.map((tag) => ({ by: "tag", tag, before: `${site.keyPrefix}/` }) as const);
+    this.purge({ selectors, soft: false, dryRun: false });
   }
 
   /** RFC 9110 section 9.3.3: what a POST was answered with, as if a GET had been. */
   keep(passed: PassedResponse): void {
-    const stored = storedFromPost(passed, this.#keyPrefix + passed.target, this.storage);
+    const site = this.#sites.get(passed.site);
+    const stored = site === undefined ? undefined : storedFromPost(passed, site, this.storage);
     if (stored !== undefined) this.storage.store(stored.storage, stored.response);
     stored?.response.body.release();
   }
@@ -249,6 +253,28 @@ export class Shard implements AskHandler, FillHost {
   ended(fill: Fill): void {
     this.#fills.remove(fill);
     this.counters.set("fillsOpen", this.#fills.size);
+  }
+
+  #storedUnder(selectors: ShardPurge["selectors"]): StoredResponse[] {
+    if (!selectors.every((selector) => selector.by === "key")) return [...this.storage.entries()];
+    return selectors.flatMap(({ key }) => [...this.storage.lookup(key)]);
+  }
+
+  /** A proxy that was started with another configuration asks for a site that is none here. */
+  #refuseForeign(ask: Ask): void {
+    if (!this.#saidForeign) {
+      const message =
+        "A proxy asks for a site that this cache does not have, and is refused: start both with the same configuration";
+      this.log({ level: "error", message });
+    }
+    this.#saidForeign = true;
+    this.#channel!.refuse(ask, "refused");
+  }
+
+  /** By an operator's rule: nothing stored answers, and nothing is stored. */
+  #bypass(transfer: Transfer): void {
+    this.counters.add("passes");
+    this.#startFill(transfer, { mode: "pass", ask: { kind: "as-sent", stored: undefined }, reason: "bypass" });
   }
 
   /** True when the stored response is the answer, or the request forbids any other. */

@@ -8,6 +8,7 @@ import {
   targetHash,
   variantOf,
 } from "@proj/protocol";
+import type { CacheSite } from "./cache-site.ts";
 import { parseSection } from "./client-request.ts";
 import { renderHeadBlock } from "./head-block.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -22,15 +23,19 @@ import type { StoredResponse } from "./stored-response.ts";
  */
 export function storedFromPost(
   passed: PassedResponse,
-  key: string,
+  site: CacheSite,
   tiers: TieredStorage,
 ): { storage: Storage; response: StoredResponse } | undefined {
   const { status, target, content, requestTimeMs, responseTimeMs } = passed;
   const request = parseSection(passed.requestFieldSection);
   const endToEnd = parseSection(passed.fieldSection);
   const message = { status, fields: endToEnd };
-  const variant = variantOf(request, endToEnd);
-  const uri = URL.parse(endToEnd.get("content-location") ?? "", key)?.href ?? key;
+  const { rule, bypass } = site.rulingOn(target);
+  if (bypass) return undefined;
+  const variant = variantOf(request, endToEnd, rule?.settings.headers);
+  const ownUri = new URL(site.settings.origins[0]!).origin + target;
+  const uri = URL.parse(endToEnd.get("content-location") ?? "", ownUri)?.href ?? ownUri;
+  const keyTarget = rule?.keyTarget(target) ?? target;
   const mayStore = variant !== undefined && storable({ method: "POST", fields: request, uri }, message).storable;
   const place = mayStore ? tiers.placeFor(content.length) : undefined;
   if (place === undefined || variant === undefined) return undefined;
@@ -42,18 +47,17 @@ export function storedFromPost(
   }
   const fields = fieldsToStore(endToEnd);
   const response: StoredResponse = {
-    key,
-    stripe: stripeOf(targetHash(target)),
+    key: site.keyPrefix + keyTarget,
+    stripe: stripeOf(targetHash(keyTarget)),
     variant,
     status,
     fields,
     headBlock: renderHeadBlock(fields, "ours"),
-    freshness: freshnessOf(message, requestTimeMs, responseTimeMs),
+    freshness: freshnessOf(message, requestTimeMs, responseTimeMs, rule?.settings),
     tags: cacheTags(fields),
     body,
     bodyBytes: content.length,
     quietUntilMs: 0,
-    purgesSeen: 0,
   };
   return { storage, response };
 }

@@ -96,7 +96,6 @@ export {
   wantAllRecords,
 } from "./channel/access-ring.ts";
 export {
-  beatWord,
   type ControlBlock,
   controlBlockBytes,
   type ProcessState,
@@ -107,7 +106,6 @@ export {
   takeRoomWanted,
   threadCounters,
   threadHistogram,
-  threadIdWord,
   wantRoom,
   writeControlBlock,
   writePorts,
@@ -125,7 +123,6 @@ export {
   type ProxyHistogram,
   readCounters,
 } from "./channel/counters.ts";
-export { beat, HEARTBEAT_MS, SilenceWatch } from "./channel/heartbeat.ts";
 export { Histogram, HistogramReading } from "./channel/histogram.ts";
 export {
   type Invalidation,
@@ -222,7 +219,6 @@ export { parseRequestHead, parseResponseHead, type RequestHead, type ResponseHea
 export { HeadScanner } from "./http1/head-scanner.ts";
 export { type BodyLimits, DEFAULT_BODY_LIMITS, DEFAULT_HEAD_LIMITS, type HeadLimits } from "./http1/limits.ts";
 export type { Malformed } from "./http1/malformed.ts";
-export { latin1 } from "./http1/octets.ts";
 export { reasonPhrase } from "./http1/status.ts";
 export { checkHost, parseTarget, type Target } from "./http1/target.ts";
 export {
@@ -239,5 +235,5 @@ export { type PatternMatch, patternMatch } from "./sites/pattern.ts";
 export { decodeUnreserved, plainPath } from "./sites/plain-path.ts";
 export { type QuerySettings, Rule, type RuleSettings } from "./sites/rule.ts";
 export { isBelow, type Ruling, Site } from "./sites/site.ts";
-export { type SiteSettings, siteId } from "./sites/site-settings.ts";
+export { defaultSite, originNames, type SiteSettings, siteId } from "./sites/site-settings.ts";
 export { SiteTable } from "./sites/site-table.ts";

@@ -13,7 +13,7 @@ import {
   type WantedResponse,
 } from "@proj/protocol";
 import type { AccessRecorder } from "./access-recorder.ts";
-import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
+import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
 import type { HotTier } from "./hot-tier.ts";
 import type { Loan } from "./loan-table.ts";
 import type { RefusalReason, ResponseSink } from "./response-sink.ts";
@@ -40,9 +40,6 @@ export interface DeliveryContext {
   readonly now: () => number;
 }
 
-/** What no answer, or none that makes sense, is to the client. */
-const REASON_WITHOUT = { late: "origin-timeout", silent: "cache-away", malformed: "origin-error" } as const;
-
 interface Portion {
   readonly ask: Ask;
   /** What it must be long; undefined: as long as the cache likes. */
@@ -55,6 +52,14 @@ interface Portion {
   holdsSegment: boolean;
 }
 
+/** Under what a response is kept. */
+export interface ResponseKey {
+  /** What of the target is in the cache's key. */
+  readonly keyTarget: string;
+  /** In the hot tier. */
+  readonly hotKey: string;
+}
+
 function newPortion(ask: Ask, expectedBytes: number | undefined): Portion {
   return { ask, expectedBytes, answer: undefined, range: undefined, bytes: ask.segment.bytes, holdsSegment: true };
 }
@@ -64,6 +69,7 @@ export class Delivery implements AskOwner {
   readonly #context: DeliveryContext;
   readonly #sink: ResponseSink;
   #wanted: WantedResponse;
+  readonly #hotKey: string;
   readonly #hash: number;
   readonly #transferId: number;
   /** Asked for and not yet sent, in the order of the stream. */
@@ -82,21 +88,17 @@ export class Delivery implements AskOwner {
   #noticed = false;
   #stalledSinceMs: number | undefined;
 
-  constructor(context: DeliveryContext, sink: ResponseSink, wanted: WantedResponse) {
+  constructor(context: DeliveryContext, sink: ResponseSink, wanted: WantedResponse, key: ResponseKey) {
     this.#context = context;
     this.#sink = sink;
     this.#wanted = wanted;
-    this.#hash = targetHash(wanted.target);
+    this.#hotKey = key.hotKey;
+    this.#hash = targetHash(key.keyTarget);
     this.#transferId = context.cache.newTransfer();
   }
 
   get stalled(): boolean {
     return this.#stalledSinceMs !== undefined;
-  }
-
-  /** What has begun to go out can only be gone on with by the cache that began it. */
-  get canDoWithout(): boolean {
-    return this.#transfer.phase !== "sending";
   }
 
   get done(): boolean {
@@ -105,9 +107,7 @@ export class Delivery implements AskOwner {
 
   /** Step 2: takes an id from the free queue, at once or in turn. */
   start(): void {
-    const { cache } = this.#context;
-    if (!cache.attachNow()) return this.#waitForCache();
-    if (cache.standsStill(this.#hash)) return this.#fail("cache-away");
+    if (!this.#context.cache.attachNow()) return this.#waitForCache();
     const segment = this.#context.pool.tryTake();
     if (segment !== undefined) this.#useSegment(segment);
     else this.#waitForSegment();
@@ -142,10 +142,11 @@ export class Delivery implements AskOwner {
   answered(ask: Ask, outcome: Outcome): void {
     const { pool, counters } = this.#context;
     const portion = this.#portions.find((one) => one.ask === ask); // none: parked, or over
-    if (mayBeWrittenTo(outcome)) {
+    if (outcome.kind === "late" || outcome.kind === "malformed") {
       counters.add("segmentsReplaced");
       pool.replace(ask.segment); // whoever is late, or wrote nonsense, may write again
-      if (portion !== undefined) this.#failWithout(portion, REASON_WITHOUT[outcome.kind]);
+      if (portion !== undefined)
+        this.#failWithout(portion, outcome.kind === "late" ? "origin-timeout" : "origin-error");
     } else if (outcome.kind === "portion" && portion !== undefined) {
       portion.answer = outcome;
       this.#takeInOrder();
@@ -232,10 +233,6 @@ export class Delivery implements AskOwner {
     if (!cache.attached) {
       pool.giveBack(segment);
       return this.#waitForCache();
-    }
-    if (cache.standsStill(this.#hash)) {
-      pool.giveBack(segment);
-      return this.#fail("cache-away");
     }
     if (SEGMENT_BODY_OFFSET + requestBlockBytes(this.#wanted) > segment.bytes.length) {
       pool.giveBack(segment);
@@ -331,10 +328,10 @@ export class Delivery implements AskOwner {
     const { bodyBytes, payloadOffset, bytes } = answer;
     if (hotVersion === undefined || ageSeconds === undefined || ttlSeconds === undefined || bodyBytes === undefined)
       return;
-    const { wire, target } = this.#wanted;
+    const { wire } = this.#wanted;
     const payload = portion.bytes.subarray(payloadOffset, payloadOffset + bytes);
     const kept = { bodyBytes, ageSeconds, ttlSeconds, version: hotVersion };
-    this.#context.hot.keep(wire, target, this.#hash, payload, kept, this.#loan);
+    this.#context.hot.keep(wire, this.#hotKey, this.#hash, payload, kept, this.#loan);
   }
 
   /** Steps 9 to 11: asks for what comes next, then sends what is there. */

@@ -17,16 +17,12 @@ const SHARE = 8;
 /** What an entry weighs beside its bytes. */
 const OVERHEAD_BYTES = 512;
 
-/**
- * Renders the start of a head into the room before a hot response's payload; what is then {@link HotResponse.ready} leaves in one write.
- *
- * @param readyUntilMs Until when the next client may be sent the same, on the tier's clock.
- */
-export function readyWith(hot: HotResponse, headStart: string, readyUntilMs: number): Uint8Array {
+/** Renders the start of a head into the room before a hot response's payload; what is then {@link HotResponse.ready} leaves in one write. */
+export function readyWith(hot: HotResponse, headStart: string, ageSeconds: number): Uint8Array {
   const start = hot.payloadOffset - headStart.length;
   hot.bytes.write(headStart, start, "latin1");
   hot.ready = hot.bytes.subarray(start);
-  hot.readyUntilMs = readyUntilMs;
+  hot.readyAgeSeconds = ageSeconds;
   return hot.ready;
 }
 
@@ -47,9 +43,9 @@ export interface HotResponse {
   readonly payloadOffset: number;
   readonly bodyBytes: number;
   readonly freshness: Freshness;
-  /** From what was rendered last to the end, and until when its Age is right: within that second nothing is rendered anew. */
+  /** From what was rendered last to the end, and the age that it says: within that second nothing is rendered anew. */
   ready: Uint8Array;
-  readyUntilMs: number;
+  readyAgeSeconds: number;
 }
 
 interface Entry extends HotResponse {
@@ -71,8 +67,6 @@ export class HotTier {
   readonly #entries = new Map<string, Entry>();
   readonly #nowMs: () => number;
   #versions: Int32Array | undefined;
-  /** When {@link lookup} was called last: a clock costs more than the rest of a look-up, so it is read once for a response. */
-  #lookedMs = 0;
 
   /**
    * @param limitBytes 0: nothing is kept.
@@ -95,12 +89,11 @@ export class HotTier {
   }
 
   /** A response to this target that may be sent now. Valid until the next call; its bytes stay as they are but for the room. */
-  lookup(wire: Wire, target: string): HotResponse | undefined {
-    const key = keyOf(wire, target);
+  lookup(wire: Wire, hotKey: string): HotResponse | undefined {
+    const key = keyOf(wire, hotKey);
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    this.#lookedMs = this.#nowMs();
-    if (stripeVersion(this.#versions!, entry.stripe) !== entry.version || !isFresh(entry.freshness, this.#lookedMs)) {
+    if (stripeVersion(this.#versions!, entry.stripe) !== entry.version || !isFresh(entry.freshness, this.#nowMs())) {
       this.#remove(key, entry);
       return undefined;
     }
@@ -111,13 +104,14 @@ export class HotTier {
   /**
    * Keeps a copy of a response that the cache said may be kept.
    *
-   * @param hash Of `target`.
+   * @param hotKey Its target, and of which site it is where there are several.
+   * @param hash Of what of its target is in the cache's key.
    * @param payload Head block and body, whole; or the head block alone, with the body on `loan`, which is retained while the response is kept.
    * @param ageSeconds Its age now, and `ttlSeconds` how long it is still fresh, as the cache told.
    */
   keep(
     wire: Wire,
-    target: string,
+    hotKey: string,
     hash: number,
     payload: Uint8Array,
     response: { bodyBytes: number; ageSeconds: number; ttlSeconds: number; version: number },
@@ -128,7 +122,7 @@ export class HotTier {
     const stripe = stripeOf(hash);
     if (this.#versions === undefined || bytesNeeded > this.responseBytesMax) return;
     if (stripeVersion(this.#versions, stripe) !== version) return; // it has changed since
-    const key = keyOf(wire, target);
+    const key = keyOf(wire, hotKey);
     const former = this.#entries.get(key);
     if (former !== undefined) this.#remove(key, former);
     this.#makeRoom(bytesNeeded);
@@ -137,7 +131,7 @@ export class HotTier {
     const freshness = freshnessNow(response, this.#nowMs());
     const { bodyBytes } = response;
     loan?.retain();
-    const unrendered = { ready: bytes, readyUntilMs: Number.NEGATIVE_INFINITY };
+    const unrendered = { ready: bytes, readyAgeSeconds: -1 };
     this.#entries.set(key, {
       bytes,
       loan,
@@ -152,19 +146,12 @@ export class HotTier {
     this.usedBytes += bytesNeeded;
   }
 
-  /** Whether what was rendered for somebody else is still right for the response that was looked up last. */
-  isReady(hot: HotResponse): boolean {
-    return this.#lookedMs < hot.readyUntilMs;
-  }
-
-  /** Of the response that was looked up last: its age and how long it is still fresh, in whole seconds, and until when that is so. */
-  times({ freshness }: HotResponse): { ageSeconds: number; ttlSeconds: number; untilMs: number } {
-    const nowMs = this.#lookedMs;
-    const ageMs = currentAgeMs(freshness, nowMs);
+  /** Its age now and how long it is still fresh, in whole seconds. */
+  times({ freshness }: HotResponse): { ageSeconds: number; ttlSeconds: number } {
+    const nowMs = this.#nowMs();
     return {
-      ageSeconds: Math.floor(ageMs / 1000),
+      ageSeconds: Math.floor(currentAgeMs(freshness, nowMs) / 1000),
       ttlSeconds: Math.floor(ttlMs(freshness, nowMs) / 1000),
-      untilMs: nowMs + 1000 - (ageMs % 1000),
     };
   }
 
@@ -194,8 +181,8 @@ export class HotTier {
   }
 }
 
-function keyOf(wire: Wire, target: string): string {
-  return wire === "http" ? target : `getfile ${target}`; // a target holds no space
+function keyOf(wire: Wire, hotKey: string): string {
+  return wire === "http" ? hotKey : `getfile ${hotKey}`; // a target holds no space
 }
 
 function weight(entry: Entry): number {

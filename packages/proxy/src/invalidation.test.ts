@@ -1,11 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { Fields, type RequestHead, type ResponseHead } from "@proj/protocol";
+import { defaultSite, Fields, type RequestHead, type ResponseHead, Site } from "@proj/protocol";
 import { invalidationOf } from "./invalidation.ts";
 
-const VIEW = {
-  origins: [new URL("http://origin.example:9000/base"), new URL("https://replica.example/base")],
-  prefix: "/base",
-};
+const SITE = new Site(defaultSite(["http://origin.example:9000/base", "https://replica.example/base"]));
 
 function request(method: string, host = "shop.example"): RequestHead {
   const fields = Fields.from([["Host", host]]);
@@ -18,8 +15,8 @@ function response(status: number, pairs: [string, string][] = []): ResponseHead 
 
 describe("invalidationOf() (RFC 9111 section 4.4)", () => {
   test("nothing after a safe method or an error", () => {
-    expect(invalidationOf(request("OPTIONS"), "/base/a", response(200), VIEW)).toBeUndefined();
-    expect(invalidationOf(request("POST"), "/base/a", response(500), VIEW)).toBeUndefined();
+    expect(invalidationOf(request("OPTIONS"), "/base/a", response(200), SITE)).toBeUndefined();
+    expect(invalidationOf(request("POST"), "/base/a", response(500), SITE)).toBeUndefined();
   });
 
   test("the target, and what Location and Content-Location name by the origin's name or the public one", () => {
@@ -27,20 +24,31 @@ describe("invalidationOf() (RFC 9111 section 4.4)", () => {
       ["Location", "http://shop.example/b?c"],
       ["Content-Location", "http://origin.example:9000/base/d"],
     ];
-    const found = invalidationOf(request("POST"), "/base/a", response(201, pairs), VIEW);
+    const found = invalidationOf(request("POST"), "/base/a", response(201, pairs), SITE);
     expect(new Set(found?.targets)).toEqual(new Set(["/base/a", "/base/base/a", "/base/d", "/b?c", "/base/b?c"]));
   });
 
   test("what they name by the name of an origin that stands for it", () => {
     const pairs: [string, string][] = [["Location", "https://replica.example/base/e"]];
-    const found = invalidationOf(request("POST"), "/base/a", response(201, pairs), VIEW);
+    const found = invalidationOf(request("POST"), "/base/a", response(201, pairs), SITE);
     expect(found?.targets).toContain("/base/e");
   });
 
   test("nobody else's", () => {
     const pairs: [string, string][] = [["Location", "http://other.example/b"]];
-    const found = invalidationOf(request("DELETE"), "/base/a", response(204, pairs), VIEW);
+    const found = invalidationOf(request("DELETE"), "/base/a", response(204, pairs), SITE);
     expect(found?.targets.every((target) => target.endsWith("/a"))).toBe(true);
+  });
+
+  test("by what a rule counts of their queries, and behind a path that is taken off", () => {
+    const settings = defaultSite(["http://origin.example:9000/base"]);
+    const rules = [{ paths: ["*"], query: { kind: "ignore", names: ["utm"], forward: "all" } } as const];
+    const shop = new Site({ ...settings, name: "shop", path: "/shop", stripPath: true, rules });
+    const pairs: [string, string][] = [["Location", "http://shop.example/shop/b?utm=1&c"]];
+    const found = invalidationOf(request("POST"), "/base/a?utm=2", response(201, pairs), shop);
+    expect(found?.site).toBe(shop.id);
+    expect(found?.targets).toContain("/base/a");
+    expect(found?.targets).toContain("/base/b?c");
   });
 
   test("groups (RFC 9875)", () => {
@@ -48,7 +56,7 @@ describe("invalidationOf() (RFC 9111 section 4.4)", () => {
       request("PUT"),
       "/base/a",
       response(200, [["Cache-Group-Invalidation", '"x", "y"']]),
-      VIEW,
+      SITE,
     );
     expect(found?.groups).toEqual(["x", "y"]);
   });

@@ -4,18 +4,12 @@ import {
   type Invalidation,
   invalidatedGroups,
   invalidatedTargets,
+  isBelow,
   type RequestHead,
   type ResponseHead,
+  type Site,
 } from "@proj/protocol";
-import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
-
-/** Where the origin is. */
-export interface OriginView {
-  /** By each of its names: that of the origin, and those of the ones that stand for it. */
-  readonly origins: readonly URL[];
-  /** Path of their URLs without a closing slash. */
-  readonly prefix: string;
-}
+import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
 
 /**
  * What the response to an unsafe request says is no longer good (RFC 9111 section 4.4, RFC 9875 section 3).
@@ -29,10 +23,10 @@ export function invalidationOf(
   { method, fields }: RequestHead,
   target: string,
   response: ResponseHead,
-  { origins, prefix }: OriginView,
+  site: Site,
 ): Invalidation | undefined {
   const targets = new Set<string>();
-  for (const { protocol, host } of origins) {
+  for (const { protocol, host } of site.settings.origins.map((url) => new URL(url))) {
     const own = cacheTarget(protocol === "https:" ? "https" : "http", host, target);
     if (own === undefined) continue;
     for (const { path } of invalidatedTargets(method, own, response)) targets.add(path);
@@ -42,9 +36,13 @@ export function invalidationOf(
   for (const publicScheme of ["http", "https"] as const) {
     const known = host === undefined ? undefined : cacheTarget(publicScheme, host, target);
     if (known === undefined) continue;
-    for (const { path } of invalidatedTargets(method, known, response)) targets.add(path).add(prefix + path);
+    for (const { path } of invalidatedTargets(method, known, response)) {
+      targets.add(path);
+      if (isBelow(path, site.settings.path)) targets.add(site.join(path));
+    }
   }
-  return { targets: [...targets], groups: invalidatedGroups(response.fields) };
+  const keyTargets = [...targets].map((one) => site.rulingOn(one).rule?.keyTarget(one) ?? one);
+  return { site: site.id, targets: [...new Set(keyTargets)], groups: invalidatedGroups(response.fields) };
 }
 
 /** How long a segment is waited for before it is waited for anew. */
@@ -55,8 +53,6 @@ const CACHE_TIMEOUT_MS = 5_000;
 
 /** Tells every shard that is concerned, and knows when all of them have done it. */
 export class InvalidationRound implements AskOwner {
-  /** A cache that stands still has to do it before anything else once it goes on. */
-  readonly canDoWithout = false;
   readonly #cache: CacheClient;
   readonly #pool: PoolMember;
   readonly #what: Invalidation;
@@ -85,7 +81,7 @@ export class InvalidationRound implements AskOwner {
   }
 
   answered(ask: Ask, outcome: Outcome): void {
-    if (mayBeWrittenTo(outcome)) this.#pool.replace(ask.segment);
+    if (outcome.kind === "late" || outcome.kind === "malformed") this.#pool.replace(ask.segment);
     else this.#pool.giveBack(ask.segment);
     this.#wasLost ||= outcome.kind !== "portion";
     this.#settle();
@@ -129,19 +125,19 @@ export class InvalidationRound implements AskOwner {
   }
 
   /** It does not fit into one segment. A single target that does not was never asked for, so that nothing is stored under it. */
-  #tellInHalves(shard: number, { targets, groups }: Invalidation): void {
+  #tellInHalves(shard: number, { site, targets, groups }: Invalidation): void {
     const isSplit = targets.length > 0 && groups.length > 0;
     const members = isSplit ? 2 : Math.max(targets.length, groups.length);
     if (members < 2) return;
     const half = (list: readonly string[]) => Math.ceil(list.length / 2);
     const parts: Invalidation[] = isSplit
       ? [
-          { targets, groups: [] },
-          { targets: [], groups },
+          { site, targets, groups: [] },
+          { site, targets: [], groups },
         ]
       : [
-          { targets: targets.slice(0, half(targets)), groups: groups.slice(0, half(groups)) },
-          { targets: targets.slice(half(targets)), groups: groups.slice(half(groups)) },
+          { site, targets: targets.slice(0, half(targets)), groups: groups.slice(0, half(groups)) },
+          { site, targets: targets.slice(half(targets)), groups: groups.slice(half(groups)) },
         ];
     for (const part of parts) this.#start(shard, part);
   }

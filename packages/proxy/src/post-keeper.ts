@@ -7,10 +7,12 @@ import {
   type RequestHead,
   type ResponseHead,
   SEGMENT_BODY_OFFSET,
+  type Site,
   storable,
+  targetHash,
   withDate,
 } from "@proj/protocol";
-import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
+import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
 import type { Keeper } from "./pass-through.ts";
 
 /** Where what passes is offered, and how the origin is named. */
@@ -19,8 +21,7 @@ export interface PostKeeperContext {
   readonly pool: PoolMember;
   /** Length of a segment: what does not fit into one is not offered. */
   readonly segmentBytes: number;
-  /** Scheme and authority of each origin: with the target, the URI that Content-Location has to name. */
-  readonly originTexts: readonly string[];
+  readonly site: Site;
   readonly nowMs: () => number;
 }
 
@@ -31,7 +32,6 @@ const EMPTY = new Uint8Array(0);
  * Content-Location is the target itself. It is only an offer: without a free segment, or beyond one segment, nothing is lost but a hit.
  */
 export class PostKeeper implements Keeper, AskOwner {
-  readonly canDoWithout = true;
   readonly #context: PostKeeperContext;
   readonly #head: Omit<PassedResponse, "content">;
   readonly #chunks: Uint8Array[] = [];
@@ -56,7 +56,8 @@ export class PostKeeper implements Keeper, AskOwner {
     const responseTimeMs = context.nowMs();
     const endToEnd = withDate(endToEndFields(response.fields), responseTimeMs);
     const location = endToEnd.get("content-location");
-    const uris = context.originTexts.map((origin) => origin + target);
+    // With the target, the URI that Content-Location has to name.
+    const uris = context.site.settings.origins.map((url) => new URL(url).origin + target);
     const publicUri = `http://${fields.get("host") ?? ""}${target}`;
     const named = [...uris, publicUri].find((one) => location !== undefined && isSameUri(location, one));
     const message = { status: response.status, fields: endToEnd };
@@ -65,6 +66,7 @@ export class PostKeeper implements Keeper, AskOwner {
       requestTimeMs,
       responseTimeMs,
       status: response.status,
+      site: context.site.id,
       target,
       requestFieldSection: endToEndFields(fields).render(),
       fieldSection: endToEnd.render(),
@@ -82,12 +84,13 @@ export class PostKeeper implements Keeper, AskOwner {
     const segment = this.#bytesLeft < 0 ? undefined : pool.tryTake();
     if (segment === undefined) return;
     const passed = { ...this.#head, content: Buffer.concat(this.#chunks) };
-    if (cache.keep(segment, passed, this) === undefined) pool.giveBack(segment);
+    const keyTarget = this.#context.site.rulingOn(passed.target).rule?.keyTarget(passed.target) ?? passed.target;
+    if (cache.keep(segment, passed, targetHash(keyTarget), this) === undefined) pool.giveBack(segment);
   }
 
   answered(ask: Ask, outcome: Outcome): void {
     const { pool } = this.#context;
-    if (mayBeWrittenTo(outcome)) pool.replace(ask.segment);
+    if (outcome.kind === "late" || outcome.kind === "malformed") pool.replace(ask.segment);
     else pool.giveBack(ask.segment);
   }
 

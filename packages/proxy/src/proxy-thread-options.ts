@@ -1,4 +1,4 @@
-import type { GetfileWire } from "@proj/protocol";
+import type { GetfileWire, SiteSettings } from "@proj/protocol";
 import type { ClientLimits } from "./limits.ts";
 import type { TlsPair } from "./listeners/tls.ts";
 
@@ -14,10 +14,7 @@ export interface ProxyThreadOptions {
   readonly getfileWire: GetfileWire;
   /** The thread's part of the hot tier, in bytes; 0 turns it off. */
   readonly hotBytes: number;
-  /** Path of the origin's URL without a closing slash: every target is joined to it. */
-  readonly prefix: string;
-  /** URLs of the origin and of those that stand for it, for what does not pass the cache. */
-  readonly origins: readonly string[];
+  readonly sites: readonly SiteSettings[];
   /** `ca`: certificates in PEM that the origin's has to be signed by, instead of the platform's. */
   readonly originTls: { readonly ca?: string };
   readonly trustProxy: readonly string[];
@@ -26,10 +23,19 @@ export interface ProxyThreadOptions {
   readonly tls: { readonly port: number; readonly pairs: readonly TlsPair[] } | undefined;
 }
 
-/** From now on new TLS connections get these certificates. */
-export interface UseCertificates {
-  readonly pairs: readonly TlsPair[];
+/** What may be another while the thread runs. */
+export interface ProxyThreadSettings {
+  readonly sites: readonly SiteSettings[];
+  readonly trustProxy: readonly string[];
+  readonly limits: ClientLimits;
 }
+
+/** What the main thread tells a thread that runs. */
+export type ProxyOrder =
+  /** From now on new TLS connections get these certificates. */
+  | { readonly about: "certificates"; readonly pairs: readonly TlsPair[] }
+  /** From now on requests, and connections, are treated by these. */
+  | { readonly about: "settings"; readonly settings: ProxyThreadSettings };
 
 export interface ListeningPorts {
   readonly http: number;

@@ -1,14 +1,16 @@
 import { Doorbell, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
-import { healthRecord, OriginClient } from "@proj/origin";
-import { type Heartbeat, isAlive, runThread, startHeartbeat } from "@proj/process";
+import { healthRecord, OriginClient, statesByName } from "@proj/origin";
+import { isAlive, runThread } from "@proj/process";
 import {
   AccessRingWriter,
   Counters,
   channelNames,
   formatResponseHead,
   type LogRecord,
+  originNames,
   PROXY_COUNTERS,
   type ProxyCounter,
+  type Site,
   sleepingOffset,
   threadCounters,
   threadHistogram,
@@ -17,19 +19,25 @@ import {
 import { AccessRecorder } from "./access-recorder.ts";
 import { CacheClient } from "./cache-client.ts";
 import { type Delivery, type DeliveryContext, STALL_MS } from "./delivery.ts";
-import { HeldBack } from "./held-back.ts";
 import { HotTier } from "./hot-tier.ts";
 import { InvalidationRound, invalidationOf } from "./invalidation.ts";
 import { TICK_MS } from "./limits.ts";
-import { Acceptor, type Connection, type Listener, listen } from "./listeners/connection.ts";
+import {
+  Acceptor,
+  type ClientSocket,
+  type Connection,
+  type ConnectionLimit,
+  type Listener,
+  listen,
+} from "./listeners/connection.ts";
 import { GetfileConnection } from "./listeners/getfile.ts";
 import { HttpConnection, type HttpSettings } from "./listeners/http.ts";
 import { Certificates, listenTls, type TlsListener, type TlsPair } from "./listeners/tls.ts";
 import { renderOwnResponse } from "./own-response.ts";
 import type { PassContext } from "./pass-through.ts";
 import { PostKeeper } from "./post-keeper.ts";
-import type { ListeningPorts, ProxyThreadOptions, UseCertificates } from "./proxy-thread-options.ts";
-import { RequestMemo } from "./request-memo.ts";
+import { ProxySites } from "./proxy-sites.ts";
+import type { ListeningPorts, ProxyOrder, ProxyThreadOptions, ProxyThreadSettings } from "./proxy-thread-options.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
 
 /** How long open responses may go on after the thread was told to stop. */
@@ -44,14 +52,16 @@ class ProxyThread {
   readonly #pool: SegmentPool;
   readonly #context: DeliveryContext;
   readonly #bell: Doorbell;
-  readonly #origin: OriginClient;
-  readonly #http: HttpSettings;
+  readonly #sites: ProxySites;
+  #originNames: readonly string[];
+  /** Of the listeners for HTTP: one, and one more with TLS. */
+  readonly #http: HttpSettings[];
+  readonly #limits: ConnectionLimit[] = [];
   readonly #listeners: Listener[];
   #tls: TlsListener | undefined;
   readonly #connections = new Set<Connection>();
   readonly #sweeper: ReturnType<typeof setInterval>;
   readonly #ticker: ReturnType<typeof setInterval>;
-  readonly #heartbeat: Heartbeat;
 
   constructor(options: ProxyThreadOptions, log: (record: LogRecord) => void) {
     const names = channelNames(options.channel);
@@ -59,7 +69,6 @@ class ProxyThread {
     this.#thread = options.thread;
     this.#control = SharedMemory.open(objectName(names.controlBlock("proxy")));
     this.#rings = SharedMemory.open(objectName(names.access));
-    this.#heartbeat = startHeartbeat(this.#control, options.thread);
     this.#pool = SegmentPool.open(objectName(names.pool));
     const counters = new Counters(PROXY_COUNTERS, threadCounters(this.#control.buffer, options.thread));
     const hot = new HotTier(options.hotBytes, now);
@@ -77,28 +86,26 @@ class ProxyThread {
       flag: { memory: this.#control, offset: sleepingOffset(options.thread) },
       look: () => cache.look(),
     });
-    this.#origin = new OriginClient({
-      origin: options.origins.map((url) => new URL(url)),
-      tls: options.originTls,
-      onHealth: (news) => log(healthRecord(news)),
+    this.#originNames = originNames(options.sites);
+    this.#sites = new ProxySites(options.sites, {
+      clientFor: (origin) =>
+        new OriginClient({ origin, tls: options.originTls, onHealth: (news) => log(healthRecord(news)) }),
+      passFor: (site, origin) => ({ ...passContext(origin, counters, log), ...this.#cacheEffects(site, cache) }),
     });
-    const pass = passContext(this.#origin, counters, log);
-    const getfile = { wire: options.getfileWire, prefix: options.prefix, pass: { ...pass, heldBack: new HeldBack() } };
+    const getfile = { wire: options.getfileWire, sites: this.#sites };
     const http: HttpSettings = {
-      prefix: options.prefix,
-      pass: { ...pass, ...this.#cacheEffects(options, cache) },
+      sites: this.#sites,
+      nowMs: () => Date.now(),
       trusted: new TrustedPeers(options.trustProxy),
       limits: options.limits,
       scheme: "http",
-      memo: new RequestMemo(),
     };
-    this.#http = http;
-    const { connections } = options.limits;
-    const shared = { open: this.#connections, counters };
-    const getfileAcceptor = new Acceptor(shared, (socket) => new GetfileConnection(socket, this.#context, getfile), {
-      connections,
-      farewell: formatResponseHead(options.getfileWire, { status: "ERROR" }),
-    });
+    this.#http = [http];
+    const getfileFarewell = formatResponseHead(options.getfileWire, { status: "ERROR" });
+    const getfileAcceptor = this.#acceptor(
+      (socket) => new GetfileConnection(socket, this.#context, getfile),
+      this.#limit(options.limits.connections, getfileFarewell),
+    );
     const { host, httpPort, getfilePort } = options;
     this.#listeners = [
       listen({ host, port: httpPort }, this.#acceptorFor(http)),
@@ -113,20 +120,46 @@ class ProxyThread {
 
   /** Listens for TLS too. */
   async openTls({ host }: ProxyThreadOptions, { port, pairs }: { port: number; pairs: readonly TlsPair[] }) {
-    const acceptor = this.#acceptorFor({ ...this.#http, scheme: "https" });
+    const settings: HttpSettings = { ...this.#http[0]!, scheme: "https" };
+    this.#http.push(settings);
+    const acceptor = this.#acceptorFor(settings);
     this.#tls = await listenTls({ host, port }, new Certificates(pairs), acceptor);
     this.#listeners.push(this.#tls);
     this.ports = { ...this.ports, https: this.#tls.port };
   }
 
-  useCertificates({ pairs }: UseCertificates): void {
-    this.#tls?.use(new Certificates(pairs));
+  obey(order: ProxyOrder): void {
+    if (order.about === "certificates") this.#tls?.use(new Certificates(order.pairs));
+    else this.#use(order.settings);
+  }
+
+  /** Open connections go on: their next request is treated by these. */
+  #use({ sites, trustProxy, limits }: ProxyThreadSettings): void {
+    const trusted = new TrustedPeers(trustProxy);
+    this.#sites.use(sites);
+    this.#originNames = originNames(sites);
+    for (const settings of this.#http) {
+      settings.trusted = trusted;
+      settings.limits = limits;
+    }
+    for (const limit of this.#limits) limit.connections = limits.connections;
   }
 
   #acceptorFor(settings: HttpSettings): Acceptor {
-    const shared = { open: this.#connections, counters: this.#context.counters };
-    const limit = { connections: settings.limits.connections, farewell: HTTP_FAREWELL };
-    return new Acceptor(shared, (socket) => new HttpConnection(socket, this.#context, settings), limit);
+    return this.#acceptor(
+      (socket) => new HttpConnection(socket, this.#context, settings),
+      this.#limit(settings.limits.connections, HTTP_FAREWELL),
+    );
+  }
+
+  #acceptor(connect: (socket: ClientSocket) => Connection, limit: ConnectionLimit): Acceptor {
+    return new Acceptor({ open: this.#connections, counters: this.#context.counters }, connect, limit);
+  }
+
+  #limit(connections: number, farewell: string): ConnectionLimit {
+    const limit = { connections, farewell: Buffer.from(farewell, "latin1") };
+    this.#limits.push(limit);
+    return limit;
   }
 
   /** Finishes what is open, then lets go of everything; the main thread ends us when we take too long. */
@@ -136,36 +169,28 @@ class ProxyThread {
     while (this.#connections.size > 0) await Bun.sleep(DRAIN_CHECK_MS);
     clearInterval(this.#sweeper);
     clearInterval(this.#ticker);
-    this.#origin.close();
+    this.#sites.close();
     this.#context.cache.stop();
     this.#bell.close();
     this.#context.pool.close();
     this.#pool.close();
     this.#rings.close();
-    this.#heartbeat.stop();
     this.#control.close();
   }
 
   /** What a request that passes does to what is stored. */
-  #cacheEffects(options: ProxyThreadOptions, cache: CacheClient): Pick<PassContext, "invalidate" | "keeperOf"> {
-    const origins = options.origins.map((url) => new URL(url));
+  #cacheEffects(siteOf: () => Site, cache: CacheClient): Pick<PassContext, "invalidate" | "keeperOf"> {
     const { pool } = this.#context;
     const { segmentBytes } = this.#pool;
-    const keeping = {
-      cache,
-      pool,
-      segmentBytes,
-      originTexts: origins.map(({ origin }) => origin),
-      nowMs: () => Date.now(),
-    };
+    const nowMs = () => Date.now();
     return {
       invalidate: (head, target, response, done) => {
-        const what = invalidationOf(head, target, response, { origins, prefix: options.prefix });
+        const what = invalidationOf(head, target, response, siteOf());
         if (what === undefined) done();
         else InvalidationRound.run(cache, pool, what, done);
       },
       keeperOf: (head, target, response, requestTimeMs) =>
-        PostKeeper.of(keeping, head, target, response, requestTimeMs),
+        PostKeeper.of({ cache, pool, segmentBytes, site: siteOf(), nowMs }, head, target, response, requestTimeMs),
     };
   }
 
@@ -176,7 +201,7 @@ class ProxyThread {
     counters.set("hotEntries", hot.count);
     counters.set("lostWakeups", this.#bell.lostWakeups);
     counters.set("segmentsHeld", this.#pool.counters().held);
-    writeOriginCounts(this.#control.buffer, this.#thread, this.#origin.origins());
+    writeOriginCounts(this.#control.buffer, this.#thread, statesByName(this.#originNames, this.#sites.origins()));
     const nowMs = now();
     for (const delivery of stalled) delivery.giveWay(nowMs);
   }
@@ -216,20 +241,15 @@ function cacheNews({ channel, thread }: ProxyThreadOptions, hot: HotTier, log: (
     wasLost = true;
     say("warn", "The cache has died: until it is back, what is hot is served, other requests wait for it a while");
   };
-  const onSilence = (isSilent: boolean) => {
-    if (isSilent)
-      say("warn", "The cache stands still: until it goes on or is replaced, requests go to the origin without it");
-    else say("info", "The cache goes on");
-  };
-  return { onAttach, onLost, onSilence };
+  return { onAttach, onLost };
 }
 
-runThread<ProxyThreadOptions, ListeningPorts, UseCertificates, void>(async (options, log) => {
+runThread<ProxyThreadOptions, ListeningPorts, ProxyOrder, void>(async (options, log) => {
   const thread = new ProxyThread(options, log);
   if (options.tls !== undefined) await thread.openTls(options, options.tls);
   return {
     result: thread.ports,
-    answer: (certificates) => thread.useCertificates(certificates),
+    answer: (order) => thread.obey(order),
     stop: () => thread.stop(),
   };
 });

@@ -3,15 +3,18 @@ import { Life, Thread, threadEntry } from "@proj/process";
 import {
   accessRingsBytes,
   channelNames,
+  defaultSite,
   type GetfileWire,
   initAccessRings,
   type LogRecord,
+  originNames,
+  type SiteSettings,
   THREADS_MAX,
 } from "@proj/protocol";
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "./limits.ts";
 import { claimPort, type PortClaim } from "./listeners/port-claim.ts";
 import { Certificates, type TlsPair } from "./listeners/tls.ts";
-import type { ListeningPorts, ProxyThreadOptions, UseCertificates } from "./proxy-thread-options.ts";
+import type { ListeningPorts, ProxyOrder, ProxyThreadOptions } from "./proxy-thread-options.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
 
 export interface ProxyOptions {
@@ -34,6 +37,8 @@ export interface ProxyOptions {
   readonly origin: URL;
   /** Origins that stand for it: they serve the same at the same path. */
   readonly replicas?: readonly URL[];
+  /** Several sites, each with origins of its own, in place of `origin` and `replicas`. */
+  readonly sites?: readonly SiteSettings[] | undefined;
   /** Certificates in PEM that the origin's has to be signed by. Default: the platform's. */
   readonly originCa?: string | undefined;
   /** Addresses and networks (CIDR) of proxies in front of this one, whose word about the client is taken. Default: none. */
@@ -44,6 +49,11 @@ export interface ProxyOptions {
   readonly tls?: { readonly port: number; readonly pairs: readonly TlsPair[] };
   readonly log: (record: LogRecord) => void;
 }
+
+/** What may be another while it runs; as in {@link ProxyOptions}. */
+export type ProxySettings = Required<Pick<ProxyOptions, "trustProxy" | "limits">> & {
+  readonly sites: readonly SiteSettings[];
+};
 
 /** How long open responses may go on when the proxy is closed. */
 const GRACE_MS = 10_000;
@@ -56,7 +66,7 @@ interface Holdings {
   readonly claims: readonly PortClaim[];
 }
 
-type ProxyThreadHandle = Thread<ProxyThreadOptions, ListeningPorts, UseCertificates, void>;
+type ProxyThreadHandle = Thread<ProxyThreadOptions, ListeningPorts, ProxyOrder, void>;
 
 /** A running proxy process. */
 export class RunningProxy {
@@ -103,7 +113,7 @@ export class RunningProxy {
     const life = Life.begin({
       side: "proxy",
       ...options,
-      originNames: originsOf(options).map((url) => url.origin),
+      originNames: originNames(sitesOf(options)),
       removeLeftovers: () => removeLeftovers(names),
     });
     let pool: SegmentPool | undefined;
@@ -136,7 +146,21 @@ export class RunningProxy {
    */
   async useCertificates(pairs: readonly TlsPair[]): Promise<void> {
     new Certificates(pairs);
-    await Promise.all(this.#threads.map((thread) => thread.ask({ pairs })));
+    await Promise.all(this.#threads.map((thread) => thread.ask({ about: "certificates", pairs })));
+  }
+
+  /**
+   * From now on these hold, on all threads, for new connections and for the next request on those that are open; what is under way ends as it began.
+   *
+   * The cache has to know the sites first.
+   *
+   * @throws {TrustProxyError} `trustProxy` holds what is no address and no network: then nothing changes.
+   */
+  async use({ sites, trustProxy, limits }: ProxySettings): Promise<void> {
+    new TrustedPeers(trustProxy);
+    const settings = { sites, trustProxy, limits: { ...DEFAULT_CLIENT_LIMITS, ...limits } };
+    await Promise.all(this.#threads.map((thread) => thread.ask({ about: "settings", settings })));
+    this.#life.nameOrigins(originNames(sites));
   }
 
   /** Accepts no more, finishes what is open (at most 10 s), and removes every IPC object of this side. */
@@ -183,18 +207,16 @@ export function startProxy(options: ProxyOptions): Promise<RunningProxy> {
 async function startThreads(options: ProxyOptions, life: Life, threads: ProxyThreadHandle[]): Promise<ListeningPorts> {
   const start = (thread: number, ports: ListeningPorts) => {
     const { channel, host, getfileWire } = options;
-    const prefix = options.origin.pathname.replace(/\/$/, "");
     const threadOptions = {
       channel,
       thread,
       life: life.number,
       host,
       getfileWire,
-      prefix,
+      sites: sitesOf(options),
       httpPort: ports.http,
       getfilePort: ports.getfile,
       hotBytes: Math.floor(options.hotBytes / options.threads),
-      origins: originsOf(options).map((url) => url.href),
       originTls: options.originCa === undefined ? {} : { ca: options.originCa },
       trustProxy: options.trustProxy ?? [],
       limits: { ...DEFAULT_CLIENT_LIMITS, ...options.limits },
@@ -210,8 +232,8 @@ async function startThreads(options: ProxyOptions, life: Life, threads: ProxyThr
   return ports;
 }
 
-function originsOf({ origin, replicas = [] }: ProxyOptions): URL[] {
-  return [origin, ...replicas];
+function sitesOf({ sites, origin, replicas = [] }: ProxyOptions): readonly SiteSettings[] {
+  return sites ?? [defaultSite([origin, ...replicas].map((url) => url.href))];
 }
 
 function removeLeftovers(names: ReturnType<typeof channelNames>): void {

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { parseRequestHead, type RequestHead } from "@proj/protocol";
+import {
+  defaultSite,
+  parseRequestHead,
+  type RequestHead,
+  type RuleSettings,
+  Site,
+  SiteTable,
+  siteId,
+} from "@proj/protocol";
 import { passFields, renderCacheFields } from "./request-fields.ts";
 import { type PassRoute, routeOf } from "./route.ts";
 
@@ -10,8 +18,12 @@ function head(text: string): RequestHead {
   return parsed;
 }
 
+function under(prefix: string): SiteTable<Site> {
+  return new SiteTable([new Site(defaultSite([`http://origin.example${prefix}`]))]);
+}
+
 function passRoute(request: RequestHead, prefix = ""): PassRoute {
-  const route = routeOf(request, prefix);
+  const route = routeOf(request, under(prefix));
   if (route.kind !== "pass") throw new Error(`It does not pass: ${JSON.stringify(route)}`);
   return route;
 }
@@ -26,8 +38,8 @@ const fieldsOf = (text: string, peer: typeof CLIENT | typeof PROXY = CLIENT) => 
 describe("routeOf()", () => {
   test("GET and HEAD without content are the cache's, everything else passes", () => {
     for (const method of ["GET", "HEAD"]) {
-      const route = routeOf(head(`${method} /a?b HTTP/1.1\nHost: a`), "/p");
-      expect(route).toEqual({ kind: "cache", target: "/p/a?b", authority: "a" });
+      const route = routeOf(head(`${method} /a?b HTTP/1.1\nHost: a`), under("/p"));
+      expect(route).toMatchObject({ kind: "cache", target: "/p/a?b", keyTarget: "/p/a?b", authority: "a" });
     }
     for (const method of ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "x-own"])
       expect(passRoute(head(`${method} /a HTTP/1.1\nHost: a`), "/p").target).toBe("/p/a");
@@ -37,7 +49,7 @@ describe("routeOf()", () => {
     });
     const chunked = head("HEAD /a HTTP/1.1\nHost: a\nTransfer-Encoding: chunked");
     expect(passRoute(chunked).framing).toEqual({ kind: "chunked" });
-    expect(routeOf(head("GET /a HTTP/1.1\nHost: a\nContent-Length: 0"), "").kind).toBe("cache");
+    expect(routeOf(head("GET /a HTTP/1.1\nHost: a\nContent-Length: 0"), under("")).kind).toBe("cache");
   });
 
   test("OPTIONS * is forwarded as such, whatever the prefix", () => {
@@ -46,23 +58,29 @@ describe("routeOf()", () => {
   });
 
   test("Max-Forwards: 0 goes no further with TRACE and OPTIONS, and means nothing to others", () => {
-    expect(routeOf(head("TRACE / HTTP/1.1\nHost: a\nMax-Forwards: 0"), "").kind).toBe("echo");
-    expect(routeOf(head("OPTIONS / HTTP/1.1\nHost: a\nMax-Forwards: 0"), "").kind).toBe("options");
-    expect(routeOf(head("POST / HTTP/1.1\nHost: a\nMax-Forwards: 0"), "").kind).toBe("pass");
+    expect(routeOf(head("TRACE / HTTP/1.1\nHost: a\nMax-Forwards: 0"), under("")).kind).toBe("echo");
+    expect(routeOf(head("OPTIONS / HTTP/1.1\nHost: a\nMax-Forwards: 0"), under("")).kind).toBe("options");
+    expect(routeOf(head("POST / HTTP/1.1\nHost: a\nMax-Forwards: 0"), under("")).kind).toBe("pass");
   });
 
   test("refuses CONNECT, TRACE with content, other expectations, dot segments under a prefix", () => {
-    expect(routeOf(head("CONNECT a:1 HTTP/1.1\nHost: a:1"), "")).toMatchObject({ kind: "answer", status: 501 });
+    expect(routeOf(head("CONNECT a:1 HTTP/1.1\nHost: a:1"), under(""))).toMatchObject({ kind: "answer", status: 501 });
     const trace = head("TRACE / HTTP/1.1\nHost: a\nContent-Length: 1");
-    expect(routeOf(trace, "")).toMatchObject({ kind: "malformed", fault: { status: 400 } });
-    expect(routeOf(head("GET / HTTP/1.1\nHost: a\nExpect: x"), "")).toMatchObject({ kind: "answer", status: 417 });
-    expect(routeOf(head("POST /%2e%2E/ HTTP/1.1\nHost: a"), "/p")).toMatchObject({ kind: "answer", status: 400 });
-    expect(routeOf(head("POST /../ HTTP/1.1\nHost: a"), "").kind).toBe("pass");
+    expect(routeOf(trace, under(""))).toMatchObject({ kind: "malformed", fault: { status: 400 } });
+    expect(routeOf(head("GET / HTTP/1.1\nHost: a\nExpect: x"), under(""))).toMatchObject({
+      kind: "answer",
+      status: 417,
+    });
+    expect(routeOf(head("POST /%2e%2E/ HTTP/1.1\nHost: a"), under("/p"))).toMatchObject({
+      kind: "answer",
+      status: 400,
+    });
+    expect(routeOf(head("POST /../ HTTP/1.1\nHost: a"), under("")).kind).toBe("pass");
   });
 
   test("offers WebSocket only, in HTTP/1.1, when Connection says so", () => {
     const upgrade = (more: string, version = "1.1") => {
-      const route = routeOf(head(`GET / HTTP/${version}\nHost: a\n${more}`), "");
+      const route = routeOf(head(`GET / HTTP/${version}\nHost: a\n${more}`), under(""));
       return route.kind === "pass" ? route.upgrade : undefined;
     };
     expect(upgrade("Connection: keep-alive, Upgrade\nUpgrade: WebSocket")).toBe("WebSocket");
@@ -133,4 +151,43 @@ test("renderCacheFields() lets nothing through by which one client could change 
     "GET / HTTP/1.1\nHost: a\nX-Forwarded-Host: e\nX-Forwarded-Proto: e\nX-Forwarded-Anything: e\nForwarded: host=e\nX-Original-URL: /e\nX-Rewrite-URL: /e\nX-HTTP-Method-Override: DELETE\nX-HTTP-Method: DELETE\nX-Host: e\nAccept: text/html\nExpect: 100-continue\nContent-Length: 0",
   );
   expect(renderCacheFields(fields)).toBe("Accept: text/html\r\n");
+});
+
+describe("routeOf() with sites and rules", () => {
+  const siteOf = (name: string, hosts: string[], origin: string, rules: RuleSettings[]) => {
+    const settings = { name, hosts, path: "", stripPath: false, origins: [origin], rules };
+    return new Site({ id: siteId(settings), ...settings });
+  };
+  const table = new SiteTable([
+    siteOf("a", ["a.example"], "http://a:1/p", [
+      { paths: ["/private/*"], bypass: true },
+      { paths: ["/counted"], query: { kind: "only", names: ["id"], forward: "counted" } },
+      { paths: ["/all"], query: { kind: "only", names: ["id"], forward: "all" } },
+    ]),
+    siteOf("b", ["b.example"], "http://b:1", []),
+  ]);
+  const routed = (target: string, host: string, method = "GET") => {
+    const route = routeOf(head(`${method} ${target} HTTP/1.1\nHost: ${host}`), table);
+    if (route.kind === "answer") return route.status;
+    if (route.kind === "cache") return [route.site.settings.name, route.target, route.keyTarget];
+    return route.kind === "pass" ? [route.site.settings.name, "pass", route.target] : route.kind;
+  };
+
+  test("a request goes to the site of its host, and to nobody where there is none", () => {
+    expect(routed("/x", "A.example:80")).toEqual(["a", "/p/x", "/p/x"]);
+    expect(routed("/x", "b.example")).toEqual(["b", "/x", "/x"]);
+    expect(routed("http://b.example/x", "a.example")).toEqual(["b", "/x", "/x"]);
+    expect(routed("/x", "c.example")).toBe(421);
+    expect(routed("/x", "c.example", "POST")).toBe(421);
+    expect(routed("*", "b.example", "OPTIONS")).toEqual(["b", "pass", "*"]);
+  });
+
+  test("a rule sends it past the cache, or says what is forwarded and what is in the key", () => {
+    expect(routed("/private/x?y", "a.example")).toEqual(["a", "pass", "/p/private/x?y"]);
+    expect(routed("/private/x", "b.example")).toEqual(["b", "/private/x", "/private/x"]);
+    expect(routed("/counted?utm=1&id=2", "a.example")).toEqual(["a", "/p/counted?id=2", "/p/counted?id=2"]);
+    expect(routed("/all?utm=1&id=2", "a.example")).toEqual(["a", "/p/all?utm=1&id=2", "/p/all?id=2"]);
+    // What the origin might read as /private/x is not kept as anything else.
+    expect(routed("/y/%2fprivate/x", "a.example")).toEqual(["a", "pass", "/p/y/%2fprivate/x"]);
+  });
 });

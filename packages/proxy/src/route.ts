@@ -1,7 +1,16 @@
-import { checkHost, type Framing, type Malformed, parseTarget, type RequestHead, requestFraming } from "@proj/protocol";
+import {
+  checkHost,
+  type Framing,
+  type Malformed,
+  parseTarget,
+  type RequestHead,
+  requestFraming,
+  type Site,
+  type SiteTable,
+} from "@proj/protocol";
 
 /** What is to be done with a request, as far as its head says. */
-export type Route =
+export type Route<One extends Site> =
   /** It can be read in two ways, or in none: refused, and the connection closes. */
   | { kind: "malformed"; fault: Malformed }
   /** Answered here. */
@@ -10,9 +19,9 @@ export type Route =
   | { kind: "echo" }
   /** OPTIONS that may go no further. */
   | { kind: "options" }
-  /** GET or HEAD without content: the cache's. */
-  | { kind: "cache"; target: string; authority: string }
-  | PassRoute;
+  /** GET or HEAD without content: the cache's. `keyTarget`: what of the target is in the key. */
+  | { kind: "cache"; site: One; target: string; keyTarget: string; authority: string }
+  | (PassRoute & { site: One });
 
 /** Caching has no part in it: straight to the origin. */
 export interface PassRoute {
@@ -27,15 +36,8 @@ export interface PassRoute {
 /** How the content of a request that has some ends. */
 export type ContentFraming = Extract<Framing, { kind: "length" | "chunked" }>;
 
-/** A dot segment, plain or percent-encoded: under a prefix it could lead out of it. */
-const DOT_SEGMENT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?]|%2f|%5c|$)/i;
-
-/**
- * Where a request goes.
- *
- * @param prefix Path of the origin's URL without a closing slash: every target is joined to it.
- */
-export function routeOf(head: RequestHead, prefix: string): Route {
+/** Where a request goes, by its head and by what an operator has decided about the site that it belongs to. */
+export function routeOf<One extends Site>(head: RequestHead, sites: SiteTable<One>): Route<One> {
   const authority = checkHost(head);
   if (typeof authority === "object") return { kind: "malformed", fault: authority };
   const framing = requestFraming(head);
@@ -46,7 +48,9 @@ export function routeOf(head: RequestHead, prefix: string): Route {
   if ("kind" in target) return { kind: "malformed", fault: target };
   if (target.form === "authority") return { kind: "answer", status: 400, text: "No such target" };
   const path = target.form === "asterisk" ? "*" : target.path;
-  if (prefix !== "" && DOT_SEGMENT.test(path)) {
+  const site = sites.only ?? sites.find(authority, path === "*" ? "/" : path);
+  if (site === undefined) return { kind: "answer", status: 421, text: "No site here has this host and path" };
+  if (site.mayBeLeftBy(path)) {
     return { kind: "answer", status: 400, text: "The path holds a dot segment" };
   }
   const content = framing.kind === "length" || framing.kind === "chunked" ? framing : undefined;
@@ -55,11 +59,15 @@ export function routeOf(head: RequestHead, prefix: string): Route {
     return { kind: "answer", status: 417, text: "The only expectation that can be met is 100-continue" };
   }
   // OPTIONS * is about the server as a whole, whatever prefix stands before its resources.
-  const forwarded = path === "*" ? "*" : prefix + path;
+  const joined = path === "*" ? "*" : site.join(path);
   const isRetrieval = method === "GET" || method === "HEAD";
   const upgrade = method === "GET" && content === undefined ? offeredProtocol(head) : undefined;
   if (isRetrieval && content === undefined && upgrade === undefined) {
-    return { kind: "cache", target: forwarded, authority };
+    if (!site.hasRules) return { kind: "cache", site, target: joined, keyTarget: joined, authority };
+    const ruling = site.rulingOn(joined);
+    const target = site.forwarded(joined, ruling);
+    const keyTarget = ruling.rule?.keyTarget(target) ?? target;
+    if (!ruling.bypass) return { kind: "cache", site, target, keyTarget, authority };
   }
   if (method === "TRACE" && content !== undefined) {
     // RFC 9110 section 9.3.8: a client must not send content in it.
@@ -68,7 +76,7 @@ export function routeOf(head: RequestHead, prefix: string): Route {
   if ((method === "TRACE" || method === "OPTIONS") && fields.get("max-forwards") === "0") {
     return { kind: method === "TRACE" ? "echo" : "options" };
   }
-  return { kind: "pass", target: forwarded, authority, framing: content, upgrade };
+  return { kind: "pass", site, target: joined, authority, framing: content, upgrade };
 }
 
 /**

@@ -10,8 +10,6 @@ export interface ProcessView {
   readonly isReady: boolean;
   readonly pid: number | undefined;
   readonly restarts: number;
-  /** How often it stood still: was stopped, or hung. */
-  readonly stalls: number;
 }
 
 export interface ProcessViews {
@@ -59,11 +57,7 @@ export function adminApp({ host, processes, readStats, purge, renderMetrics }: A
   });
   app.get("/api/stats", (context) => {
     const { proxy, cache } = processes;
-    return context.json({
-      ...readStats(),
-      restarts: { proxy: proxy.restarts, cache: cache.restarts },
-      stalls: { proxy: proxy.stalls, cache: cache.stalls },
-    });
+    return context.json({ ...readStats(), restarts: { proxy: proxy.restarts, cache: cache.restarts } });
   });
   app.post("/api/purge", async (context) => {
     const foreign = foreignReason(context);

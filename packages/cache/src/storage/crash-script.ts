@@ -36,7 +36,6 @@ export function live(directory: string, fault?: Fault): number {
       directory,
       shard: 0,
       owns: () => true,
-      keyPrefix: PREFIX,
       limitBytes: 4096 * KIB,
       nowMs: () => nowMs,
       onEvict: () => {},
@@ -47,8 +46,8 @@ export function live(directory: string, fault?: Fault): number {
     });
     while (disk.listNext());
     const memory = new MemoryStorage(1024 * KIB, {
-      onEvict: (slot, response) => disk.uncover(slot, response),
-      onRemove: (slot) => disk.dropCopy(slot),
+      onEvict: (response) => disk.uncover(response),
+      onRemove: (response) => disk.dropCopy(response),
     });
     const storage = new TieredStorage(
       { memory, disk },

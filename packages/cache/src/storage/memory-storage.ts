@@ -44,32 +44,12 @@ export class MemoryStorage implements Storage {
     return this.#table.lookup(key);
   }
 
-  get slotsEnd(): number {
-    return this.#table.slotsEnd;
-  }
-
-  responseAt(slot: number): StoredResponse | undefined {
-    return this.#table.responseAt(slot);
-  }
-
-  slotOf(response: StoredResponse): number | undefined {
-    return this.#table.slotOf(response);
-  }
-
-  /** Of so many slots from `slot` on, what is of no use to anybody any more. @param nowSeconds Since the epoch. */
-  *useless(slot: number, slots: number, nowSeconds: number): Iterable<StoredResponse> {
-    for (let one = slot; one < Math.min(slot + slots, this.slotsEnd); one++) {
-      const response = this.#table.isUseless(one, nowSeconds) ? this.responseAt(one) : undefined;
-      if (response !== undefined) yield response;
-    }
+  entries(): Iterable<StoredResponse> {
+    return this.#table.entries();
   }
 
   has(response: StoredResponse): boolean {
-    return this.slotOf(response) !== undefined;
-  }
-
-  adopt(response: StoredResponse): void {
-    this.#table.adopt(response);
+    return this.#table.has(response);
   }
 
   touch(response: StoredResponse, uses: number): void {
@@ -81,9 +61,8 @@ export class MemoryStorage implements Storage {
   }
 
   store(response: StoredResponse): boolean {
-    const { body } = response;
     if (this.#table.insert(response)) return true;
-    body.discard();
+    response.body.discard();
     return false;
   }
 

@@ -12,6 +12,7 @@ import {
   partitionOf,
 } from "./entry-name.ts";
 import { FILE_SYSTEM } from "./file-system.ts";
+import { targetOf } from "./key-target.ts";
 import { incomingDirectory, StoreDirectory } from "./store-directory.ts";
 import { openEntries } from "./store-reader.ts";
 
@@ -225,9 +226,8 @@ function isWhatItSays(fildes: number, name: EntryName): boolean {
   const file = readEntryFile(FILE_SYSTEM, fildes, name.fileBytes);
   if (file === undefined || !isBodyWhole(FILE_SYSTEM, fildes, file)) return false;
   const { key, variant } = file.meta;
-  const target = key.slice(key.indexOf("/", key.indexOf("://") + 3));
   const { idHigh, idLow } = entryId(key, variant.varyKey);
-  return name.hash === targetHash(target) && name.idHigh === idHigh && name.idLow === idLow;
+  return name.hash === targetHash(targetOf(key)) && name.idHigh === idHigh && name.idLow === idLow;
 }
 
 function identityOf({ hash, idHigh, idLow }: EntryName): string {

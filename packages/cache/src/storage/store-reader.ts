@@ -3,6 +3,7 @@ import { currentAgeMs, targetHash, ttlMs } from "@proj/protocol";
 import { type EntryFile, readEntryFile } from "./entry-file.ts";
 import { type EntryName, PARTITIONS, parseEntryName, partitionDirectory, partitionOf } from "./entry-name.ts";
 import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
+import { targetOf } from "./key-target.ts";
 
 /** A stored response as an operator sees it. */
 export interface StoreEntry {
@@ -85,11 +86,4 @@ function openIfThere(files: FileSystem, path: string): number | undefined {
   } catch {
     return undefined; // dropped meanwhile
   }
-}
-
-/** Path and query of a URL, or of what is that already. */
-function targetOf(url: string): string {
-  const authority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(url)?.[0] ?? "";
-  const target = url.slice(authority.length);
-  return target.startsWith("/") ? target : `/${target}`;
 }

@@ -6,6 +6,7 @@ import { renderHeadBlock } from "../head-block.ts";
 import type { StoredResponse } from "../stored-response.ts";
 import type { BodyStore } from "./body-store.ts";
 import { DiskStorage, type DiskStorageOptions } from "./disk-storage.ts";
+import { targetOf } from "./key-target.ts";
 import type { Storage } from "./storage.ts";
 
 export const KIB = 1024;
@@ -29,7 +30,6 @@ export function openDisk(
     directory,
     shard: 0,
     owns: () => true,
-    keyPrefix: PREFIX,
     nowMs: () => performance.now(),
     onEvict: () => {},
     onFault: fail,
@@ -51,7 +51,7 @@ export function responseTo(key: string, body: BodyStore, varyKey = ""): StoredRe
   const receivedMs = Date.UTC(2026, 10, 22, 12);
   return {
     key,
-    stripe: stripeOf(targetHash(key.slice(key.startsWith(PREFIX) ? PREFIX.length : 0))),
+    stripe: stripeOf(targetHash(targetOf(key))),
     variant: { varyNames: varyKey === "" ? [] : ["accept"], varyKey, byLanguage: undefined },
     status: 200,
     fields,
@@ -59,7 +59,6 @@ export function responseTo(key: string, body: BodyStore, varyKey = ""): StoredRe
     freshness: freshnessOf({ status: 200, fields }, receivedMs, receivedMs),
     tags: ["a", "b"],
     quietUntilMs: 0,
-    purgesSeen: 0,
     body,
     bodyBytes: body.bytes,
   };
@@ -76,12 +75,6 @@ export function put(storage: Storage, key: string, bytes: Uint8Array, varyKey = 
   const stored = isTaken && storage.store(response);
   body.release();
   return stored ? response : undefined;
-}
-
-/** All that a tier holds. */
-export function responsesIn(storage: Storage): StoredResponse[] {
-  const slots = Array.from({ length: storage.slotsEnd }, (_, slot) => slot);
-  return slots.map((slot) => storage.responseAt(slot)).filter((response) => response !== undefined);
 }
 
 export function readAll(body: BodyStore): Uint8Array<ArrayBuffer> {

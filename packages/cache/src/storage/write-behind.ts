@@ -12,8 +12,6 @@ const PIECE_BYTES = 256 * 1024;
 /** One copy that is under way. */
 interface Copying {
   readonly response: StoredResponse;
-  /** Its slot in memory. */
-  readonly original: number;
   /** The response's body when the copy was begun. */
   readonly source: BodyStore;
   readonly body: BodyFile;
@@ -24,8 +22,7 @@ export class WriteBehind {
   readonly #memory: MemoryStorage;
   readonly #disk: DiskStorage;
   readonly #nowMs: () => number;
-  /** Slots in memory. */
-  readonly #waiting = new Set<number>();
+  readonly #waiting = new Set<StoredResponse>();
   readonly #piece = new Uint8Array(new ArrayBuffer(PIECE_BYTES));
   #copying: Copying | undefined;
 
@@ -36,22 +33,21 @@ export class WriteBehind {
   }
 
   get isIdle(): boolean {
-    return this.#copying === undefined && this.#waiting.size === 0 && this.#disk.firstOutdated === undefined;
+    return this.#copying === undefined && this.#waiting.size === 0 && !this.#disk.hasOutdated;
   }
 
-  /** `response`, which is in this slot of memory, has been stored or used. */
-  add(slot: number, response: StoredResponse): void {
-    if (this.#waiting.size >= WAITING_MAX || this.#disk.hasCopy(slot)) return;
+  /** `response` is in memory and has been stored or used. */
+  add(response: StoredResponse): void {
+    if (this.#waiting.size >= WAITING_MAX || this.#disk.hasCopy(response)) return;
     if (response.parts !== undefined || response.onlyForRange !== undefined) return;
-    if (response.bodyBytes <= this.#disk.bodyBytesMax) this.#waiting.add(slot);
+    if (response.bodyBytes <= this.#disk.bodyBytesMax) this.#waiting.add(response);
   }
 
   /** Copies for about `budgetMs`, and stops earlier when nothing is left or the disk does not take anything now. */
   run(budgetMs: number): void {
     const untilMs = this.#nowMs() + budgetMs;
     do {
-      const outdated = this.#disk.firstOutdated;
-      if (outdated !== undefined) this.#disk.renewCopy(outdated, this.#memory.responseAt(outdated));
+      this.#disk.renewOutdated();
       this.#copying ??= this.#begin();
       if (this.#copying === undefined) return;
       this.#step(this.#copying);
@@ -65,15 +61,15 @@ export class WriteBehind {
   }
 
   #begin(): Copying | undefined {
-    for (const original of this.#waiting) {
-      const response = this.#disk.hasCopy(original) ? undefined : this.#memory.responseAt(original);
-      const body = response === undefined ? undefined : this.#disk.newBody();
-      if (response !== undefined && body === undefined) return undefined;
-      this.#waiting.delete(original);
-      if (response === undefined || body === undefined) continue;
+    for (const response of this.#waiting) {
+      const isNeeded = this.#memory.has(response) && !this.#disk.hasCopy(response);
+      const body = isNeeded ? this.#disk.newBody() : undefined;
+      if (isNeeded && body === undefined) return undefined;
+      this.#waiting.delete(response);
+      if (body === undefined) continue;
       const source = response.body;
       source.retain();
-      return { response, original, source, body };
+      return { response, source, body };
     }
     return undefined;
   }
@@ -82,14 +78,13 @@ export class WriteBehind {
     const { response, source, body } = copying;
     const count = source.read(body.bytes, this.#piece);
     const isTaken = count === 0 || body.append(this.#piece.subarray(0, count));
-    const isStored = this.#memory.slotOf(response) === copying.original;
-    if (!isTaken || !isStored) this.#end(copying, false);
+    if (!isTaken || !this.#memory.has(response)) this.#end(copying, false);
     else if (body.bytes === response.bodyBytes) this.#end(copying, true);
   }
 
-  #end({ original, source, body }: Copying, isWhole: boolean): void {
+  #end({ response, source, body }: Copying, isWhole: boolean): void {
     this.#copying = undefined;
-    if (isWhole) this.#disk.storeCopy(this.#memory.responseAt(original)!, body, original);
+    if (isWhole) this.#disk.storeCopy(response, body);
     else body.discard();
     body.release();
     source.release();

@@ -13,9 +13,9 @@ describe("readInvalidationBlock()", () => {
     fc.assert(
       fc.property(fc.array(name, { maxLength: 10 }), fc.array(name, { maxLength: 10 }), (targets, groups) => {
         const segment = new Uint8Array(SEGMENT_BYTES);
-        const bytes = writeInvalidationBlock(segment, { targets, groups });
+        const bytes = writeInvalidationBlock(segment, { site: 4_000_000_000, targets, groups });
         expect(bytes).toBe(invalidationBlockBytes({ targets, groups }));
-        expect(readInvalidationBlock(segment, bytes)).toEqual({ targets, groups });
+        expect(readInvalidationBlock(segment, bytes)).toEqual({ site: 4_000_000_000, targets, groups });
         expect(readInvalidationBlock(segment, bytes + 1)).toBeUndefined();
       }),
     );

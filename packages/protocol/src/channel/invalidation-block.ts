@@ -7,29 +7,33 @@ import { SEGMENT_BODY_OFFSET } from "./segment-header.ts";
  *   offset  bytes  field
  *        0      4  targetBytes
  *        4      4  groupBytes
- *        8      n  targets         as in a request block, a line feed behind each
- *      8+n      m  groups          Strings of Cache-Group-Invalidation (RFC 9875), a line feed behind each; they hold none
+ *        8      4  site            as in a request block
+ *       12      n  targets         as they are in keys, a line feed behind each
+ *     12+n      m  groups          Strings of Cache-Group-Invalidation (RFC 9875), a line feed behind each; they hold none
  */
-const FIELD = { targetBytes: 0, groupBytes: 4, text: 8 } as const;
+const FIELD = { targetBytes: 0, groupBytes: 4, site: 8, text: 12 } as const;
 
 export interface Invalidation {
+  /** Nothing of another site is touched. */
+  readonly site: number;
   readonly targets: readonly string[];
   readonly groups: readonly string[];
 }
 
 /** How many bytes {@link writeInvalidationBlock} will write. */
-export function invalidationBlockBytes({ targets, groups }: Invalidation): number {
+export function invalidationBlockBytes({ targets, groups }: Pick<Invalidation, "targets" | "groups">): number {
   return FIELD.text + linesOf(targets).length + linesOf(groups).length;
 }
 
 /** Writes the block into a segment that is long enough for it; returns its length. */
-export function writeInvalidationBlock(segment: Uint8Array, { targets, groups }: Invalidation): number {
+export function writeInvalidationBlock(segment: Uint8Array, { site, targets, groups }: Invalidation): number {
   const targetText = linesOf(targets);
   const groupText = linesOf(groups);
   const length = FIELD.text + targetText.length + groupText.length;
   const bytes = Buffer.from(segment.buffer, segment.byteOffset + SEGMENT_BODY_OFFSET, length);
   bytes.writeUInt32LE(targetText.length, FIELD.targetBytes);
   bytes.writeUInt32LE(groupText.length, FIELD.groupBytes);
+  bytes.writeUInt32LE(site, FIELD.site);
   bytes.write(targetText + groupText, FIELD.text, "latin1");
   return length;
 }
@@ -44,7 +48,7 @@ export function readInvalidationBlock(segment: Uint8Array, blockBytes: number): 
   const groupsAt = FIELD.text + targetBytes;
   const targets = membersOf(bytes.toString("latin1", FIELD.text, groupsAt));
   const groups = membersOf(bytes.toString("latin1", groupsAt));
-  return { targets, groups };
+  return { site: bytes.readUInt32LE(FIELD.site), targets, groups };
 }
 
 function linesOf(members: readonly string[]): string {

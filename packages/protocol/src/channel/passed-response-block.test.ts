@@ -20,6 +20,7 @@ describe("readPassedResponseBlock()", () => {
       requestTimeMs: fc.integer(),
       responseTimeMs: fc.integer(),
       status: fc.integer({ min: 200, max: 599 }),
+      site: fc.nat(0xffffffff),
       target: octets(1),
       requestFieldSection: octets(0),
       fieldSection: octets(0),

@@ -12,7 +12,8 @@ import { SEGMENT_BODY_OFFSET } from "./segment-header.ts";
  *       24      4  requestFieldBytes
  *       28      4  fieldBytes
  *       32      4  contentBytes
- *       36      n  target, request fields, response fields (end-to-end, "Name: value" CRLF lines), content
+ *       36      4  site            as in a request block
+ *       40      n  target, request fields, response fields (end-to-end, "Name: value" CRLF lines), content
  */
 const FIELD = {
   requestTimeMs: 0,
@@ -22,13 +23,15 @@ const FIELD = {
   requestFieldBytes: 24,
   fieldBytes: 28,
   contentBytes: 32,
-  text: 36,
+  site: 36,
+  text: 40,
 } as const;
 
 export interface PassedResponse {
   readonly requestTimeMs: number;
   readonly responseTimeMs: number;
   readonly status: number;
+  readonly site: number;
   readonly target: string;
   /** Field sections as text, latin1. */
   readonly requestFieldSection: string;
@@ -58,6 +61,7 @@ export function writePassedResponseBlock(segment: Uint8Array, passed: PassedResp
   bytes.writeUInt32LE(requestFieldSection.length, FIELD.requestFieldBytes);
   bytes.writeUInt32LE(fieldSection.length, FIELD.fieldBytes);
   bytes.writeUInt32LE(content.length, FIELD.contentBytes);
+  bytes.writeUInt32LE(passed.site, FIELD.site);
   bytes.write(target + requestFieldSection + fieldSection, FIELD.text, "latin1");
   bytes.set(content, length - content.length);
   return length;
@@ -81,6 +85,7 @@ export function readPassedResponseBlock(segment: Uint8Array, blockBytes: number)
     requestTimeMs,
     responseTimeMs,
     status,
+    site: bytes.readUInt32LE(FIELD.site),
     target: bytes.toString("latin1", FIELD.text, requestFieldsAt),
     requestFieldSection: bytes.toString("latin1", requestFieldsAt, fieldsAt),
     fieldSection: bytes.toString("latin1", fieldsAt, contentAt),

@@ -12,6 +12,7 @@ describe("readRequestBlock()", () => {
       wire: fc.constantFrom("getfile", "http"),
       method: fc.constantFrom("GET", "HEAD"),
       acceptsLoan: fc.boolean(),
+      site: fc.nat(0xffffffff),
       target: octets(1, 200),
       fieldSection: octets(0, 300),
     });
@@ -31,6 +32,7 @@ describe("readRequestBlock()", () => {
       wire: "http",
       method: "GET",
       acceptsLoan: true,
+      site: 7,
       target: "/a",
       fieldSection: "A: b\r\n",
     });

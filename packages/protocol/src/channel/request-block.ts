@@ -11,10 +11,11 @@ import { SEGMENT_BODY_OFFSET } from "./segment-header.ts";
  *        3      1  (zero)
  *        4      4  targetBytes     1 or more
  *        8      4  fieldBytes
- *       12      n  target          origin-form with the origin's path prefix joined: the key and what is forwarded are these same bytes
- *     12+n      m  fields          the end-to-end request fields as "Name: value" CRLF lines, one octet for each character
+ *       12      4  site            the id of the site it belongs to: of one configuration of one site
+ *       16      n  target          origin-form with the origin's path prefix joined: what is forwarded; the key is made of these same bytes
+ *     16+n      m  fields          the end-to-end request fields as "Name: value" CRLF lines, one octet for each character
  */
-const FIELD = { wire: 0, method: 1, flags: 2, targetBytes: 4, fieldBytes: 8, target: 12 } as const;
+const FIELD = { wire: 0, method: 1, flags: 2, targetBytes: 4, fieldBytes: 8, site: 12, target: 16 } as const;
 
 const ACCEPTS_LOAN = 1;
 
@@ -23,6 +24,8 @@ export type Wire = "getfile" | "http";
 export interface WantedResponse {
   wire: Wire;
   method: "GET" | "HEAD";
+  /** Id of its site: see `siteId`. */
+  site: number;
   target: string;
   acceptsLoan: boolean;
   /** The field section as text, latin1: parsed only by a cache that has to look. */
@@ -43,6 +46,7 @@ export function writeRequestBlock(segment: Uint8Array, wanted: WantedResponse): 
   bytes[3] = 0;
   bytes.writeUInt32LE(wanted.target.length, FIELD.targetBytes);
   bytes.writeUInt32LE(wanted.fieldSection.length, FIELD.fieldBytes);
+  bytes.writeUInt32LE(wanted.site, FIELD.site);
   bytes.write(wanted.target, FIELD.target, "latin1");
   if (wanted.fieldSection !== "") bytes.write(wanted.fieldSection, FIELD.target + wanted.target.length, "latin1");
   return bytes.length;
@@ -63,6 +67,7 @@ export function readRequestBlock(segment: Uint8Array, blockBytes: number): Wante
     wire: wire === 1 ? "getfile" : "http",
     method: method === 1 ? "GET" : "HEAD",
     acceptsLoan: (bytes[FIELD.flags]! & ACCEPTS_LOAN) !== 0,
+    site: bytes.readUInt32LE(FIELD.site),
     target: bytes.toString("latin1", FIELD.target, fields),
     fieldSection: fieldBytes === 0 ? "" : bytes.toString("latin1", fields, blockBytes),
   };

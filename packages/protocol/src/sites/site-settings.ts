@@ -35,3 +35,14 @@ export function siteId({ name, path, stripPath, origins, rules }: Omit<SiteSetti
   );
   return Bun.hash.xxHash32(JSON.stringify([name, path, stripPath, origins, rulesText]));
 }
+
+/** The site that everything belongs to, with nothing decided about it, for these origins. */
+export function defaultSite(origins: readonly string[]): SiteSettings {
+  const settings = { name: "", hosts: [], path: "", stripPath: false, origins, rules: [] };
+  return { id: siteId(settings), ...settings };
+}
+
+/** Scheme, host and port of each origin of these sites, once. */
+export function originNames(sites: readonly SiteSettings[]): string[] {
+  return [...new Set(sites.flatMap(({ origins }) => origins.map((url) => new URL(url).origin)))];
+}

@@ -41,23 +41,28 @@ export interface Listener {
   stop(): void;
 }
 
+/** How many connections a thread has open at most; it may change. Who comes beyond is told `farewell` and closed. */
+export interface ConnectionLimit {
+  connections: number;
+  readonly farewell: Uint8Array;
+}
+
 /** Who takes the connections of one listener in: counts them, limits them, and knows which are open. */
 export class Acceptor {
   readonly #open: Set<Connection>;
   readonly #counters: Counters<ProxyCounter>;
   readonly #connect: (socket: ClientSocket) => Connection;
-  readonly #limit: { connections: number; farewell: Uint8Array };
+  readonly #limit: ConnectionLimit;
 
-  /** @param limit Connections in `open` beyond which a new one is told `farewell` and closed. */
   constructor(
     shared: { open: Set<Connection>; counters: Counters<ProxyCounter> },
     connect: (socket: ClientSocket) => Connection,
-    limit: { connections: number; farewell: string },
+    limit: ConnectionLimit,
   ) {
     this.#open = shared.open;
     this.#counters = shared.counters;
     this.#connect = connect;
-    this.#limit = { ...limit, farewell: Buffer.from(limit.farewell, "latin1") };
+    this.#limit = limit;
   }
 
   /** Undefined: it was turned away. What it still sends is to be read and dropped until it closes, so that no reset eats the farewell. */

@@ -7,27 +7,25 @@ import {
   getfileTarget,
   type PortionAnswer,
   type ResponseAnswer,
+  type WantedResponse,
 } from "@proj/protocol";
 import type { Asked, RequestRecord } from "../access-recorder.ts";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
-import { GetfilePass, type GetfilePassClient, type GetfilePassContext } from "../getfile-pass.ts";
 import { type HotResponse, readyWith, restOf } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
-import { Outgoing } from "../outgoing.ts";
+import type { ProxySites } from "../proxy-sites.ts";
 import { ReadyResponse } from "../ready-response.ts";
-import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
+import type { RefusalReason, ResponseSink } from "../response-sink.ts";
 import { type ClientSocket, type Connection, clientAddress } from "./connection.ts";
 
 /** What all GETFILE connections of one thread share. */
 export interface GetfileSettings {
   readonly wire: GetfileWire;
-  /** Path of the origin's URL. */
-  readonly prefix: string;
-  readonly pass: GetfilePassContext;
+  readonly sites: ProxySites;
 }
 
 /** One GETFILE connection: a request, a response, and the client closes. */
-export class GetfileConnection implements Connection, ResponseSink, GetfilePassClient {
+export class GetfileConnection implements Connection, ResponseSink {
   readonly framesBody = false;
   readonly #socket: ClientSocket;
   readonly #context: DeliveryContext;
@@ -35,10 +33,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   readonly #parser = new GetfileRequestParser();
   readonly #openedMs: number;
   #state: "reading" | "answering" | "lingering" | "closed" = "reading";
-  #target = "";
   #delivery: Delivery | undefined;
-  #pass: GetfilePass | undefined;
-  #out: Outgoing | undefined;
   /** Rendered, not yet framed: it leaves with the first portion. */
   #head = "";
   /** A response, or the rest of one, that waits for the client only. */
@@ -84,10 +79,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     if (this.#ready !== undefined) return this.#sendReady(this.#ready);
     if (this.#state !== "answering") return;
     this.#socket.timeout(SEND_TIMEOUT_S);
-    this.#out?.drained();
-    if (this.#out?.isHeldBack) return;
-    if (this.#pass !== undefined) this.#pass.drained();
-    else this.#delivery?.drained();
+    this.#delivery?.drained();
   }
 
   halfClosed(): void {
@@ -101,15 +93,13 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     this.#ended(true);
     this.#ready?.drop();
     this.#delivery?.clientLeft();
-    this.#pass?.clientLeft();
   }
 
   timedOut(): void {
     if (this.#state === "reading") this.#answerWithoutBody({ status: "INVALID" });
     // All of it is with the kernel: a close lets it go on to a slow client, a reset would take it away.
     else if (this.#state === "lingering") this.#socket.end();
-    // Only a client that takes nothing is timed out; one that waits for the origin is not.
-    else if (this.#ready !== undefined || this.#out?.isHeldBack || this.#delivery?.stalled) this.#socket.terminate();
+    else this.#socket.terminate();
   }
 
   stopping(): void {
@@ -146,7 +136,6 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   }
 
   refuse(reason: RefusalReason): void {
-    if (ASKED_WITHOUT_CACHE.has(reason)) return this.#passOn();
     this.#answerWithoutBody({ status: reason === "not-found" ? "FILE_NOT_FOUND" : "ERROR" });
   }
 
@@ -162,72 +151,32 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     this.#socket.terminate();
   }
 
-  // ---- GetfilePassClient: a response of the origin's
-
-  get out(): Outgoing {
-    this.#out ??= new Outgoing(this.#socket, {
-      onHeldBack: () => {
-        this.#socket.timeout(SEND_TIMEOUT_S);
-        this.#pass?.heldBack();
-      },
-      onSent: (bytes) => this.#sent(bytes),
-    });
-    return this.#out;
-  }
-
-  get address(): string {
-    return this.#address;
-  }
-
-  passBegun(bodyBytes: number): void {
-    if (this.#record !== undefined) this.#context.access.passed(this.#record, 200);
-    this.out.text(formatResponseHead(this.#settings.wire, { status: "OK", length: bodyBytes }));
-  }
-
-  passRefused(status: "FILE_NOT_FOUND" | "ERROR"): void {
-    this.#pass = undefined;
-    this.#context.counters.add("responsesRefused");
-    this.#answerWithoutBody({ status });
-  }
-
-  passSent(): void {
-    this.#pass = undefined;
-    this.#context.counters.add("responsesSent");
-    this.finish();
-  }
-
-  passAborted(): void {
-    this.#pass = undefined;
-    this.#context.counters.add("responsesAborted");
-    this.abort();
-  }
-
-  // ----
-
-  #passOn(): void {
-    this.#context.counters.add("passes");
-    this.#delivery = undefined;
-    this.#pass = new GetfilePass(this.#settings.pass, this, this.#target);
-    this.#pass.start();
-  }
-
   #request(path: string): void {
     this.#state = "answering";
     this.#path = path;
-    const target = getfileTarget(this.#settings.prefix, path);
-    if (target.kind === "refused") return this.#answerWithoutBody({ status: target.status });
+    const asked = getfileTarget("", path);
+    if (asked.kind === "refused") return this.#answerWithoutBody({ status: asked.status });
+    const { table } = this.#settings.sites;
+    const site = table.find(undefined, asked.target);
+    if (site === undefined) return this.#answerWithoutBody({ status: "FILE_NOT_FOUND" });
     this.#socket.timeout(0);
-    this.#target = target.target;
-    const hot = this.#context.hot.lookup("getfile", target.target);
+    const joined = site.join(asked.target);
+    const ruling = site.rulingOn(joined);
+    const target = site.forwarded(joined, ruling);
+    const keyTarget = ruling.rule?.keyTarget(target) ?? target;
+    const hotKey = site.hotPrefix + keyTarget;
+    const hot = ruling.bypass ? undefined : this.#context.hot.lookup("getfile", hotKey);
     if (hot !== undefined) return this.#sendHot(hot);
     this.#record = this.#context.access.begin();
-    this.#delivery = new Delivery(this.#context, this, {
+    const wanted: WantedResponse = {
       wire: "getfile",
       acceptsLoan: true,
       method: "GET",
-      target: target.target,
+      site: site.id,
+      target,
       fieldSection: "",
-    });
+    };
+    this.#delivery = new Delivery(this.#context, this, wanted, { keyTarget, hotKey });
     this.#delivery.start();
   }
 
@@ -236,9 +185,9 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     counters.add("hotHits");
     if (access.takesHot()) this.#record = access.beginHot();
     let { ready } = hot;
-    if (!this.#context.hot.isReady(hot)) {
+    if (hot.readyAgeSeconds < 0) {
       const head = formatResponseHead(this.#settings.wire, { status: "OK", length: hot.bodyBytes });
-      ready = readyWith(hot, head, Number.POSITIVE_INFINITY); // says no age: rendered once
+      ready = readyWith(hot, head, 0); // says no age: rendered once
     }
     const taken = this.#socket.write(ready);
     if (taken < 0) return;

@@ -8,6 +8,7 @@ import {
   type RequestHead,
   type ResponseAnswer,
   renderChunkHead,
+  type WantedResponse,
 } from "@proj/protocol";
 import type { Asked, RequestRecord } from "../access-recorder.ts";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
@@ -22,27 +23,27 @@ import {
 } from "../limits.ts";
 import { Outgoing } from "../outgoing.ts";
 import { echoOf, type OwnResponse, renderOwnResponse } from "../own-response.ts";
-import { type PassClient, type PassContext, PassThrough } from "../pass-through.ts";
+import { type PassClient, PassThrough } from "../pass-through.ts";
+import type { ProxySite } from "../proxy-site.ts";
+import type { ProxySites } from "../proxy-sites.ts";
 import { errorTypeOf, type GatewayFault } from "../proxy-status.ts";
 import { ReadyResponse } from "../ready-response.ts";
 import { type Peer, renderCacheFields } from "../request-fields.ts";
-import type { RequestMemo } from "../request-memo.ts";
 import { outgoingFraming, renderHeadStart, renderHotHeadStart } from "../response-head.ts";
-import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
+import type { RefusalReason, ResponseSink } from "../response-sink.ts";
 import { type PassRoute, type Route, routeOf } from "../route.ts";
 import type { TrustedPeers } from "../trusted-peers.ts";
 import { type ClientSocket, type Connection, clientAddress } from "./connection.ts";
 
 /** What all HTTP connections of one thread share. */
 export interface HttpSettings {
-  /** Path of the origin's URL, without a closing slash. */
-  readonly prefix: string;
-  readonly pass: PassContext;
-  readonly trusted: TrustedPeers;
-  readonly limits: ClientLimits;
+  readonly sites: ProxySites;
+  /** These two may be others for the next request: the configuration is read again while connections are open. */
+  trusted: TrustedPeers;
+  limits: ClientLimits;
+  /** Wall clock. */
+  readonly nowMs: () => number;
   readonly scheme: "http" | "https";
-  /** Of heads whose meaning depends on these settings. */
-  readonly memo: RequestMemo;
 }
 
 /** What a refusal is to an HTTP client. */
@@ -59,6 +60,8 @@ const STATUS_OF: Record<RefusalReason, number> = {
   "request-too-large": 431,
   "cache-away": 503,
 };
+/** Refusals that say nothing about the origin: it is asked without the cache. */
+const ASKED_WITHOUT_CACHE: ReadonlySet<RefusalReason> = new Set(["cache-away", "request-too-large"]);
 const CRLF = "\r\n";
 const CONTENT_RATE_WINDOW_TICKS = (CONTENT_RATE_WINDOW_S * 1000) / TICK_MS;
 
@@ -113,12 +116,9 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   received(chunk: Uint8Array): void {
     if (this.#state === "lingering" || this.#state === "closed") return;
     const kept = this.#input;
-    if (kept === undefined) {
-      if (this.#state === "idle" && this.#answerKnown(chunk)) return;
-      return this.#take(chunk, "borrowed");
-    }
     this.#input = undefined;
-    this.#take(Buffer.concat([kept, chunk]), "owned");
+    if (kept === undefined) this.#take(chunk, "borrowed");
+    else this.#take(Buffer.concat([kept, chunk]), "owned");
   }
 
   drained(): void {
@@ -214,7 +214,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   refuse(reason: RefusalReason): void {
     const request = this.#request!;
     if (ASKED_WITHOUT_CACHE.has(reason)) {
-      const route = routeOf(request, this.#settings.prefix);
+      const route = routeOf(request, this.#settings.sites.table);
       if (route.kind === "cache") return this.#passOn(request, { ...route, kind: "pass", ...WITHOUT_CONTENT });
     }
     const saysStored = reason === "origin-timeout" && /only-if-cached/i.test(request.fields.get("cache-control") ?? "");
@@ -339,8 +339,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.#headStartedMs = undefined;
     this.#state = "answering";
     if (head.kind === "request") {
-      const isAlone = start === 0 && end === bytes.length;
-      this.#handle(head, isAlone ? bytes : undefined);
+      this.#handle(head);
     } else {
       this.#request = undefined;
       this.#refuseMalformed(head);
@@ -369,47 +368,34 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     }
   }
 
-  /** A head that has been answered from the hot tier before is answered from it again, if that still holds the response. */
-  #answerKnown(octets: Uint8Array): boolean {
-    const known = this.#settings.memo.get(octets);
-    const hot = known === undefined ? undefined : this.#context.hot.lookup("http", known.target);
-    if (known === undefined || hot === undefined) return false;
-    this.#state = "answering";
-    this.#request = known.head;
-    this.#keepAlive = known.keepsAlive;
-    this.#sendHot(hot);
-    return true;
-  }
-
-  /** @param octets The head, when nothing came with it: for the memo. */
-  #handle(head: RequestHead, octets: Uint8Array | undefined): void {
+  #handle(head: RequestHead): void {
     this.#request = head;
     this.#keepAlive = keepsAlive(head);
-    const route = routeOf(head, this.#settings.prefix);
-    if (route.kind === "cache") this.#retrieve(head, route, octets);
+    const route = routeOf(head, this.#settings.sites.table);
+    if (route.kind === "cache") this.#retrieve(head, route);
     else if (route.kind === "pass") this.#passOn(head, route);
     else this.#answerAt(route, head);
   }
 
-  #retrieve(head: RequestHead, { target }: Extract<Route, { kind: "cache" }>, octets: Uint8Array | undefined): void {
-    const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", target);
-    if (hot !== undefined) {
-      if (octets !== undefined) this.#settings.memo.keep(octets, { head, keepsAlive: this.#keepAlive, target });
-      return this.#sendHot(hot);
-    }
+  #retrieve(head: RequestHead, { site, target, keyTarget }: Extract<Route<ProxySite>, { kind: "cache" }>): void {
+    const hotKey = site.hotPrefix + keyTarget;
+    const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", hotKey);
+    if (hot !== undefined) return this.#sendHot(hot);
     this.#record = this.#begin();
-    this.#delivery = new Delivery(this.#context, this, {
+    const wanted: WantedResponse = {
       wire: "http",
       acceptsLoan: true,
       method: head.method === "HEAD" ? "HEAD" : "GET",
+      site: site.id,
       target,
       fieldSection: renderCacheFields(head.fields),
-    });
+    };
+    this.#delivery = new Delivery(this.#context, this, wanted, { keyTarget, hotKey });
     this.#delivery.start();
   }
 
-  #passOn(head: RequestHead, route: PassRoute): void {
-    const { pass, trusted, scheme } = this.#settings;
+  #passOn(head: RequestHead, route: PassRoute & { site: ProxySite }): void {
+    const { trusted, scheme } = this.#settings;
     const address = this.#client;
     const peer: Peer = { address, isTrusted: trusted.has(address), scheme };
     this.#delivery = undefined;
@@ -417,11 +403,11 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.#ticks = 0;
     this.#windowBytes = 0;
     this.#context.counters.add("passes");
-    this.#pass = new PassThrough(pass, this, { head, route });
+    this.#pass = new PassThrough(route.site.pass, this, { head, route });
     this.#pass.start(peer);
   }
 
-  #answerAt(route: Exclude<Route, { kind: "cache" | "pass" }>, head: RequestHead): void {
+  #answerAt(route: Exclude<Route<ProxySite>, { kind: "cache" | "pass" }>, head: RequestHead): void {
     // What content there is is not read, and must not be taken for the next request.
     if (head.fields.has("content-length") || head.fields.has("transfer-encoding")) this.#keepAlive = false;
     switch (route.kind) {
@@ -442,11 +428,11 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     counters.add("hotHits");
     if (access.takesHot()) this.#record = access.beginHot();
     const connection = this.connectionOption(true);
+    const times = tier.times(hot);
     let { ready } = hot;
-    if (connection !== undefined || !tier.isReady(hot)) {
-      const times = tier.times(hot);
+    if (connection !== undefined || hot.readyAgeSeconds !== times.ageSeconds) {
       const headStart = renderHotHeadStart(hot.bodyBytes, times, connection);
-      ready = readyWith(hot, headStart, connection === undefined ? times.untilMs : Number.NEGATIVE_INFINITY);
+      ready = readyWith(hot, headStart, connection === undefined ? times.ageSeconds : -1);
     }
     const taken = this.#socket.write(ready);
     if (taken < 0) return;
@@ -491,7 +477,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.#delivery = undefined;
     const connection = this.connectionOption(response.status !== 408);
     const isHead = this.#request?.method === "HEAD";
-    const nowMs = this.#settings.pass.nowMs();
+    const nowMs = this.#settings.nowMs();
     this.out.text(renderOwnResponse(response, { isHead, connection, nowMs }));
     this.out.flush();
     if (!this.out.isHeldBack) return this.finish();
