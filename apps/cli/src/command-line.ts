@@ -60,6 +60,7 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
   addSide(program, "cache", surroundings);
   addGet(program, surroundings);
   addStats(program, surroundings);
+  addLog(program, surroundings);
   addDoctor(program, surroundings);
   addStoreCommands(program, surroundings);
   return program;
@@ -141,6 +142,24 @@ function addStats(program: Command, { exitWith }: Surroundings): void {
         const { channel } = parseOptions({ flags });
         const { runStats } = await import("./stats.ts");
         return runStats(channel, { asJson: json === true });
+      }),
+    );
+}
+
+function addLog(program: Command, { stop, exitWith }: Surroundings): void {
+  withOptions(program.command("log"), [...CHANNEL_OPTIONS, "logFormat"])
+    .description(
+      "the requests that were answered last; of the fastest hits a sample, unless all are being logged or followed",
+    )
+    .argument("[filters...]", "only those with FIELD=VALUE, FIELD!=VALUE, FIELD>=NUMBER, FIELD~PATTERN ...")
+    .option("-f, --follow", "and those to come, every one of them")
+    .option("--json", "the same as --log-format json")
+    .action(
+      exitWith(async (filters: string[], { follow, json, ...flags }: RawOptions & { follow?: true; json?: true }) => {
+        const { channel, logFormat } = parseOptions({ flags });
+        const { runLog } = await import("./access/show.ts");
+        const format = json === true ? "json" : logFormat;
+        return runLog({ channel, format, filters, follow: follow === true, stop: stop.asked });
       }),
     );
 }

@@ -61,8 +61,12 @@ export interface WebproxyConfig {
   maxHead?: number | string;
   /** Names the IPC objects; two channels never meet. Default `"default"`. */
   channel?: string;
-  /** How the log is written to standard error. Default `"pretty"`. */
+  /** How the log is written. Default `"pretty"`. */
   logFormat?: "pretty" | "json" | "combined";
+  /** File that the log goes to; opened anew on SIGUSR1. Default: standard error. */
+  logFile?: string;
+  /** File that each request is logged to, `"-"` being where the log goes; opened anew on SIGUSR1. Default: nowhere; with `logFormat: "combined"`: `"-"`. */
+  accessLog?: string;
   /** Log errors only. Default false. */
   quiet?: boolean;
 }

@@ -8,7 +8,8 @@ const CONTROL = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]/;
 
 function linesOf(format: LogFormat, isQuiet = false) {
   const lines: string[] = [];
-  const log = createLog({ format, isQuiet, source: "proxy", isColored: false, write: (line) => lines.push(line) });
+  const output = { isTerminal: false, write: (line: string) => lines.push(line) };
+  const log = createLog({ format, isQuiet, source: "proxy", isColored: false, output });
   return { lines, log };
 }
 

@@ -1,7 +1,7 @@
-import { writeSync } from "node:fs";
 import type { LogRecord } from "@proj/protocol";
 import { combinedLine } from "./log-combined.ts";
 import { escapeControls, withoutControls } from "./log-escapes.ts";
+import { LogOutput } from "./log-output.ts";
 
 export type LogFormat = "pretty" | "json" | "combined";
 export type Log = (record: LogRecord) => void;
@@ -11,30 +11,33 @@ export interface LogOptions {
   isQuiet: boolean;
   source: string;
   isColored?: boolean;
-  write?: (line: string) => void;
+  output?: Pick<LogOutput, "write" | "isTerminal">;
 }
 
 /**
- * Writes records to standard error: for people (`pretty`), a JSON object a line (`json`), or requests in Apache's combined format
- * (`combined`, which keeps warnings and errors as plain lines). Written at once, so that nothing is lost when the process dies;
- * a reader that has gone is no reason to stop. What clients put into a record can neither forge a line nor steer a terminal.
+ * Writes records to standard error, or where `output` says: for people (`pretty`), a JSON object a line (`json`), or requests in Apache's combined format
+ * (`combined`, which keeps warnings and errors as plain lines). What clients put into a record can neither forge a line nor steer a terminal.
  *
  * @param options.source Which process says it: `webproxy`, `proxy` or `cache`.
- * @param options.isColored By default when standard error is a terminal.
- * @param options.write Where the lines go instead, each with its line feed.
+ * @param options.isColored By default when the output is a terminal.
  */
 export function createLog(options: LogOptions): Log {
-  const write = options.write ?? writeToStandardError;
+  const output = options.output ?? new LogOutput();
+  const write = (text: string) => output.write(text);
+  const isColored = options.isColored ?? (output.isTerminal && !process.env["NO_COLOR"]); // https://no-color.org
   if (options.format === "combined") return combinedLog(options.isQuiet, options.source, write);
   // The logging library is loaded with the first record: 40 ms that most processes do not need before they serve.
   let log: Log | undefined;
   return (record) => {
-    log ??= pinoLog(options, write);
+    log ??= pinoLog({ ...options, isColored }, write);
     log(record);
   };
 }
 
-function pinoLog({ format, isQuiet, source, isColored }: LogOptions, write: (line: string) => void): Log {
+function pinoLog(
+  { format, isQuiet, source, isColored }: LogOptions & { isColored: boolean },
+  write: (line: string) => void,
+): Log {
   const pino: typeof import("pino") = require("pino");
   const isPretty = format === "pretty";
   const writeJson = (line: string) => write(escapeControls(line));
@@ -46,18 +49,13 @@ function pinoLog({ format, isQuiet, source, isColored }: LogOptions, write: (lin
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: isPretty ? prettyWriter(isColored ?? isTerminal(), write) : writeJson },
+    { write: isPretty ? prettyWriter(isColored, write) : writeJson },
   );
   return ({ level, message, ...fields }) => {
     const plain = withoutErrors(fields);
     if (isPretty) logger[level](withoutControls(plain) as object, withoutControls(message) as string);
     else logger[level](plain, message);
   };
-}
-
-/** See https://no-color.org. */
-function isTerminal(): boolean {
-  return process.stderr.isTTY === true && !process.env["NO_COLOR"];
 }
 
 function prettyWriter(isColored: boolean, write: (line: string) => void): (line: string) => void {
@@ -90,20 +88,4 @@ function withoutErrors(fields: Record<string, unknown>): Record<string, unknown>
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? value.message : value]),
   );
-}
-
-const TRIES_MAX = 100;
-
-function writeToStandardError(line: string): void {
-  const bytes = Buffer.from(line);
-  let done = 0;
-  for (let tries = 0; done < bytes.length && tries < TRIES_MAX; tries++) {
-    try {
-      done += writeSync(2, bytes, done);
-    } catch (error) {
-      // A terminal or pipe that somebody made non-blocking and that is full: it is read again in a moment, or the line is lost.
-      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) return;
-      Bun.sleepSync(1);
-    }
-  }
 }

@@ -49,6 +49,8 @@ const OptionsSchema = v.strictObject({
     "default",
   ),
   logFormat: v.optional(oneOf(["pretty", "json", "combined"]), "pretty"),
+  logFile: v.optional(text()),
+  accessLog: v.optional(text()),
   quiet: v.optional(v.boolean("it is either true or false"), false),
 });
 
@@ -116,6 +118,14 @@ export const FLAGS: Record<OptionName, { flags: string; help: string; isRepeatab
   maxHead: { flags: "--max-head <SIZE>", help: "size of a request's head, at least 1KiB (default 64KiB)" },
   channel: { flags: "--channel <NAME>", help: 'names the IPC objects; two channels never meet (default "default")' },
   logFormat: { flags: "--log-format <FORMAT>", help: "pretty, json or combined (default pretty)" },
+  logFile: {
+    flags: "--log-file <FILE>",
+    help: "where the log goes; opened anew on SIGUSR1 (default: standard error)",
+  },
+  accessLog: {
+    flags: "--access-log <FILE>",
+    help: "where each request is logged, - being where the log goes; opened anew on SIGUSR1 (default: nowhere; with --log-format combined: -)",
+  },
   quiet: { flags: "--quiet", help: "log errors only" },
 };
 

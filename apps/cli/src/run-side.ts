@@ -3,7 +3,8 @@ import { SystemCallError } from "@proj/ipc";
 import { addressText } from "./address-text.ts";
 import { type ChildMessage, readSupervisorMessage } from "./child-message.ts";
 import { cannotRun, messageOf } from "./command-error.ts";
-import { createLog, type Log } from "./log.ts";
+import type { Log } from "./log.ts";
+import { Logs } from "./logs.ts";
 import { type OpenOrigin, openOrigin } from "./open-origin.ts";
 import type { Options } from "./options.ts";
 import { aborted, type StopRequest } from "./stop-request.ts";
@@ -40,9 +41,11 @@ export async function runSide(
 ): Promise<number> {
   const supervisor = given.isSupervised ? new SupervisorLink() : undefined;
   const stopped = AbortSignal.any([given.stop.asked, ...(supervisor === undefined ? [] : [supervisor.gone])]);
-  const log = createLog({ format: options.logFormat, isQuiet: options.quiet, source: side });
+  using logs = new Logs(options, side);
   try {
-    await serveUntil(stopped, side, options, log, supervisor);
+    // A supervisor does that by itself: it still can when the proxy has died.
+    if (side === "proxy" && supervisor === undefined) logs.logRequests();
+    await serveUntil(stopped, side, options, logs.log, supervisor);
     return 0;
   } catch (error) {
     const message = `${messageOf(error)}${furtherAdvice(error)}`;

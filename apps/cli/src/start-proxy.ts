@@ -1,4 +1,5 @@
 import { DEFAULT_CLIENT_LIMITS, type RunningProxy, startProxy, type TlsPair } from "@proj/proxy";
+import { logsRequests } from "./access/log.ts";
 import { readOriginCa, readTlsPairs } from "./certificates.ts";
 import { messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
@@ -62,6 +63,7 @@ function start(
       connections: options.maxConnections,
       head: headLimits(options.maxHead),
     },
+    recordsAll: logsRequests(options),
     log,
   });
 }

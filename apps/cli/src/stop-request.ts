@@ -9,6 +9,15 @@ export function hangupMeans(action: () => void): void {
   onHangup = action;
 }
 
+/** What SIGUSR1 does; without any it is ignored. */
+const onReopen = new Set<() => void>();
+
+/** From now on SIGUSR1, by which who rotates logs says that their files have other names now, means this too. Returns how to take that back. */
+export function reopenMeans(action: () => void): () => void {
+  onReopen.add(action);
+  return () => onReopen.delete(action);
+}
+
 /** A second signal within this time is the same wish: `bun run` and `npx` pass on the Ctrl-C that the terminal sends to all. */
 const SAME_WISH_MS = 1000;
 
@@ -31,6 +40,9 @@ export function listenForStop(now: () => number = () => performance.now()): Stop
     if (now() - askedAt > SAME_WISH_MS) insisted.abort();
   };
   for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
+  process.on("SIGUSR1", () => {
+    for (const action of onReopen) action();
+  });
   process.on("SIGHUP", () => (onHangup ?? onSignal)());
   return { asked: asked.signal, insisted: insisted.signal };
 }

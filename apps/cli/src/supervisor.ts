@@ -2,10 +2,11 @@ import { addressText } from "./address-text.ts";
 import type { AdminServer } from "./admin/server.ts";
 import type { CommandError } from "./command-error.ts";
 import { removeLeftOvers } from "./left-overs.ts";
-import { createLog, type Log } from "./log.ts";
+import type { Log } from "./log.ts";
+import { Logs } from "./logs.ts";
 import { type OpenOrigin, openOrigin } from "./open-origin.ts";
 import { asArguments, type Options } from "./options.ts";
-import { aborted, hangupMeans, type StopRequest } from "./stop-request.ts";
+import { aborted, hangupMeans, reopenMeans, type StopRequest } from "./stop-request.ts";
 import { type Ready, SupervisedProcess } from "./supervised-process.ts";
 
 /** Open requests may take this long once a stop is asked for; then what still runs is killed. */
@@ -21,11 +22,12 @@ const CACHE_STOP_MS = 1_500;
  * @throws {CommandError} Exit code 1: it could not run, or not go on.
  */
 export async function runSupervisor(options: Options, stop: StopRequest): Promise<number> {
-  const log = createLog({ format: options.logFormat, isQuiet: options.quiet, source: "webproxy" });
+  using logs = new Logs(options, "webproxy");
+  logs.logRequests();
   const origin = await openOrigin(options.origin);
   try {
     const { startAdmin } = await import("./admin/server.ts");
-    const pair = new ProcessPair({ ...options, origin: origin.urls.map((url) => url.href) }, log);
+    const pair = new ProcessPair({ ...options, origin: origin.urls.map((url) => url.href) }, logs.log);
     const admin = startAdmin({
       host: options.adminHost,
       port: options.adminPort,
@@ -59,6 +61,7 @@ async function run(pair: ProcessPair, { options, origin, admin, stop }: Surround
     if (gaveUp !== undefined) throw gaveUp;
     if (!stop.asked.aborted) {
       if (options.tlsCert !== undefined) hangupMeans(() => pair.proxy.signal("SIGHUP"));
+      reopenMeans(() => pair.signal("SIGUSR1"));
       print(pair.readyLine(admin));
       origin.announce?.(pair.addresses, print);
       const later = await Promise.race([aborted(stop.asked), pair.gaveUp]);
@@ -130,6 +133,11 @@ export class ProcessPair {
   start(): void {
     this.cache.start();
     this.proxy.start();
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.cache.signal(signal);
+    this.proxy.signal(signal);
   }
 
   async stop(hurry: AbortSignal): Promise<void> {

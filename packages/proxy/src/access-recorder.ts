@@ -67,6 +67,7 @@ export class AccessRecorder {
     this.#counters = options.counters;
     this.#now = options.now;
     this.#wallMs = options.wallMs;
+    this.look();
   }
 
   /** Called every now and then: does somebody want all requests? */

@@ -10,6 +10,7 @@ import {
   originNames,
   type SiteSettings,
   THREADS_MAX,
+  wantAllRecords,
 } from "@proj/protocol";
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "./limits.ts";
 import { claimPort, type PortClaim } from "./listeners/port-claim.ts";
@@ -47,6 +48,8 @@ export interface ProxyOptions {
   readonly limits?: Partial<ClientLimits>;
   /** HTTP over TLS on a port of its own; the first pair is for clients that name no host, or an unknown one. */
   readonly tls?: { readonly port: number; readonly pairs: readonly TlsPair[] };
+  /** Every hot hit gets an access record, not a sample of them. Default false. */
+  readonly recordsAll?: boolean;
   readonly log: (record: LogRecord) => void;
 }
 
@@ -126,6 +129,7 @@ export class RunningProxy {
       });
       using rings = SharedMemory.create(objectName(names.access), accessRingsBytes(options.threads));
       initAccessRings(rings.buffer, { life: life.number, threads: options.threads });
+      if (options.recordsAll === true) wantAllRecords(rings.buffer, Number.POSITIVE_INFINITY);
       const ports = await startThreads(options, life, threads);
       life.serve(ports);
       return new RunningProxy(options.host, ports, { life, pool, threads, claims });

@@ -1,0 +1,104 @@
+import { objectName, SharedMemory, SystemCallError } from "@proj/ipc";
+import { AccessReader, type AccessRecord, channelNames, wantAllRecords } from "@proj/protocol";
+
+/** How often a feed looks for records: when only samples of hot hits are wanted, and when all are. A ring holds what comes in some 100 ms. */
+const POLL_MS = 100;
+const POLL_ALL_MS = 20;
+/** A proxy that was started again has made its rings anew. */
+const REATTACH_MS = 500;
+/** For so long a wish for all records holds; it is renewed meanwhile. */
+const WISH_MS = 3000;
+
+export interface FeedOptions {
+  channel: string;
+  /** Every hot hit is wanted, not a sample. */
+  wantsAll: boolean;
+  /** Where to begin: with what the rings still hold, or with what comes from now on. */
+  from: "oldest" | "now";
+  /** The records that have come since the last call, those of each thread in the order in which they ended. */
+  onRecords: (records: readonly TakenRecord[]) => void;
+  /** So many records were overwritten before they were read. */
+  onLost?: (count: number) => void;
+}
+
+export interface TakenRecord extends AccessRecord {
+  thread: number;
+}
+
+/** Follows the access records of a channel, whichever proxy process writes them, now or later. */
+export class AccessFeed {
+  readonly #options: FeedOptions;
+  #memory: SharedMemory | undefined;
+  #reader: AccessReader | undefined;
+  #from: "oldest" | "now";
+  #attachedAtMs = Number.NEGATIVE_INFINITY;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(options: FeedOptions) {
+    this.#options = options;
+    this.#from = options.from;
+  }
+
+  /** Whether there are rings to read: a proxy runs, or one has died and nobody has cleaned up after it. */
+  get isAttached(): boolean {
+    return this.#reader !== undefined;
+  }
+
+  start(): void {
+    this.poll();
+    this.#timer = setInterval(() => this.poll(), this.#options.wantsAll ? POLL_ALL_MS : POLL_MS);
+  }
+
+  /** Reads what is there for the last time, and lets go. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#drain();
+    this.#memory?.close();
+    this.#memory = undefined;
+    this.#reader = undefined;
+  }
+
+  poll(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#attachedAtMs > REATTACH_MS) {
+      this.#attachedAtMs = nowMs;
+      this.#attach();
+    }
+    this.#drain();
+  }
+
+  #attach(): void {
+    const { channel, wantsAll } = this.#options;
+    const memory = openRings(channel, !wantsAll);
+    const reader = memory === undefined ? undefined : AccessReader.over(memory.buffer, this.#from);
+    if (memory === undefined || reader === undefined || reader.life === this.#reader?.life) {
+      memory?.close();
+    } else {
+      this.#drain(); // what the former life did last
+      this.#memory?.close();
+      this.#memory = memory;
+      this.#reader = reader;
+    }
+    // Whoever comes later is followed from its first request on.
+    this.#from = "oldest";
+    if (wantsAll && this.#memory !== undefined) wantAllRecords(this.#memory.buffer, Date.now() + WISH_MS);
+  }
+
+  #drain(): void {
+    if (this.#reader === undefined) return;
+    const records: TakenRecord[] = [];
+    const lost = this.#reader.read((record, thread) => records.push({ ...record, thread }));
+    if (records.length > 0) this.#options.onRecords(records);
+    if (lost > 0) this.#options.onLost?.(lost);
+  }
+}
+
+function openRings(channel: string, readOnly: boolean): SharedMemory | undefined {
+  try {
+    return SharedMemory.open(objectName(channelNames(channel).access), { readOnly });
+  } catch (error) {
+    // ENOENT: no proxy. EINVAL: one is about to make them.
+    if (error instanceof SystemCallError && (error.code === "ENOENT" || error.code === "EINVAL")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+import { closeSync, openSync, writeSync } from "node:fs";
+import { cannotRun, errorCode } from "./command-error.ts";
+
+const STANDARD_ERROR = 2;
+const TRIES_MAX = 100;
+
+/**
+ * Where lines of a log go: standard error, or the end of a file. Written at once, so that nothing is lost when the process dies; a reader that has gone, or
+ * a disk that is full, is no reason to stop.
+ */
+export class LogOutput {
+  readonly #path: string | undefined;
+  #fildes: number;
+
+  /**
+   * @param path Undefined: standard error. The file is made when it is not there, for its owner and group only.
+   * @throws {CommandError} Exit code 1: the file can not be opened.
+   */
+  constructor(path?: string) {
+    this.#path = path;
+    this.#fildes = path === undefined ? STANDARD_ERROR : open(path);
+  }
+
+  get isTerminal(): boolean {
+    return this.#path === undefined && process.stderr.isTTY === true;
+  }
+
+  write(text: string): void {
+    const bytes = Buffer.from(text);
+    let done = 0;
+    for (let tries = 0; done < bytes.length && tries < TRIES_MAX; tries++) {
+      try {
+        done += writeSync(this.#fildes, bytes, done);
+      } catch (error) {
+        // A terminal or pipe that somebody made non-blocking and that is full: it is read again in a moment, or the line is lost.
+        if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) return;
+        Bun.sleepSync(1);
+      }
+    }
+  }
+
+  /**
+   * Opens the file of this name anew: who rotates logs has given the one that is open another name.
+   *
+   * @throws {CommandError} It can not be opened; the old one goes on being written.
+   */
+  reopen(): void {
+    if (this.#path === undefined) return;
+    const fildes = open(this.#path);
+    closeSync(this.#fildes);
+    this.#fildes = fildes;
+  }
+
+  close(): void {
+    if (this.#path !== undefined) closeSync(this.#fildes);
+  }
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, "a", 0o640);
+  } catch (error) {
+    throw cannotRun(
+      `Cannot open the log ${path}: ${errorCode(error) ?? String(error)}; its folder has to be there, and this user has to be allowed to write to it`,
+      error,
+    );
+  }
+}

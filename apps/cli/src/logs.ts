@@ -1,0 +1,58 @@
+import { AccessLog, accessLogOutput } from "./access/log.ts";
+import { messageOf } from "./command-error.ts";
+import { createLog, type Log } from "./log.ts";
+import { LogOutput } from "./log-output.ts";
+import type { Options } from "./options.ts";
+import { reopenMeans } from "./stop-request.ts";
+
+type LogOptions = Pick<Options, "channel" | "logFormat" | "logFile" | "accessLog" | "quiet">;
+
+/** The logs of one process, as its options say. Their files are opened anew on SIGUSR1. */
+export class Logs implements Disposable {
+  readonly log: Log;
+  readonly #options: LogOptions;
+  readonly #output: LogOutput;
+  readonly #forgetReopen: () => void;
+  #access: AccessLog | undefined;
+
+  /**
+   * @param source Which process speaks: `webproxy`, `proxy` or `cache`.
+   * @throws {CommandError} Exit code 1: the file can not be opened.
+   */
+  constructor(options: LogOptions, source: string) {
+    this.#options = options;
+    this.#output = new LogOutput(options.logFile);
+    this.log = createLog({ format: options.logFormat, isQuiet: options.quiet, source, output: this.#output });
+    this.#forgetReopen = reopenMeans(() => this.#reopen());
+  }
+
+  /**
+   * From now on each request is logged, if the options say so.
+   *
+   * @throws {CommandError} Exit code 1: the file can not be opened.
+   */
+  logRequests(): void {
+    const { channel, logFormat: format } = this.#options;
+    const output = accessLogOutput(this.#options);
+    if (output === undefined) return;
+    this.#access = new AccessLog({ channel, format, output, log: this.log });
+    this.#access.start();
+  }
+
+  /** Writes what is left: once whoever answers requests has ended. */
+  [Symbol.dispose](): void {
+    this.#forgetReopen();
+    this.#access?.stop();
+    this.#output.close();
+  }
+
+  #reopen(): void {
+    for (const output of [this.#output, this.#access?.output]) {
+      try {
+        output?.reopen();
+      } catch (error) {
+        this.log({ level: "error", message: `${messageOf(error)}. The file that is open goes on being written` });
+      }
+    }
+  }
+}
