@@ -2,11 +2,12 @@ import {
   acceptsCoding,
   type CacheControl,
   evaluateRange,
+  matchingVariants,
+  mostRecent,
   NO_DIRECTIVES,
   parseCacheControl,
   type Reuse,
   reuse,
-  selectVariant,
 } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
 import type { StoredResponse } from "./stored-response.ts";
@@ -29,11 +30,7 @@ export function select(variants: readonly StoredResponse[], request: ClientReque
     return { kind: "stored", stored: only!, reuse: reuseOf(only!, request, nowMs), candidates: NOBODY };
   }
   const usable = variants.filter((stored) => mayBeFor(request, stored));
-  const index = selectVariant(
-    usable.map((stored) => stored.variant),
-    request.fields,
-  );
-  const stored = index === undefined ? undefined : usable[index];
+  const stored = mostRecent(matchingVariants(usable, request.fields));
   const candidates = usable.filter((other) => other !== stored && isWhole(other));
   if (stored === undefined) return { kind: "none", reason: "vary-miss", candidates };
   if (!holdsWhatIsWanted(stored, request, nowMs)) return { kind: "incomplete", stored };

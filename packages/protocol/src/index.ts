@@ -29,6 +29,7 @@ export {
   isHeuristicallyCacheable,
   type LifetimeBasis,
   madeStale,
+  mostRecent,
   takesTtl,
   ttlMs,
 } from "./caching/freshness.ts";
@@ -80,7 +81,7 @@ export {
 export {
   matchesByLanguage,
   matchesExactly,
-  selectVariant,
+  matchingVariants,
   type Variant,
   variantOf,
   varyKey,

@@ -10,6 +10,7 @@ import {
   isFresh,
   isHeuristicallyCacheable,
   madeStale,
+  mostRecent,
   ttlMs,
 } from "./freshness.ts";
 import { formatHttpDate } from "./http-date.ts";
@@ -131,4 +132,19 @@ test("freshness never grows with time, and a clock set back makes nothing younge
       if (!isFresh(freshness, then)) expect(isFresh(freshness, then + later)).toBe(false);
     }),
   );
+});
+
+test("mostRecent() goes by Date, then by when it was received (RFC 9111 section 4)", () => {
+  const stored = (dateSeconds: number, receivedSeconds: number) => {
+    const response = responseOf(200, `Date: ${at(dateSeconds)}`);
+    const receivedMs = NOW + receivedSeconds * 1000;
+    return { fields: response.fields, freshness: freshnessOf(response, receivedMs, receivedMs) };
+  };
+  const [older, newer, latest] = [stored(0, 20), stored(5, 10), stored(5, 15)];
+  expect(mostRecent([])).toBeUndefined();
+  expect(mostRecent([older])).toBe(older);
+  expect(mostRecent([newer, older])).toBe(newer);
+  expect(mostRecent([older, newer])).toBe(newer);
+  expect(mostRecent([latest, newer, older])).toBe(latest);
+  expect(mostRecent([newer, newer, older])).toBe(newer);
 });

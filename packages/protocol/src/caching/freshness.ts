@@ -158,6 +158,24 @@ function soleDate(fields: Fields, name: string, nowMs: number): number | undefin
   return parseHttpDate(first, nowMs);
 }
 
+/**
+ * Of several stored responses that answer one request, the one to use (RFC 9111 section 4): the most recent by its Date, and of two of one second the
+ * one that was received last.
+ */
+export function mostRecent<Stored extends { readonly fields: Fields; readonly freshness: Freshness }>(
+  stored: readonly Stored[],
+): Stored | undefined {
+  const [only] = stored;
+  if (stored.length < 2) return only;
+  const generatedMs = ({ fields, freshness: { responseTimeMs } }: Stored) =>
+    dateOf(fields, responseTimeMs) ?? responseTimeMs;
+  return stored.reduce((latest, one) => {
+    const later = generatedMs(one) - generatedMs(latest);
+    const receivedLater = one.freshness.responseTimeMs - latest.freshness.responseTimeMs;
+    return later > 0 || (later === 0 && receivedLater >= 0) ? one : latest;
+  });
+}
+
 /** RFC 9111 section 4.2.3, current_age. A clock that was set back makes nothing younger than it arrived. */
 export function currentAgeMs(freshness: Freshness, nowMs: number): number {
   return freshness.initialAgeMs + Math.max(0, nowMs - freshness.responseTimeMs);

@@ -95,12 +95,13 @@ export function matchesByLanguage({ byLanguage }: Variant, request: Fields): boo
 }
 
 /**
- * The index of the variant to use for a request: the last that matches exactly, else the last in the language it
- * prefers, else undefined. Order `variants` by age, the most recent last (RFC 9111 section 4.1).
+ * Those of the stored variants that answer a request: all that match exactly, else all in the language it prefers. Of
+ * several, which vary on different fields, `mostRecent` is to be used (RFC 9111 section 4).
  */
-export function selectVariant(variants: readonly Variant[], request: Fields): number | undefined {
-  const exact = variants.findLastIndex((variant) => matchesExactly(variant, request));
-  if (exact !== -1) return exact;
-  const byTongue = variants.findLastIndex((variant) => matchesByLanguage(variant, request));
-  return byTongue === -1 ? undefined : byTongue;
+export function matchingVariants<Stored extends { readonly variant: Variant }>(
+  stored: readonly Stored[],
+  request: Fields,
+): readonly Stored[] {
+  const exact = stored.filter(({ variant }) => matchesExactly(variant, request));
+  return exact.length > 0 ? exact : stored.filter(({ variant }) => matchesByLanguage(variant, request));
 }
