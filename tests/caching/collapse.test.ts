@@ -63,7 +63,62 @@ describe("collapsing", () => {
     for (const [client, { body }] of got.entries()) expect(body).toBe(`for ${client}`);
     expect(most).toBeGreaterThan(10); // side by side, not one after the other
     const again = await Promise.all(Array.from({ length: 5 }, (_, client) => ask(client)));
-    for (const { cache } of again) expect(cache).toStartWith("fwd=bypass");
+    for (const { cache } of again) expect(cache).toStartWith("fwd=uri-miss");
+    expect((await get(webproxy.http, "/private", { headers: { Range: "bytes=0-1" } })).cache).toStartWith("fwd=bypass");
+    // It is not waited for; but what may be stored by then is.
+    origin.answer = () => ({ headers: { "Cache-Control": "max-age=600" }, body: "for all" });
+    await ask(1);
+    expect((await ask(2)).cache).toStartWith("hit");
+  });
+
+  test.each(["no-cache, max-age=600", "max-age=0", "max-age=600, must-revalidate, no-cache"])(
+    "%s: nobody else gets it without its being validated (RFC 9111 sections 4, 5.2.2.4), neither who waited nor who comes while it arrives",
+    async (control) => {
+      const head = Promise.withResolvers<void>();
+      const rest = Promise.withResolvers<void>();
+      await using origin = await DecidingOrigin.start(({ headers }) => {
+        const isFirst = origin.requests.length === 1;
+        const fields = { "Cache-Control": control, ETag: '"1"' };
+        if (headers["if-none-match"] === '"1"') return { status: 304, headers: fields };
+        if (!isFirst) return { headers: fields, body: BODY };
+        return { headers: fields, body: BODY, until: head.promise, pause: { afterBytes: 10, until: rest.promise } };
+      });
+      await using webproxy = await Webproxy.start({ origin: origin.url });
+      const first = get(webproxy.http, "/x");
+      await eventually(5_000, "the first has asked", () => origin.count("/x") === 1);
+      const waited = Array.from({ length: 20 }, () => get(webproxy.http, "/x"));
+      await collapsed(webproxy, 20);
+      head.resolve();
+      for (const { body, cache } of await Promise.all(waited)) {
+        expect(body === BODY).toBe(true);
+        expect(cache).toStartWith("fwd="); // none of them is a hit
+      }
+      const before = origin.count("/x");
+      expect(before).toBeGreaterThan(1);
+      expect(before).toBeLessThan(21); // and still they wait for one another
+      const late = get(webproxy.http, "/x");
+      await eventually(5_000, "the late one has asked", () => origin.count("/x") === before + 1);
+      rest.resolve();
+      expect((await late).body === BODY).toBe(true);
+      expect((await first).body === BODY).toBe(true);
+    },
+  );
+
+  test("what one client does not want stored (Cache-Control: no-store) keeps nothing from the others", async () => {
+    const gate = Promise.withResolvers<void>();
+    await using origin = await DecidingOrigin.start(({ headers }) => ({
+      headers: { "Cache-Control": "max-age=600" },
+      body: "for all",
+      ...(headers["cache-control"] === "no-store" && { until: gate.promise }),
+    }));
+    await using webproxy = await Webproxy.start({ origin: origin.url });
+    const secretive = get(webproxy.http, "/x", { headers: { "Cache-Control": "no-store" } });
+    await eventually(5_000, "it has asked", () => origin.count("/x") === 1);
+    expect((await get(webproxy.http, "/x")).cache).toContain("stored"); // who need not wait for the other
+    expect((await get(webproxy.http, "/x")).cache).toStartWith("hit");
+    gate.resolve();
+    expect(await secretive).toMatchObject({ body: "for all", cache: "fwd=uri-miss" });
+    expect(origin.count("/x")).toBe(2);
   });
 
   test("who would get another variant does not wait for this one", async () => {

@@ -57,7 +57,7 @@ describe("stale", () => {
   );
 
   test.each(["must-revalidate", "proxy-revalidate", "no-cache", "s-maxage=10"])(
-    "%s: an origin that is gone is a 502, never stale",
+    "%s: an origin that is gone is a 504 (RFC 9111 section 5.2.2.2), never stale",
     async (control) => {
       await using origin = await DecidingOrigin.start(() => ({
         headers: stale(`${control}, stale-if-error=600`),
@@ -66,11 +66,26 @@ describe("stale", () => {
       await using webproxy = await Webproxy.start({ origin: origin.url });
       await get(webproxy.http, "/x");
       origin.answer = () => ({ dies: true });
-      for (let time = 0; time < 3; time++) expect((await get(webproxy.http, "/x")).status).toBe("502");
+      for (let time = 0; time < 3; time++) expect((await get(webproxy.http, "/x")).status).toBe("504");
       origin.answer = () => ({ status: 503, body: "busy" });
       expect((await get(webproxy.http, "/x")).body).toBe("busy");
     },
   );
+
+  test("stale-while-revalidate: a HEAD is served at once too, and what is stored is validated for it", async () => {
+    await using origin = await DecidingOrigin.start(() => ({
+      headers: stale("stale-while-revalidate=600"),
+      body: "old",
+    }));
+    await using webproxy = await Webproxy.start({ origin: origin.url });
+    await get(webproxy.http, "/x");
+    origin.answer = () => ({ headers: { "Cache-Control": "max-age=600" }, body: "new" });
+    expect((await get(webproxy.http, "/x", { method: "HEAD" })).cache).toStartWith("hit; ttl=-");
+    await eventually(5_000, "it is validated", () => origin.count("/x") === 2);
+    expect(origin.last("/x")).toMatchObject({ method: "GET", headers: { "if-none-match": '"1"' } });
+    await eventually(5_000, "the new one is stored", async () => (await get(webproxy.http, "/x")).body === "new");
+    expect(origin.count("/x")).toBe(2);
+  });
 
   test("an error answer is passed on to who forbids stale, and does not replace what is stored", async () => {
     await using origin = await DecidingOrigin.start(() => ({ headers: stale("stale-if-error=600"), body: "old" }));

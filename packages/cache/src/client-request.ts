@@ -19,7 +19,7 @@ export class ClientRequest {
   readonly key: string;
   /** The stripe of keys whose version says whether what proxies keep of this key is good. */
   readonly stripe: number;
-  readonly #section: string;
+  readonly #wanted: WantedResponse;
   #fields: Fields | undefined;
 
   constructor(wanted: WantedResponse, site: CacheSite) {
@@ -32,7 +32,7 @@ export class ClientRequest {
     const keyTarget = this.ruling.rule?.keyTarget(wanted.target) ?? wanted.target;
     this.key = site.keyPrefix + keyTarget;
     this.stripe = stripeOf(targetHash(keyTarget));
-    this.#section = wanted.fieldSection;
+    this.#wanted = wanted;
   }
 
   /** The operator's rule that applies to it. */
@@ -40,9 +40,15 @@ export class ClientRequest {
     return this.ruling.rule?.settings;
   }
 
+  /** A GET for the same, where this is a HEAD: what is stored comes from GET. */
+  asGet(): ClientRequest {
+    return this.method === "GET" ? this : new ClientRequest({ ...this.#wanted, method: "GET" }, this.site);
+  }
+
   /** Whether its fields say more than which resource is wanted. */
   get hasDecidingFields(): boolean {
-    return this.#section !== "" && DECIDING_FIELD.test(this.#section);
+    const { fieldSection } = this.#wanted;
+    return fieldSection !== "" && DECIDING_FIELD.test(fieldSection);
   }
 
   /** The value of its Range field, where that counts: GET over HTTP. */
@@ -58,7 +64,7 @@ export class ClientRequest {
 
   /** The end-to-end request fields, in their order and case. */
   get fields(): Fields {
-    this.#fields ??= this.wire === "getfile" ? GETFILE_FIELDS : parseSection(this.#section);
+    this.#fields ??= this.wire === "getfile" ? GETFILE_FIELDS : parseSection(this.#wanted.fieldSection);
     return this.#fields;
   }
 }

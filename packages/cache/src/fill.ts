@@ -1,5 +1,6 @@
 import type { OriginError, OriginExchange, OriginHandler } from "@proj/origin";
 import {
+  type CacheControl,
   cacheTags,
   currentAgeMs,
   endToEndFields,
@@ -8,10 +9,12 @@ import {
   freshnessOf,
   headEffect,
   madeStale,
+  NO_DIRECTIVES,
   type OriginFailure,
   parseContentRange,
   type Refusal,
   type ResponseHead,
+  reuse,
   reuseOnError,
   sameStrongValidator,
   storable,
@@ -103,7 +106,7 @@ export class Fill implements Source, OriginHandler {
     if (this.mode !== "shared" || this.#isOver || this.#isPurged || request.method !== "GET") return false;
     if (this.#ask.kind === "range" && request.range !== this.request.range) return false;
     if (this.#response === undefined) return true;
-    return this.#body?.tier !== undefined && this.#isFor(request);
+    return this.#body?.tier !== undefined && this.#isFor(request, requestControl(request));
   }
 
   join(transfer: Transfer): void {
@@ -199,16 +202,16 @@ export class Fill implements Source, OriginHandler {
     const { counters, log } = this.#host;
     counters.add("originErrors");
     log({ level: "warn", message: error.message, code: error.code, target: this.request.target });
-    const refusal = refusalOf(error);
     if (this.#response === undefined) {
       const selected = this.#selected;
       const stale = selected !== undefined && this.#serveStale(selected, { kind: "unreachable" }, undefined);
       this.#end();
+      const refusal = refusalOf(error, selected);
       if (!stale) for (const transfer of [...this.#waiting]) this.#host.refuse(transfer, refusal);
       return;
     }
     this.#end();
-    this.#fail(refusal);
+    this.#fail(refusalOf(error, undefined));
   }
 
   /** The stored response that would have been the answer, if it were fresh. */
@@ -283,7 +286,9 @@ export class Fill implements Source, OriginHandler {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const transfer of waiting) {
-      if (transfer === this.#leader || (this.#mayStore && this.#isFor(transfer.request))) this.#attach(transfer);
+      // Who waited has asked before the response came: fresher than that nothing is.
+      const isFor = this.#mayStore && this.#isFor(transfer.request, NO_DIRECTIVES);
+      if (transfer === this.#leader || isFor) this.#attach(transfer);
       else this.#host.decide(transfer, this);
     }
     this.#endIfUnwanted();
@@ -373,13 +378,16 @@ export class Fill implements Source, OriginHandler {
   /** RFC 5861 section 4, RFC 9111 section 4.2.4: what is stale may be better than nothing, and the origin gets some rest. */
   #serveStale(stored: StoredResponse, failure: OriginFailure, head: ResponseHead | undefined): boolean {
     const nowMs = this.#host.nowMs();
-    if (reuseOnError(stored.freshness, requestControl(this.request), failure, nowMs).use !== "stale") return false;
-    stored.quietUntilMs = nowMs + quietMs(head?.fields.get("retry-after"));
+    const mayHave = (request: ClientRequest) =>
+      reuseOnError(stored.freshness, requestControl(request), failure, nowMs).use === "stale";
+    if (!mayHave(this.request)) return false;
+    stored.quietUntilMs = nowMs + quietMs(head?.fields.get("retry-after"), nowMs);
     const forwardStatus = failure.kind === "status" ? failure.status : undefined;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const transfer of waiting) {
-      if (transfer === this.#leader || isFor(transfer.request, stored.variant, stored.fields))
+      const { request } = transfer;
+      if (transfer === this.#leader || (isFor(request, stored.variant, stored.fields) && mayHave(request)))
         this.#attachStored(transfer, stored, forwardStatus);
       else this.#host.decide(transfer, this);
     }
@@ -424,10 +432,15 @@ export class Fill implements Source, OriginHandler {
     body.settle();
   }
 
-  /** Whether others than who asked may have the response. */
-  #isFor(request: ClientRequest): boolean {
-    const { variant, fields } = this.#response!;
-    return variant !== undefined && isFor(request, variant, fields);
+  /**
+   * Whether others than who asked may have the response: only if they might, were it stored already (RFC 9111 section 4, on collapsing requests).
+   * What is stale as it comes, or `no-cache`, is validated for them.
+   */
+  #isFor(request: ClientRequest, control: CacheControl): boolean {
+    const { variant, fields, freshness } = this.#response!;
+    if (variant === undefined || !isFor(request, variant, fields)) return false;
+    const { use } = reuse(freshness, control, this.#host.nowMs());
+    return use === "fresh" || use === "stale";
   }
 
   get #validation(): Validation {

@@ -53,15 +53,16 @@ export interface Validation {
  * The stored responses that a 304 speaks of (RFC 9111 section 4.3.4), renewed, most recent last; none when it is to be believed of none of them. It
  * need not be the one that was selected.
  *
- * @param known Those whose validators were sent.
+ * @param asked Those whose validators were sent.
  */
 export function renewByNotModified(
   storage: TieredStorage,
-  known: readonly StoredResponse[],
+  asked: readonly StoredResponse[],
   newer: Fields,
   validation: Validation,
 ): StoredResponse[] {
   const { request } = validation;
+  const known = [...new Set(asked.map((stored) => asStoredNow(storage, stored)))];
   const indexes = selectFreshened(
     known.map((stored) => stored.fields),
     newer,
@@ -69,6 +70,15 @@ export function renewByNotModified(
   const chosen = indexes.map((index) => known[index]!);
   const answering = chosen.findLast((one) => isFor(request, one.variant, one.fields)) ?? chosen.at(-1);
   return chosen.map((stored) => renew(storage, stored, newer, validation, stored === answering));
+}
+
+/** What has taken the place of `stored` meanwhile, if its validators are the same: the one may be gone, the other is as good. */
+function asStoredNow(storage: TieredStorage, stored: StoredResponse): StoredResponse {
+  if (storage.has(stored)) return stored;
+  const isTwin = (other: StoredResponse) =>
+    replaces(other, stored) &&
+    (["etag", "last-modified"] as const).every((name) => other.fields.get(name) === stored.fields.get(name));
+  return storage.lookup(stored.key).findLast(isTwin) ?? stored;
 }
 
 /** @param answersThis It is the origin's answer to this very request, also where it was stored for another one. */
@@ -79,16 +89,18 @@ export function renew(
   { request, times, isPurged }: Validation,
   answersThis: boolean,
 ): StoredResponse {
-  const renewed = isPurged ? { ...stored } : stored;
-  if (!isPurged) storage.renewed(stored);
+  // What is no longer stored, or was purged, is renewed for those who wait, and changes nothing for anybody else.
+  const isKept = !isPurged && storage.has(stored);
+  const renewed = isKept ? stored : { ...stored };
+  if (isKept) storage.renewed(stored);
   freshen(renewed, newer, times, request.rule);
   if (!answersThis) return renewed;
   const variant = variantOf(request.fields, renewed.fields, request.rule?.headers);
-  if (variant === undefined)
-    storage.invalidate(request.key, stored); // from now on nothing will ever match it
-  else renewed.variant = variant;
+  if (variant !== undefined) renewed.variant = variant;
+  if (!isKept) return renewed;
+  if (variant === undefined) storage.invalidate(request.key, stored); // from now on nothing will ever match it
   for (const other of storage.lookup(request.key)) {
-    if (other !== renewed && !isPurged && replaces(renewed, other)) storage.invalidate(request.key, other);
+    if (other !== renewed && replaces(renewed, other)) storage.invalidate(request.key, other);
   }
   return renewed;
 }

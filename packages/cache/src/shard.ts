@@ -125,8 +125,7 @@ export class Shard implements AskHandler, FillHost {
     if (request.ruling.bypass) return this.#bypass(transfer);
     const selection = select(this.storage.lookup(request.key), request, this.nowMs());
     if (selection.kind === "stored" && this.#answerFromStore(transfer, selection)) return;
-    if (selection.kind === "none" && requestControl(request).onlyIfCached)
-      return this.refuse(transfer, "origin-timeout");
+    if (selection.kind !== "stored" && requestControl(request).onlyIfCached) return this.refuse(transfer, "not-stored");
     this.#fetch(transfer, selection, without);
   }
 
@@ -147,7 +146,7 @@ export class Shard implements AskHandler, FillHost {
       case "length-wanted":
         return "length-wanted";
       case "ask-origin":
-        this.#startFill(transfer, { mode: "pass", ask: { kind: "as-sent", stored: undefined }, reason: "request" });
+        this.#passOn(transfer, "request");
         return "gone";
     }
   }
@@ -274,7 +273,7 @@ export class Shard implements AskHandler, FillHost {
   /** By an operator's rule: nothing stored answers, and nothing is stored. */
   #bypass(transfer: Transfer): void {
     this.counters.add("passes");
-    this.#startFill(transfer, { mode: "pass", ask: { kind: "as-sent", stored: undefined }, reason: "bypass" });
+    this.#passOn(transfer, "bypass");
   }
 
   /** True when the stored response is the answer, or the request forbids any other. */
@@ -282,7 +281,7 @@ export class Shard implements AskHandler, FillHost {
     const { stored, reuse } = selection;
     if (reuse.use === "validate" && !this.#isGoodEnough(stored, reuse.reason, transfer.request)) return false;
     if (reuse.use === "gateway-timeout") {
-      this.refuse(transfer, "origin-timeout");
+      this.refuse(transfer, "not-stored");
       return true;
     }
     this.counters.add("hits");
@@ -347,17 +346,25 @@ export class Shard implements AskHandler, FillHost {
     }
     if (selection.kind === "none" && this.#fills.isPass(request.key)) {
       this.counters.add("passes");
-      this.#startFill(transfer, { mode: "pass", ask: { kind: "as-sent", stored: undefined }, reason: "bypass" });
+      // One client's conditions and ranges are the origin's to judge. What a plain request is answered with may well be stored: that it lately could
+      // not be may have been due to who asked then.
+      if (request.hasDecidingFields) this.#passOn(transfer, "bypass");
+      else this.#startFill(transfer, { mode: "own", ask, reason });
       return;
     }
-    const mode = modeOf(request);
-    const other = mode === "shared" ? this.#fills.find(request, without) : undefined;
+    const other = mayShare(request) ? this.#fills.find(request, without) : undefined;
     if (other === undefined) {
-      this.#startFill(transfer, { mode, ask, reason });
+      this.#startFill(transfer, { mode: modeOf(request), ask, reason });
       return;
     }
     transfer.fill = other;
     other.join(transfer);
+  }
+
+  /** The origin gets what the client sent, and the client what the origin answers. */
+  #passOn(transfer: Transfer, reason: Verdict): void {
+    if (requestControl(transfer.request).onlyIfCached) return this.refuse(transfer, "not-stored");
+    this.#startFill(transfer, { mode: "pass", ask: { kind: "as-sent", stored: undefined }, reason });
   }
 
   #startFill(transfer: Transfer | undefined, start: FillStart, request = transfer!.request): Fill {
@@ -370,7 +377,8 @@ export class Shard implements AskHandler, FillHost {
   }
 
   /** RFC 5861 section 3: once, however many are served stale meanwhile. */
-  #validateInBackground({ request }: Transfer, selection: Extract<Selection, { kind: "stored" }>): void {
+  #validateInBackground(transfer: Transfer, selection: Extract<Selection, { kind: "stored" }>): void {
+    const request = transfer.request.asGet();
     if (this.nowMs() < selection.stored.quietUntilMs || this.#fills.find(request, undefined) !== undefined) return;
     const ask = askFor(request, selection);
     if (ask.kind !== "as-sent") this.#startFill(undefined, { mode: "shared", ask, reason: "stale" }, request);
@@ -412,10 +420,15 @@ function mayBeHot(request: ClientRequest, { status, variant, fields, parts }: St
 }
 
 /** Credentials may matter to the response: nobody waits for one that was asked for with somebody's. */
-function modeOf(request: ClientRequest): FillMode {
-  if (!request.hasDecidingFields) return "shared";
+function mayShare(request: ClientRequest): boolean {
+  if (!request.hasDecidingFields) return true;
   const { fields } = request;
-  return fields.has("authorization") || (request.range !== undefined && fields.has("if-range")) ? "own" : "shared";
+  return !fields.has("authorization") && (request.range === undefined || !fields.has("if-range"));
+}
+
+/** Whether others may wait for it as well: not for what is not to be stored because this one client says so (RFC 9111 section 5.2.1.5). */
+function modeOf(request: ClientRequest): FillMode {
+  return mayShare(request) && !requestControl(request).noStore ? "shared" : "own";
 }
 
 function reasonOf(selection: Selection): Verdict {

@@ -33,6 +33,7 @@ export function faultOf(error: OriginError): GatewayFault {
 export function errorTypeOf(reason: RefusalReason): string | undefined {
   switch (reason) {
     case "origin-error":
+    case "unvalidated":
       return "destination_unavailable";
     case "origin-timeout":
       return "http_response_timeout";

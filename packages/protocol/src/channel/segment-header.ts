@@ -87,6 +87,10 @@ export const REFUSAL = {
   "origin-timeout": -7,
   overloaded: -8,
   pending: -9,
+  /** The request forbids to ask the origin, and what is stored does not answer it. */
+  "not-stored": -10,
+  /** What is stored must not be used without the origin, which can not be reached. */
+  unvalidated: -11,
 } as const;
 export type Refusal = keyof typeof REFUSAL;
 const REFUSAL_OF = new Map<number, Refusal>(

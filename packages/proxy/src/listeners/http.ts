@@ -4,6 +4,7 @@ import {
   LAST_CHUNK,
   type Malformed,
   type PortionAnswer,
+  parseCacheControl,
   parseRequestHead,
   type RequestHead,
   type ResponseAnswer,
@@ -57,6 +58,8 @@ const STATUS_OF: Record<RefusalReason, number> = {
   "origin-timeout": 504,
   overloaded: 503,
   pending: 503,
+  "not-stored": 504,
+  unvalidated: 504,
   "request-too-large": 431,
   "cache-away": 503,
 };
@@ -214,12 +217,12 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   refuse(reason: RefusalReason): void {
     const request = this.#request!;
     if (ASKED_WITHOUT_CACHE.has(reason)) {
+      // RFC 9111 section 5.2.1.7: nothing is stored without the cache.
+      if (parseCacheControl(request.fields).onlyIfCached) return this.refuse("not-stored");
       const route = routeOf(request, this.#settings.sites.table);
       if (route.kind === "cache") return this.#passOn(request, { ...route, kind: "pass", ...WITHOUT_CONTENT });
     }
-    const saysStored = reason === "origin-timeout" && /only-if-cached/i.test(request.fields.get("cache-control") ?? "");
-    const error = saysStored ? undefined : errorTypeOf(reason);
-    this.#answer({ status: STATUS_OF[reason], text: REASON_TEXT[reason], error });
+    this.#answer({ status: STATUS_OF[reason], text: REASON_TEXT[reason], error: errorTypeOf(reason) });
   }
 
   finish(): void {
@@ -604,6 +607,8 @@ const REASON_TEXT: Record<RefusalReason, string> = {
   "origin-timeout": "The origin did not answer in time",
   overloaded: "Too busy at the moment",
   pending: "Too busy at the moment",
+  "not-stored": "Nothing that is stored answers it, and the request forbids to ask the origin",
+  unvalidated: "What is stored must not be used without the origin, which can not be reached",
   "request-too-large": "The request's target and fields do not fit into a segment",
   "cache-away": "The cache is away",
 };
