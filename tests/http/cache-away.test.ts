@@ -1,7 +1,10 @@
 /** DESIGN.md: while the cache is away the proxy answers from the origin. And the limits of the client side, which are options of `startProxy`. */
 import { describe, expect, test } from "bun:test";
 import { type ClientLimits, type RunningProxy, startProxy } from "@proj/proxy";
-import { CountingOrigin } from "../support/counting-origin.ts";
+import { sha256, someBytes } from "../support/bytes.ts";
+import type { ClientBehaviour } from "../support/client-result.ts";
+import { CountingOrigin, type Resource } from "../support/counting-origin.ts";
+import { getfile } from "../support/getfile-client.ts";
 import { field, http } from "../support/http-client.ts";
 import { ipcObjectsOf } from "../support/left-overs.ts";
 import { ownChannel, Webproxy } from "../support/webproxy.ts";
@@ -51,6 +54,74 @@ describe("without a cache", () => {
     expect(origin.requests[0]!.head).toMatch(/^X-Forwarded-For: 127\.0\.0\.1\r$/m);
     expect(origin.requests[1]!.head).toMatch(/^If-None-Match: "e"\r$/m);
   }, 30_000);
+});
+
+describe("GETFILE without a cache", () => {
+  const LARGE = someBytes(20 * 1024 * 1024, 7);
+  const files = {
+    "/known": { body: LARGE },
+    "/empty": { body: Buffer.alloc(0) },
+    "/chunked": { body: LARGE.subarray(0, 15 * 1024 * 1024), framing: "chunked" },
+    "/until-close": { body: Buffer.from("the end is the end"), framing: "close" },
+    "/too-long": { body: LARGE, framing: "chunked" },
+    "/gone": { status: 410 },
+    "/moved": { status: 302, headers: { Location: "/known" } },
+    "/broken": { body: LARGE, dieAfterBytes: 1_000_000 },
+    "/broken-chunked": { body: LARGE, framing: "chunked", dieAfterBytes: 1_000_000 },
+    "/dead": { dieAfterBytes: -1 },
+  } satisfies Record<string, Resource>;
+
+  test("files come from the origin; a body of unknown length is held back until it is whole, within a limit", async () => {
+    await using origin = CountingOrigin.start(files);
+    await withProxy(origin.url, {}, async (proxy) => {
+      const ask = (path: string, behaviour?: ClientBehaviour) =>
+        getfile({ host: "127.0.0.1", port: proxy.getfilePort }, path, behaviour);
+      const whole = { status: "OK", isComplete: true };
+      expect(await ask("/known")).toMatchObject({ ...whole, length: LARGE.length, sha256: sha256(LARGE) });
+      expect(await ask("/empty")).toMatchObject({ ...whole, length: 0 });
+      const { body } = files["/chunked"];
+      expect(await ask("/chunked")).toMatchObject({ ...whole, length: body.length, sha256: sha256(body) });
+      expect(await ask("/until-close")).toMatchObject({ ...whole, length: 18 });
+      for (const path of ["/too-long", "/moved", "/broken-chunked", "/dead"])
+        expect({ path, ...(await ask(path)) }).toMatchObject({ path, status: "ERROR", bytes: 0 });
+      for (const path of ["/gone", "/none"]) expect(await ask(path)).toMatchObject({ status: "FILE_NOT_FOUND" });
+      // A length was said and is not kept: never a short OK.
+      expect(await ask("/broken")).toMatchObject({ status: "OK", length: LARGE.length, isComplete: false });
+      const { head } = origin.requests[0]!;
+      expect(head).toMatch(/^Accept-Encoding: identity\r$/im);
+      expect(head).toMatch(/^Forwarded: for=127\.0\.0\.1\r$/im);
+      expect(head).toMatch(/^Via: 1\.1 webproxy\r$/im);
+    });
+  }, 60_000);
+
+  test("a slow reader gets all of it, one that leaves takes its exchange along, and the room for what is held back is given back", async () => {
+    await using origin = CountingOrigin.start(files);
+    await withProxy(origin.url, {}, async (proxy) => {
+      const ask = (path: string, behaviour?: ClientBehaviour) =>
+        getfile({ host: "127.0.0.1", port: proxy.getfilePort }, path, behaviour);
+      const { body } = files["/chunked"];
+      for (const path of ["/known", "/chunked"] as const) {
+        const slow = await ask(path, { pauseAfterBytes: { bytes: 100_000, until: Bun.sleep(500) } });
+        expect(slow).toMatchObject({ isComplete: true, sha256: sha256(files[path].body) });
+        await ask(path, { leaveAfterBytes: 100_000 });
+      }
+      // 64 MiB of a thread's room: had any of these kept theirs, the last ones would be refused.
+      for (let round = 0; round < 5; round++) {
+        expect(await ask("/too-long")).toMatchObject({ status: "ERROR" });
+        expect(await ask("/broken-chunked")).toMatchObject({ status: "ERROR" });
+        expect(await ask("/chunked", { leaveAfterBytes: 1 })).toMatchObject({ status: "OK" });
+      }
+      expect(await ask("/chunked")).toMatchObject({ isComplete: true, sha256: sha256(body) });
+    });
+  }, 60_000);
+
+  test("a path that no segment takes goes to the origin", async () => {
+    const path = `/${"p".repeat(6000)}`;
+    await using origin = CountingOrigin.start({ [path]: { body: Buffer.from("found") } });
+    await using webproxy = await Webproxy.start({ origin: origin.url, args: ["--segment-size", "4KiB"] });
+    expect(await getfile(webproxy.getfile, path)).toMatchObject({ status: "OK", bytes: 5, isComplete: true });
+    expect(await http(webproxy.http, path)).toMatchObject({ status: "200", bytes: 5, isComplete: true });
+  }, 60_000);
 });
 
 test("an unsafe request waits for the cache that has to hear of it, but not each of them anew", async () => {

@@ -38,6 +38,7 @@ export interface Stats {
   lostWakeups: number;
   refusedMessages: number;
   restarts: { proxy: number; cache: number };
+  stalls: { proxy: number; cache: number };
   origins: { origin: string; asked: number; failures: number; restingThreads: number }[];
   proxy: { pid: number; state: string; segments: number; counters: Record<ProxyCounter, number> } | null;
   cache: { pid: number; state: string; counters: Record<CacheCounter, number> } | null;
@@ -139,8 +140,9 @@ export class Webproxy implements AsyncDisposable {
     return this.#pid ?? this.#child.pid;
   }
 
-  /** What the processes have counted, from the admin API. */
+  /** What the processes have counted, from the admin API, or where nobody supervises from the command that reads shared memory. */
   async stats(): Promise<Stats> {
+    if (this.#addresses["admin"] === undefined) return await this.#statsOfChannel();
     const url = `http://${this.admin.host}:${this.admin.port}/api/stats`;
     try {
       // A connection of its own: a kept one may be closed by the server at the moment that it is used again.
@@ -150,6 +152,14 @@ export class Webproxy implements AsyncDisposable {
     } catch (cause) {
       throw new Error(`Cannot read ${url}; webproxy ${this.#state()}; its stderr: ${this.stderr}`, { cause });
     }
+  }
+
+  async #statsOfChannel(): Promise<Stats> {
+    const child = Bun.spawn([process.execPath, MAIN, "stats", "--json", "--channel", this.channel], {
+      stderr: "inherit",
+    });
+    const stats = (await new Response(child.stdout).json()) as Omit<Stats, "restarts" | "stalls">;
+    return { ...stats, restarts: { proxy: 0, cache: 0 }, stalls: { proxy: 0, cache: 0 } };
   }
 
   /** Waits until no segment is in use any more, and returns how many milliseconds that took. */

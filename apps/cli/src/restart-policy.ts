@@ -3,8 +3,11 @@ export type AfterDeath = { kind: "restart"; afterMs: number } | { kind: "give-up
 
 const FIRST_DELAY_MS = 50;
 const DELAY_MAX_MS = 5_000;
-/** A process that served for this long was well: its next death is a first one again. */
-const WELL_AFTER_MS = 10_000;
+/**
+ * A process that served for this long was well: its next death is a first one again. Starting one takes a fifth of that, so that even one that dies every time
+ * keeps a processor busy for a tenth of the time, and serves for the rest.
+ */
+const WELL_AFTER_MS = 2_000;
 const CRASH_LOOP_DEATHS = 5;
 const CRASH_LOOP_MS = 10_000;
 

@@ -25,6 +25,11 @@ interface Serving {
 
 /** Open requests may take this long once a stop is asked for: less than the supervisor waits before it kills. */
 const GRACE_MS = 8_000;
+/**
+ * When a thread has died: what the others are sending may go out if it is small. The sooner this process ends, the sooner its successor serves, and until
+ * then nobody answers the connections that the dead thread had taken.
+ */
+const FAILED_GRACE_MS = 100;
 /** And this long when the supervisor is dead: its successor wants the ports and the channel. */
 const ORPHAN_GRACE_MS = 1_000;
 
@@ -66,14 +71,17 @@ async function serveUntil(
   try {
     if (stopped.aborted) return;
     const serving = await START[side](options, origin, log);
+    let graceMs = GRACE_MS;
     try {
       if (stopped.aborted) return;
       supervisor?.obey(serving);
       announce(side, options, serving, supervisor);
       const failure = await Promise.race([aborted(stopped), serving.failed]);
-      if (failure !== undefined) throw failure;
+      if (failure === undefined) return;
+      graceMs = FAILED_GRACE_MS;
+      throw failure;
     } finally {
-      await serving.close({ graceMs: supervisor?.gone.aborted ? ORPHAN_GRACE_MS : GRACE_MS });
+      await serving.close({ graceMs: supervisor?.gone.aborted ? ORPHAN_GRACE_MS : graceMs });
     }
   } finally {
     await origin.stop();

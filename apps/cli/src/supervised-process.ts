@@ -1,13 +1,17 @@
 import type { Purge, PurgeCount } from "@proj/cache";
+import type { Side } from "@proj/protocol";
 import { type ChildMessage, readChildMessage, type SupervisorMessage } from "./child-message.ts";
 import { type CommandError, cannotRun } from "./command-error.ts";
 import type { Log } from "./log.ts";
+import { ProcessWatch } from "./process-watch.ts";
 import { RestartPolicy } from "./restart-policy.ts";
 
 export type Ready = Extract<ChildMessage, { type: "ready" }>;
 
 export interface SupervisedProcessOptions {
   name: string;
+  /** Whose heartbeats tell whether it hangs; undefined: nobody's do. */
+  watched?: { channel: string; side: Side };
   /** The command line, asked for anew at each start. */
   command: () => string[];
   log: Log;
@@ -27,6 +31,8 @@ export class SupervisedProcess {
   readonly #options: SupervisedProcessOptions;
   readonly #policy = new RestartPolicy();
   #child: Bun.Subprocess | undefined;
+  #watch: ProcessWatch | undefined;
+  #stalls = 0;
   #isReady = false;
   #hasServed = false;
   #isStopping = false;
@@ -40,8 +46,14 @@ export class SupervisedProcess {
     this.#options = options;
   }
 
+  /** It has said that it serves, and does not stand still. */
   get isReady(): boolean {
-    return this.#isReady;
+    return this.#isReady && this.#watch?.isSilent !== true;
+  }
+
+  /** How often it stood still: was stopped, or hung. */
+  get stalls(): number {
+    return this.#stalls;
   }
 
   get pid(): number | undefined {
@@ -62,6 +74,7 @@ export class SupervisedProcess {
       ipc: (message) => this.#hear(readChildMessage(message)),
     });
     this.#child = child;
+    this.#watch = this.#watchOver(child);
     void child.exited.then(() => this.#handleDeath(child));
   }
 
@@ -73,7 +86,7 @@ export class SupervisedProcess {
   purge(purge: Purge): Promise<PurgeCount> {
     const child = this.#child;
     const { name } = this.#options;
-    if (child === undefined || !this.#isReady) {
+    if (child === undefined || !this.isReady) {
       return Promise.reject(cannotRun(`Cannot purge: the ${name} process does not serve just now; try again`));
     }
     const message: SupervisorMessage = { type: "purge", id: this.#nextPurge++, purge };
@@ -92,6 +105,7 @@ export class SupervisedProcess {
   async stop(graceMs: number, hurry: AbortSignal): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#restartTimer);
+    this.#watch?.stop(); // what it does while it ends has a limit of its own
     const child = this.#child;
     if (child === undefined) return;
     const kill = () => {
@@ -128,8 +142,29 @@ export class SupervisedProcess {
     else purged?.resolve(outcome);
   }
 
+  #watchOver(child: Bun.Subprocess): ProcessWatch | undefined {
+    const { name, watched, log } = this.#options;
+    if (watched === undefined) return undefined;
+    return new ProcessWatch(
+      { ...watched, pid: child.pid },
+      {
+        onSilent: (why) => {
+          this.#stalls++;
+          log({ level: "warn", message: `the ${name} process stands still: ${why}`, child: child.pid });
+        },
+        onGoesOn: () => log({ level: "info", message: `the ${name} process goes on`, child: child.pid }),
+        onHopeless: (why) => {
+          log({ level: "error", message: `killing the ${name} process: ${why}`, child: child.pid });
+          child.kill("SIGKILL");
+        },
+      },
+    );
+  }
+
   #handleDeath(child: Bun.Subprocess): void {
     this.#isReady = false;
+    this.#watch?.stop();
+    this.#watch = undefined;
     this.#child = undefined;
     const ended = cannotRun(`Cannot purge: the ${this.#options.name} process has ended over it; try again`);
     for (const purged of this.#purges.values()) purged.reject(ended);

@@ -105,6 +105,7 @@ describe("webproxy start", () => {
           lostWakeups: 0,
           refusedMessages: 0,
           restarts: { proxy: 0, cache: 0 },
+          stalls: { proxy: 0, cache: 0 },
         });
         expect(stats["misses"]).toBe(2);
         expect(stats["portions"]).toBeGreaterThan(0);

@@ -99,6 +99,7 @@ export class ProcessPair {
     const supervised = (name: "cache" | "proxy", onReady: (ready: Ready) => void) =>
       new SupervisedProcess({
         name,
+        watched: { channel: options.channel, side: name },
         command: () => [process.execPath, Bun.main, name, "--supervised", ...asArguments(this.#options)],
         log,
         onReady: (ready) => {

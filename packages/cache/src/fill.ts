@@ -381,6 +381,7 @@ export class Fill implements Source, OriginHandler {
     const mayHave = (request: ClientRequest) =>
       reuseOnError(stored.freshness, requestControl(request), failure, nowMs).use === "stale";
     if (!mayHave(this.request)) return false;
+    this.#host.storage.adopt(stored);
     stored.quietUntilMs = nowMs + quietMs(head?.fields.get("retry-after"), nowMs);
     const forwardStatus = failure.kind === "status" ? failure.status : undefined;
     const waiting = [...this.#waiting];
@@ -396,6 +397,7 @@ export class Fill implements Source, OriginHandler {
 
   #attachStored(transfer: Transfer, stored: StoredResponse, forwardStatus: number | undefined): void {
     const nowMs = this.#host.nowMs();
+    this.#host.storage.adopt(stored);
     const handling: Handling = {
       verdict: this.#reason,
       ageSeconds: Math.floor(currentAgeMs(stored.freshness, nowMs) / 1000),

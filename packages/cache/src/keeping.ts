@@ -87,5 +87,6 @@ function storedResponse({ request, response, variant, body }: Arrived): StoredRe
     body: body.store,
     bodyBytes: body.bytes,
     quietUntilMs: 0,
+    purgesSeen: 0,
   };
 }

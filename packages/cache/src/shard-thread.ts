@@ -1,6 +1,6 @@
 import { objectName, SharedMemory } from "@proj/ipc";
 import { healthRecord, OriginClient, statesByName } from "@proj/origin";
-import { isAlive, runThread } from "@proj/process";
+import { type Heartbeat, isAlive, runThread, startHeartbeat } from "@proj/process";
 import {
   bumpStripe,
   CACHE_COUNTERS,
@@ -44,10 +44,12 @@ class ShardThread {
   readonly #channel: ChannelServer;
   readonly #counters: Counters<CacheCounter>;
   readonly #levels: ReturnType<typeof setInterval>;
+  readonly #heartbeat: Heartbeat;
 
   constructor(options: ShardThreadOptions, log: (record: LogRecord) => void) {
     const { channel, shard } = options;
     this.#control = SharedMemory.open(objectName(channelNames(channel).controlBlock("cache")));
+    this.#heartbeat = startHeartbeat(this.#control, shard);
     const counters = new Counters(CACHE_COUNTERS, threadCounters(this.#control.buffer, shard));
     this.#counters = counters;
     this.#loans = openLoans(options, log);
@@ -102,6 +104,7 @@ class ShardThread {
     this.#sites.close();
     this.#upkeep.stop();
     this.#storage.close();
+    this.#heartbeat.stop();
     this.#control.close();
   }
 
@@ -136,11 +139,11 @@ function openTiers(
   const { memoryBytes } = options;
   const disk = openDisk(options, counters, log);
   const events = {
-    onEvict: (response: StoredResponse) => {
+    onEvict: (slot: number, response: () => StoredResponse) => {
       counters.add("evictions");
-      disk?.uncover(response);
+      disk?.uncover(slot, response);
     },
-    onRemove: (response: StoredResponse) => disk?.dropCopy(response),
+    onRemove: (slot: number) => disk?.dropCopy(slot),
   };
   const memory = memoryBytes > 0 ? new MemoryStorage(memoryBytes, events, loans, disk === undefined) : undefined;
   return { memory, disk };

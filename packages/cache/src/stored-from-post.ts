@@ -58,6 +58,7 @@ export function storedFromPost(
     body,
     bodyBytes: content.length,
     quietUntilMs: 0,
+    purgesSeen: 0,
   };
   return { storage, response };
 }

@@ -26,12 +26,14 @@ export interface StoredResponse {
   readonly onlyForRange?: string;
   /** Wall clock: until then the origin is not asked about it again, since it has just failed to answer. */
   quietUntilMs: number;
+  /** The number of the last purge before it was stored or renewed: it need not be compared with that one, or any before. */
+  purgesSeen: number;
 }
 
 /** The objects around a stored response, measured as the growth of the process for each of 80,000 small ones, without what is counted below. */
-const OBJECTS_BYTES = 2_816;
+export const OBJECTS_BYTES = 2_816;
 
-/** What a stored response weighs beside its body: key, fields, and the objects around them, in bytes. */
+/** What a stored response that is kept as an object weighs beside its body: key, fields, and the objects around them, in bytes. */
 export function overheadBytes(response: StoredResponse): number {
   const { key, variant, headBlock } = response;
   return OBJECTS_BYTES + 2 * key.length + 2 * variant.varyKey.length + 3 * headBlock.length;

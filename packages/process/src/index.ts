@@ -1,3 +1,4 @@
+export { type Heartbeat, startHeartbeat } from "./heartbeat.ts";
 export { ChannelInUseError, Life } from "./life.ts";
 export { isAlive } from "./liveness.ts";
 export {

@@ -8,6 +8,7 @@ import {
   writePorts,
   writeProcessState,
 } from "@proj/protocol";
+import { type Heartbeat, startHeartbeat } from "./heartbeat.ts";
 
 /** Another process of this side has the channel. */
 export class ChannelInUseError extends Error {
@@ -31,12 +32,14 @@ export class Life implements Disposable {
   readonly number: number;
   readonly control: SharedMemory;
   readonly #lock: ExclusiveLock;
+  readonly #heartbeat: Heartbeat;
 
   private constructor(channel: string, number: number, control: SharedMemory, lock: ExclusiveLock) {
     this.channel = channel;
     this.number = number;
     this.control = control;
     this.#lock = lock;
+    this.#heartbeat = startHeartbeat(control, "main");
   }
 
   /**
@@ -102,6 +105,7 @@ export class Life implements Disposable {
 
   /** Ends the life: the control block and the lock go. */
   [Symbol.dispose](): void {
+    this.#heartbeat.stop();
     this.control.unlink();
     this.control.close();
     this.#lock.release();

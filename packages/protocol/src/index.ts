@@ -97,6 +97,7 @@ export {
   wantAllRecords,
 } from "./channel/access-ring.ts";
 export {
+  beatWord,
   type ControlBlock,
   controlBlockBytes,
   type ProcessState,
@@ -107,6 +108,7 @@ export {
   takeRoomWanted,
   threadCounters,
   threadHistogram,
+  threadIdWord,
   wantRoom,
   writeControlBlock,
   writePorts,
@@ -124,6 +126,7 @@ export {
   type ProxyHistogram,
   readCounters,
 } from "./channel/counters.ts";
+export { beat, HEARTBEAT_MS, SilenceWatch } from "./channel/heartbeat.ts";
 export { Histogram, HistogramReading } from "./channel/histogram.ts";
 export {
   type Invalidation,
@@ -220,6 +223,7 @@ export { parseRequestHead, parseResponseHead, type RequestHead, type ResponseHea
 export { HeadScanner } from "./http1/head-scanner.ts";
 export { type BodyLimits, DEFAULT_BODY_LIMITS, DEFAULT_HEAD_LIMITS, type HeadLimits } from "./http1/limits.ts";
 export type { Malformed } from "./http1/malformed.ts";
+export { latin1 } from "./http1/octets.ts";
 export { reasonPhrase } from "./http1/status.ts";
 export { checkHost, parseTarget, type Target } from "./http1/target.ts";
 export {

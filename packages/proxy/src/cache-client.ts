@@ -5,6 +5,7 @@ import {
   type ChannelRequest,
   type Counters,
   channelNames,
+  HEARTBEAT_MS,
   type Invalidation,
   invalidationBlockBytes,
   NOTICE_MESSAGE_BYTES_MAX,
@@ -33,10 +34,18 @@ import {
   writeRequest,
   writeRequestBlock,
 } from "@proj/protocol";
+import { CacheWatch } from "./cache-watch.ts";
 import { type Loan, LoanTable } from "./loan-table.ts";
 
-/** What came of a question: the cache's answer, or that it died (`lost`) or did not answer in time (`late`). */
-export type Outcome = Answer | { kind: "lost" } | { kind: "late" };
+/** What came of a question: the cache's answer, or that it died (`lost`), did not answer in time (`late`), or stands still (`silent`). */
+export type Outcome = Answer | { kind: "lost" } | { kind: "late" } | { kind: "silent" };
+
+/** Whether somebody may still write into the segment of a question that had this outcome: then it has to be replaced. */
+export function mayBeWrittenTo(
+  outcome: Outcome,
+): outcome is Extract<Outcome, { kind: "late" | "silent" | "malformed" }> {
+  return outcome.kind === "late" || outcome.kind === "silent" || outcome.kind === "malformed";
+}
 
 /** A segment that the cache has been asked to fill. The asker owns the segment again once {@link AskOwner.answered} is called. */
 export interface Ask {
@@ -46,6 +55,8 @@ export interface Ask {
 }
 
 export interface AskOwner {
+  /** Whether it can do without the answer, should the shard that owes it stand still: it is then told `silent`. */
+  readonly canDoWithout: boolean;
   answered(ask: Ask, outcome: Outcome): void;
   /** The cache has something to read for a transfer that it answered `pending`. */
   noticed(): void;
@@ -66,6 +77,7 @@ interface Link {
   startTime: number;
   control: SharedMemory;
   shards: ShardLink[];
+  watch: CacheWatch;
 }
 
 interface ShardLink {
@@ -76,7 +88,7 @@ interface ShardLink {
 }
 
 /** How often the cache's life is checked, and, while it is away, looked for. */
-const CHECK_MS = 50;
+const CHECK_MS = HEARTBEAT_MS;
 /** The cache answers `pending` to what takes long; one that says nothing for so long hangs. */
 const ANSWER_TIMEOUT_MS = 15_000;
 /** How long a notice is waited for before the question is asked again: an origin rarely takes longer, and each asking costs two messages. */
@@ -93,6 +105,7 @@ export class CacheClient {
   readonly #now: () => number;
   readonly #onAttach: (versions: Int32Array) => void;
   readonly #onLost: () => void;
+  readonly #onSilence: (isSilent: boolean) => void;
   readonly #notices: MessageQueue;
   readonly #noticeBytes = new Uint8Array(new ArrayBuffer(NOTICE_MESSAGE_BYTES_MAX));
   readonly #noticeView = new DataView(this.#noticeBytes.buffer);
@@ -127,6 +140,8 @@ export class CacheClient {
     onAttach: (versions: Int32Array) => void;
     /** Told once when the cache that was attached has died. */
     onLost: () => void;
+    /** Told when shards of it stand still, and when all of them go on. */
+    onSilence: (isSilent: boolean) => void;
   }) {
     this.#names = channelNames(options.channel);
     this.#thread = options.thread;
@@ -136,6 +151,7 @@ export class CacheClient {
     this.#now = options.now;
     this.#onAttach = options.onAttach;
     this.#onLost = options.onLost;
+    this.#onSilence = options.onSilence;
     this.#awaySinceMs = options.now();
     this.#notices = MessageQueue.create(objectName(this.#names.noticeQueue(options.thread)), {
       maxmsg: 10,
@@ -147,6 +163,12 @@ export class CacheClient {
 
   get attached(): boolean {
     return this.#link !== undefined;
+  }
+
+  /** Whether the shard that owns this target stands still: it is served without the cache until that goes on, or is replaced. */
+  standsStill(hash: number): boolean {
+    const link = this.#link;
+    return link?.watch.isSilent(shardOf(hash, link.shards.length)) === true;
   }
 
   /** Looks for the cache now rather than at the next check: a request need not find it away that has just come. */
@@ -419,6 +441,7 @@ export class CacheClient {
       this.#onLost();
       return this.#lose();
     }
+    this.#watch(link);
     this.#askAgain();
     const deadline = this.#now() - ANSWER_TIMEOUT_MS;
     for (let index = this.#asks.length - 1; index >= 0; index--) {
@@ -427,6 +450,27 @@ export class CacheClient {
       this.#remove(index);
       ask.owner.answered(ask, { kind: "late" });
     }
+  }
+
+  /** Whoever can do without a shard that stands still does; the others wait for it, or for its end. */
+  #watch(link: Link): void {
+    const wasSilent = link.watch.hasSilent;
+    for (const shard of link.watch.look(link.control.i32, this.#now())) this.#turnAway(shard);
+    if (wasSilent !== link.watch.hasSilent) this.#onSilence(link.watch.hasSilent);
+  }
+
+  #turnAway(shard: number): void {
+    this.#counters.add("cacheStalls");
+    for (let index = this.#asks.length - 1; index >= 0; index--) {
+      const ask = this.#asks[index]!;
+      if (ask.shard !== shard || !ask.owner.canDoWithout) continue;
+      this.#remove(index);
+      ask.owner.answered(ask, { kind: "silent" });
+    }
+    // Of those who wait for a notice it is not known here which shard owes it: they ask again.
+    this.#handOut(
+      [...this.#expectingNotice].flatMap(([transfer, { owner }]) => (owner.canDoWithout ? [transfer] : [])),
+    );
   }
 
   /** A notice that was lost must not be waited for without end: who has waited for long asks again, and is told `pending` again if that is so. */
@@ -457,7 +501,8 @@ export class CacheClient {
       const block = readControlBlock(control.buffer);
       if (typeof block === "object" && block.state === "serving" && this.#isAlive(block.pid, block.startTime)) {
         for (let shard = 0; shard < block.threads; shard++) shards.push(this.#openShard(shard, control));
-        return { life: block.life, pid: block.pid, startTime: block.startTime, control, shards };
+        const { life, pid, startTime, threads } = block;
+        return { life, pid, startTime, control, shards, watch: new CacheWatch(pid, threads) };
       }
     } catch {
       // Not there yet, or half way out: the next check looks again.

@@ -13,7 +13,7 @@ import {
   type WantedResponse,
 } from "@proj/protocol";
 import type { AccessRecorder } from "./access-recorder.ts";
-import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
+import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
 import type { HotTier } from "./hot-tier.ts";
 import type { Loan } from "./loan-table.ts";
 import type { RefusalReason, ResponseSink } from "./response-sink.ts";
@@ -39,6 +39,9 @@ export interface DeliveryContext {
   readonly stalled: Set<Delivery>;
   readonly now: () => number;
 }
+
+/** What no answer, or none that makes sense, is to the client. */
+const REASON_WITHOUT = { late: "origin-timeout", silent: "cache-away", malformed: "origin-error" } as const;
 
 interface Portion {
   readonly ask: Ask;
@@ -101,13 +104,20 @@ export class Delivery implements AskOwner {
     return this.#stalledSinceMs !== undefined;
   }
 
+  /** What has begun to go out can only be gone on with by the cache that began it. */
+  get canDoWithout(): boolean {
+    return this.#transfer.phase !== "sending";
+  }
+
   get done(): boolean {
     return this.#transfer.phase === "done";
   }
 
   /** Step 2: takes an id from the free queue, at once or in turn. */
   start(): void {
-    if (!this.#context.cache.attachNow()) return this.#waitForCache();
+    const { cache } = this.#context;
+    if (!cache.attachNow()) return this.#waitForCache();
+    if (cache.standsStill(this.#hash)) return this.#fail("cache-away");
     const segment = this.#context.pool.tryTake();
     if (segment !== undefined) this.#useSegment(segment);
     else this.#waitForSegment();
@@ -142,11 +152,10 @@ export class Delivery implements AskOwner {
   answered(ask: Ask, outcome: Outcome): void {
     const { pool, counters } = this.#context;
     const portion = this.#portions.find((one) => one.ask === ask); // none: parked, or over
-    if (outcome.kind === "late" || outcome.kind === "malformed") {
+    if (mayBeWrittenTo(outcome)) {
       counters.add("segmentsReplaced");
       pool.replace(ask.segment); // whoever is late, or wrote nonsense, may write again
-      if (portion !== undefined)
-        this.#failWithout(portion, outcome.kind === "late" ? "origin-timeout" : "origin-error");
+      if (portion !== undefined) this.#failWithout(portion, REASON_WITHOUT[outcome.kind]);
     } else if (outcome.kind === "portion" && portion !== undefined) {
       portion.answer = outcome;
       this.#takeInOrder();
@@ -233,6 +242,10 @@ export class Delivery implements AskOwner {
     if (!cache.attached) {
       pool.giveBack(segment);
       return this.#waitForCache();
+    }
+    if (cache.standsStill(this.#hash)) {
+      pool.giveBack(segment);
+      return this.#fail("cache-away");
     }
     if (SEGMENT_BODY_OFFSET + requestBlockBytes(this.#wanted) > segment.bytes.length) {
       pool.giveBack(segment);

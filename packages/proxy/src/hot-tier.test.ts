@@ -22,12 +22,31 @@ describe("HotTier", () => {
     const { clock, tier, keep } = setUp();
     keep("/a");
     clock.nowMs += 4000;
-    expect(tier.times(tier.lookup("http", "/a")!)).toEqual({ ageSeconds: 9, ttlSeconds: 6 });
+    expect(tier.times(tier.lookup("http", "/a")!)).toEqual({
+      ageSeconds: 9,
+      ttlSeconds: 6,
+      untilMs: clock.nowMs + 1000,
+    });
     clock.nowMs += 5999;
     expect(tier.lookup("http", "/a")).toBeDefined();
     clock.nowMs += 1;
     expect(tier.lookup("http", "/a")).toBeUndefined();
     expect([tier.count, tier.usedBytes]).toEqual([0, 0]);
+  });
+
+  test("what was rendered is right until its Age changes", () => {
+    const { clock, tier, keep } = setUp();
+    keep("/a");
+    clock.nowMs += 300;
+    const hot = tier.lookup("http", "/a")!;
+    expect(tier.isReady(hot)).toBe(false);
+    const { untilMs } = tier.times(hot);
+    readyWith(hot, "HEAD", untilMs);
+    clock.nowMs += 699;
+    expect(tier.isReady(tier.lookup("http", "/a")!)).toBe(true);
+    clock.nowMs += 1;
+    expect(tier.isReady(tier.lookup("http", "/a")!)).toBe(false);
+    expect(tier.times(hot)).toMatchObject({ ageSeconds: 6, ttlSeconds: 9 });
   });
 
   test("an entry is gone as soon as its stripe is bumped, and others stay", () => {

@@ -17,12 +17,16 @@ const SHARE = 8;
 /** What an entry weighs beside its bytes. */
 const OVERHEAD_BYTES = 512;
 
-/** Renders the start of a head into the room before a hot response's payload; what is then {@link HotResponse.ready} leaves in one write. */
-export function readyWith(hot: HotResponse, headStart: string, ageSeconds: number): Uint8Array {
+/**
+ * Renders the start of a head into the room before a hot response's payload; what is then {@link HotResponse.ready} leaves in one write.
+ *
+ * @param readyUntilMs Until when the next client may be sent the same, on the tier's clock.
+ */
+export function readyWith(hot: HotResponse, headStart: string, readyUntilMs: number): Uint8Array {
   const start = hot.payloadOffset - headStart.length;
   hot.bytes.write(headStart, start, "latin1");
   hot.ready = hot.bytes.subarray(start);
-  hot.readyAgeSeconds = ageSeconds;
+  hot.readyUntilMs = readyUntilMs;
   return hot.ready;
 }
 
@@ -43,9 +47,9 @@ export interface HotResponse {
   readonly payloadOffset: number;
   readonly bodyBytes: number;
   readonly freshness: Freshness;
-  /** From what was rendered last to the end, and the age that it says: within that second nothing is rendered anew. */
+  /** From what was rendered last to the end, and until when its Age is right: within that second nothing is rendered anew. */
   ready: Uint8Array;
-  readyAgeSeconds: number;
+  readyUntilMs: number;
 }
 
 interface Entry extends HotResponse {
@@ -67,6 +71,8 @@ export class HotTier {
   readonly #entries = new Map<string, Entry>();
   readonly #nowMs: () => number;
   #versions: Int32Array | undefined;
+  /** When {@link lookup} was called last: a clock costs more than the rest of a look-up, so it is read once for a response. */
+  #lookedMs = 0;
 
   /**
    * @param limitBytes 0: nothing is kept.
@@ -93,7 +99,8 @@ export class HotTier {
     const key = keyOf(wire, hotKey);
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    if (stripeVersion(this.#versions!, entry.stripe) !== entry.version || !isFresh(entry.freshness, this.#nowMs())) {
+    this.#lookedMs = this.#nowMs();
+    if (stripeVersion(this.#versions!, entry.stripe) !== entry.version || !isFresh(entry.freshness, this.#lookedMs)) {
       this.#remove(key, entry);
       return undefined;
     }
@@ -131,7 +138,7 @@ export class HotTier {
     const freshness = freshnessNow(response, this.#nowMs());
     const { bodyBytes } = response;
     loan?.retain();
-    const unrendered = { ready: bytes, readyAgeSeconds: -1 };
+    const unrendered = { ready: bytes, readyUntilMs: Number.NEGATIVE_INFINITY };
     this.#entries.set(key, {
       bytes,
       loan,
@@ -146,12 +153,19 @@ export class HotTier {
     this.usedBytes += bytesNeeded;
   }
 
-  /** Its age now and how long it is still fresh, in whole seconds. */
-  times({ freshness }: HotResponse): { ageSeconds: number; ttlSeconds: number } {
-    const nowMs = this.#nowMs();
+  /** Whether what was rendered for somebody else is still right for the response that was looked up last. */
+  isReady(hot: HotResponse): boolean {
+    return this.#lookedMs < hot.readyUntilMs;
+  }
+
+  /** Of the response that was looked up last: its age and how long it is still fresh, in whole seconds, and until when that is so. */
+  times({ freshness }: HotResponse): { ageSeconds: number; ttlSeconds: number; untilMs: number } {
+    const nowMs = this.#lookedMs;
+    const ageMs = currentAgeMs(freshness, nowMs);
     return {
-      ageSeconds: Math.floor(currentAgeMs(freshness, nowMs) / 1000),
+      ageSeconds: Math.floor(ageMs / 1000),
       ttlSeconds: Math.floor(ttlMs(freshness, nowMs) / 1000),
+      untilMs: nowMs + 1000 - (ageMs % 1000),
     };
   }
 

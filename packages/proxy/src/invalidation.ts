@@ -9,7 +9,7 @@ import {
   type ResponseHead,
   type Site,
 } from "@proj/protocol";
-import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
+import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
 
 /**
  * What the response to an unsafe request says is no longer good (RFC 9111 section 4.4, RFC 9875 section 3).
@@ -53,6 +53,8 @@ const CACHE_TIMEOUT_MS = 5_000;
 
 /** Tells every shard that is concerned, and knows when all of them have done it. */
 export class InvalidationRound implements AskOwner {
+  /** A cache that stands still has to do it before anything else once it goes on. */
+  readonly canDoWithout = false;
   readonly #cache: CacheClient;
   readonly #pool: PoolMember;
   readonly #what: Invalidation;
@@ -81,7 +83,7 @@ export class InvalidationRound implements AskOwner {
   }
 
   answered(ask: Ask, outcome: Outcome): void {
-    if (outcome.kind === "late" || outcome.kind === "malformed") this.#pool.replace(ask.segment);
+    if (mayBeWrittenTo(outcome)) this.#pool.replace(ask.segment);
     else this.#pool.giveBack(ask.segment);
     this.#wasLost ||= outcome.kind !== "portion";
     this.#settle();

@@ -12,7 +12,7 @@ import {
   targetHash,
   withDate,
 } from "@proj/protocol";
-import type { Ask, AskOwner, CacheClient, Outcome } from "./cache-client.ts";
+import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
 import type { Keeper } from "./pass-through.ts";
 
 /** Where what passes is offered, and how the origin is named. */
@@ -32,6 +32,7 @@ const EMPTY = new Uint8Array(0);
  * Content-Location is the target itself. It is only an offer: without a free segment, or beyond one segment, nothing is lost but a hit.
  */
 export class PostKeeper implements Keeper, AskOwner {
+  readonly canDoWithout = true;
   readonly #context: PostKeeperContext;
   readonly #head: Omit<PassedResponse, "content">;
   readonly #chunks: Uint8Array[] = [];
@@ -90,7 +91,7 @@ export class PostKeeper implements Keeper, AskOwner {
 
   answered(ask: Ask, outcome: Outcome): void {
     const { pool } = this.#context;
-    if (outcome.kind === "late" || outcome.kind === "malformed") pool.replace(ask.segment);
+    if (mayBeWrittenTo(outcome)) pool.replace(ask.segment);
     else pool.giveBack(ask.segment);
   }
 

@@ -2,6 +2,7 @@ import type { OriginClient, OriginState } from "@proj/origin";
 import { type Site, type SiteSettings, SiteTable } from "@proj/protocol";
 import type { PassContext } from "./pass-through.ts";
 import { ProxySite } from "./proxy-site.ts";
+import { RequestMemo } from "./request-memo.ts";
 
 interface Makers {
   readonly clientFor: (origins: readonly URL[]) => OriginClient;
@@ -12,6 +13,8 @@ interface Makers {
 export class ProxySites {
   /** For each request anew: another one once the configuration has been read again. */
   table: SiteTable<ProxySite>;
+  /** Of heads whose meaning depends on {@link table}. */
+  memo = new RequestMemo();
   readonly #makers: Makers;
   /** The site whose targets stand in the hot tier as they are: for the one there is at the start, nothing has to be put before them. */
   readonly #plainId: number | undefined;
@@ -26,6 +29,7 @@ export class ProxySites {
   /** From now on these are the sites. What is under way with a former one's origins ends by itself, and their idle connections in their time. */
   use(settings: readonly SiteSettings[]): void {
     this.table = this.#tableOf(settings);
+    this.memo = new RequestMemo();
   }
 
   /** What has come of the exchanges with each origin. */

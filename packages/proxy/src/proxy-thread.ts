@@ -1,6 +1,6 @@
 import { Doorbell, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
 import { healthRecord, OriginClient, statesByName } from "@proj/origin";
-import { isAlive, runThread } from "@proj/process";
+import { type Heartbeat, isAlive, runThread, startHeartbeat } from "@proj/process";
 import {
   AccessRingWriter,
   Counters,
@@ -19,6 +19,7 @@ import {
 import { AccessRecorder } from "./access-recorder.ts";
 import { CacheClient } from "./cache-client.ts";
 import { type Delivery, type DeliveryContext, STALL_MS } from "./delivery.ts";
+import { HeldBack } from "./held-back.ts";
 import { HotTier } from "./hot-tier.ts";
 import { InvalidationRound, invalidationOf } from "./invalidation.ts";
 import { TICK_MS } from "./limits.ts";
@@ -62,6 +63,7 @@ class ProxyThread {
   readonly #connections = new Set<Connection>();
   readonly #sweeper: ReturnType<typeof setInterval>;
   readonly #ticker: ReturnType<typeof setInterval>;
+  readonly #heartbeat: Heartbeat;
 
   constructor(options: ProxyThreadOptions, log: (record: LogRecord) => void) {
     const names = channelNames(options.channel);
@@ -69,6 +71,7 @@ class ProxyThread {
     this.#thread = options.thread;
     this.#control = SharedMemory.open(objectName(names.controlBlock("proxy")));
     this.#rings = SharedMemory.open(objectName(names.access));
+    this.#heartbeat = startHeartbeat(this.#control, options.thread);
     this.#pool = SegmentPool.open(objectName(names.pool));
     const counters = new Counters(PROXY_COUNTERS, threadCounters(this.#control.buffer, options.thread));
     const hot = new HotTier(options.hotBytes, now);
@@ -92,7 +95,7 @@ class ProxyThread {
         new OriginClient({ origin, tls: options.originTls, onHealth: (news) => log(healthRecord(news)) }),
       passFor: (site, origin) => ({ ...passContext(origin, counters, log), ...this.#cacheEffects(site, cache) }),
     });
-    const getfile = { wire: options.getfileWire, sites: this.#sites };
+    const getfile = { wire: options.getfileWire, sites: this.#sites, heldBack: new HeldBack() };
     const http: HttpSettings = {
       sites: this.#sites,
       nowMs: () => Date.now(),
@@ -175,6 +178,7 @@ class ProxyThread {
     this.#context.pool.close();
     this.#pool.close();
     this.#rings.close();
+    this.#heartbeat.stop();
     this.#control.close();
   }
 
@@ -241,7 +245,12 @@ function cacheNews({ channel, thread }: ProxyThreadOptions, hot: HotTier, log: (
     wasLost = true;
     say("warn", "The cache has died: until it is back, what is hot is served, other requests wait for it a while");
   };
-  return { onAttach, onLost };
+  const onSilence = (isSilent: boolean) => {
+    if (isSilent)
+      say("warn", "The cache stands still: until it goes on or is replaced, requests go to the origin without it");
+    else say("info", "The cache goes on");
+  };
+  return { onAttach, onLost, onSilence };
 }
 
 runThread<ProxyThreadOptions, ListeningPorts, ProxyOrder, void>(async (options, log) => {

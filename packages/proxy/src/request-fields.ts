@@ -1,4 +1,4 @@
-import { endToEndFields, type Fields, type RequestHead } from "@proj/protocol";
+import { endToEndFields, Fields, type RequestHead } from "@proj/protocol";
 import type { PassRoute } from "./route.ts";
 
 /** Whom a request comes from, as the socket says. */
@@ -57,6 +57,21 @@ export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fie
   return fields;
 }
 
+/** The fields of a GETFILE request that goes straight to the origin: the file itself is wanted, in no coding. */
+export function getfilePassFields(address: string): Fields {
+  return Fields.from([
+    ["Accept-Encoding", "identity"],
+    ["Forwarded", `for=${forwardedNode(address)}`],
+    ["X-Forwarded-For", address],
+    ["Via", "1.1 webproxy"],
+  ]);
+}
+
+/** RFC 7239 section 6. */
+function forwardedNode(address: string): string {
+  return address.includes(":") ? `"[${address}]"` : address;
+}
+
 /** RFC 9110 section 7.6.2. */
 function countForward(fields: Fields): void {
   const left = fields.get("max-forwards");
@@ -67,9 +82,8 @@ function countForward(fields: Fields): void {
 function addForwarding(fields: Fields, head: RequestHead, authority: string, peer: Peer): void {
   const said = (lowerName: string) => (peer.isTrusted ? head.fields.get(lowerName) : undefined);
   const append = (before: string | undefined, own: string) => (before === undefined ? own : `${before}, ${own}`);
-  const node = peer.address.includes(":") ? `"[${peer.address}]"` : peer.address;
   const host = authority === "" ? "" : `;host=${quoted(authority)}`;
-  fields.add("Forwarded", append(said("forwarded"), `for=${node}${host};proto=${peer.scheme}`));
+  fields.add("Forwarded", append(said("forwarded"), `for=${forwardedNode(peer.address)}${host};proto=${peer.scheme}`));
   fields.add("X-Forwarded-For", append(said("x-forwarded-for"), peer.address));
   fields.add("X-Forwarded-Proto", said("x-forwarded-proto") ?? peer.scheme);
   const saidHost = said("x-forwarded-host") ?? authority;

@@ -3,6 +3,9 @@ import type { PortionAnswer, Refusal, ResponseAnswer } from "@proj/protocol";
 /** Why there is no response: the cache's word, or the request does not fit into a segment, or there is no cache. */
 export type RefusalReason = Refusal | "request-too-large" | "cache-away";
 
+/** Refusals that say nothing about the origin: it is asked without the cache. */
+export const ASKED_WITHOUT_CACHE: ReadonlySet<RefusalReason> = new Set(["cache-away", "request-too-large"]);
+
 /** Where a response goes: one client connection, in the words of its wire. A {@link Delivery} calls it in this order: `begin`, `frame` and `write` for each portion, `finish`. */
 export interface ResponseSink {
   /**

@@ -20,8 +20,8 @@ const STATS: ChannelStats = {
 
 function api(processes: { proxy: boolean; cache: boolean }, stats = STATS) {
   const views: ProcessViews = {
-    proxy: { isReady: processes.proxy, pid: 1, restarts: 0 },
-    cache: { isReady: processes.cache, pid: 2, restarts: 4 },
+    proxy: { isReady: processes.proxy, pid: 1, restarts: 0, stalls: 0 },
+    cache: { isReady: processes.cache, pid: 2, restarts: 4, stalls: 1 },
   };
   const app = adminApp({
     host: "127.0.0.1",
@@ -75,7 +75,11 @@ describe("adminApp()", () => {
 
   test("gives the counters as JSON", async () => {
     const response = await api({ proxy: true, cache: true })("/api/stats");
-    expect(await response.json()).toEqual({ ...STATS, restarts: { proxy: 0, cache: 4 } });
+    expect(await response.json()).toEqual({
+      ...STATS,
+      restarts: { proxy: 0, cache: 4 },
+      stalls: { proxy: 0, cache: 1 },
+    });
     expect(response.headers.get("cache-control")).toBe("no-store");
     expect(response.headers.get("access-control-allow-origin")).toBeNull();
   });

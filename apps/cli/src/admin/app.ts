@@ -10,6 +10,8 @@ export interface ProcessView {
   readonly isReady: boolean;
   readonly pid: number | undefined;
   readonly restarts: number;
+  /** How often it stood still: was stopped, or hung. */
+  readonly stalls: number;
 }
 
 export interface ProcessViews {
@@ -57,7 +59,11 @@ export function adminApp({ host, processes, readStats, purge, renderMetrics }: A
   });
   app.get("/api/stats", (context) => {
     const { proxy, cache } = processes;
-    return context.json({ ...readStats(), restarts: { proxy: proxy.restarts, cache: cache.restarts } });
+    return context.json({
+      ...readStats(),
+      restarts: { proxy: proxy.restarts, cache: cache.restarts },
+      stalls: { proxy: proxy.stalls, cache: cache.stalls },
+    });
   });
   app.post("/api/purge", async (context) => {
     const foreign = foreignReason(context);

@@ -11,7 +11,10 @@ import type { ChannelReading } from "../channel-stats.ts";
 import type { CacheTimings, ProxyTimings } from "../timings.ts";
 import { renderMetrics } from "./metrics.ts";
 
-const VIEWS = { proxy: { isReady: true, pid: 1, restarts: 0 }, cache: { isReady: false, pid: 2, restarts: 4 } };
+const VIEWS = {
+  proxy: { isReady: true, pid: 1, restarts: 0, stalls: 0 },
+  cache: { isReady: false, pid: 2, restarts: 4, stalls: 1 },
+};
 
 function timings<Name extends string>(names: readonly Name[]): Record<Name, HistogramReading> {
   const slots = new Float64Array(96);

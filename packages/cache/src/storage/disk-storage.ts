@@ -5,20 +5,16 @@ import { replaces, type StoredResponse } from "../stored-response.ts";
 import type { Room } from "./block-list.ts";
 import { BodyFile, type BodyFileHost, diskBytesOf } from "./body-file.ts";
 import type { BodyStore } from "./body-store.ts";
+import { Copies } from "./copies.ts";
 import { DiskIndex } from "./disk-index.ts";
+import { EntryDirectories } from "./entry-directories.ts";
 import { readEntryFile } from "./entry-file.ts";
-import {
-  type EntryName,
-  entryId,
-  formatEntryName,
-  PARTITIONS,
-  parseEntryName,
-  partitionDirectory,
-  partitionOf,
-} from "./entry-name.ts";
+import { type EntryName, entryId, formatEntryName, PARTITIONS, partitionOf } from "./entry-name.ts";
 import { encodeTail } from "./entry-tail.ts";
-import { FILE_SYSTEM, type FileSystem, isMissing } from "./file-system.ts";
+import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
+import { FreeSpace } from "./free-space.ts";
 import { targetOf } from "./key-target.ts";
+import { KnownResponses, Places } from "./known-responses.ts";
 import { Medium } from "./medium.ts";
 import { VARIANTS_MAX } from "./response-table.ts";
 import type { Storage } from "./storage.ts";
@@ -29,13 +25,6 @@ import { usefulUntilSeconds } from "./usefulness.ts";
 const BODY_SHARE = 4;
 /** Tails of so many entries are kept in memory once they have been read. */
 const READ_ENTRIES_MAX = 4096;
-/** Of the file system, this stays free for others: a hundredth of it, but so much, and no more than that. */
-const FREE_SHARE = 100;
-const FREE_BYTES_MIN = 1024 * 1024;
-const FREE_BYTES_MAX = 256 * 1024 * 1024;
-/** How often that is looked at; with less than eight times as much free, before each new body. */
-const SPACE_CHECK_MS = 1_000;
-const PLENTY = 8;
 /** What goes at once when the file system says that it is full: a quota shows nowhere else. */
 const SHED_SHARE = 16;
 const FULL = new Set(["ENOSPC", "EDQUOT"]);
@@ -82,40 +71,40 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   readonly room: Room = this;
   readonly #options: DiskStorageOptions;
   readonly #incoming: string;
+  readonly #directories: EntryDirectories;
   readonly #index: DiskIndex;
   readonly #medium: Medium;
-  /** Entries whose tail has been read, or that have only just been stored; the one that was wanted last is last. */
-  readonly #responses = new Map<number, StoredResponse>();
-  readonly #placeOf = new WeakMap<StoredResponse, { slot: number; serial: number }>();
+  readonly #space: FreeSpace;
+  readonly #places = new Places((slot) => this.#index.serial(slot));
+  /** Of entries whose tail has been read, or that have only just been stored. */
+  readonly #known = new KnownResponses(READ_ENTRIES_MAX);
   readonly #slotOfBody = new WeakMap<BodyFile, { slot: number; serial: number }>();
   /** Parts of bodies and the like, which do not outlive this process: their bodies are among the arriving files. */
-  readonly #volatile = new Set<number>();
-  /** Entries that are copies of what the memory tier holds, which answers for them. */
-  readonly #copyOf = new Map<number, StoredResponse>();
-  readonly #copies = new Map<StoredResponse, number>();
-  readonly #outdated = new Set<StoredResponse>();
+  readonly #volatile = new Map<number, StoredResponse>();
+  /** Entries of the memory tier, which answers for them, and their files here. */
+  readonly #copies = new Copies();
+  /** Entries of the memory tier whose copies do not say what is known of them now. */
+  readonly #outdated = new Set<number>();
   /** Bodies of copies that somebody still reads, who began before memory had them. */
   readonly #readCopies = new Map<number, BodyFile>();
-  readonly #isListed = new Uint8Array(PARTITIONS);
-  readonly #hasDirectory = new Uint8Array(PARTITIONS);
-  #partitionsListed = 0;
   #nextFile = 0;
   #usedBytes = 0;
   #sweepAt = 0;
   /** The entry that is being written to: it can not go to make room for itself. */
   #busySlot: number | undefined;
-  #nextSpaceCheckMs = 0;
-  #hasSpace = true;
   #isShedding = false;
 
   constructor(options: DiskStorageOptions) {
+    const { directory, limitBytes, nowMs } = options;
     this.#options = options;
-    this.limitBytes = options.limitBytes;
-    this.bodyBytesMax = Math.floor(options.limitBytes / BODY_SHARE);
+    this.limitBytes = limitBytes;
+    this.bodyBytesMax = Math.floor(limitBytes / BODY_SHARE);
     this.files = options.files ?? FILE_SYSTEM;
-    this.#incoming = incomingDirectory(options.directory, options.shard);
-    this.#index = new DiskIndex(options.limitBytes);
-    this.#medium = new Medium(options.nowMs, options.onMedium);
+    this.#incoming = incomingDirectory(directory, options.shard);
+    this.#directories = new EntryDirectories(directory, this.files, (error) => this.onFault(error));
+    this.#index = new DiskIndex(limitBytes);
+    this.#medium = new Medium(nowMs, options.onMedium);
+    this.#space = new FreeSpace(directory, this.files, nowMs, this);
     this.files.makeDirectory(this.#incoming);
   }
 
@@ -129,18 +118,18 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
 
   /** Entries that the memory tier holds too. */
   get copiesCount(): number {
-    return this.#copies.size;
+    return this.#copies.count;
   }
 
   get isDegraded(): boolean {
-    return !this.#medium.isGood || !this.#hasSpace;
+    return !this.#medium.isGood || !this.#space.isThere;
   }
 
   // -- Room
 
   take(bytes: number): boolean {
     if (bytes > this.limitBytes) return false;
-    while (this.#usedBytes + bytes > this.limitBytes) if (!this.#evict()) return false;
+    while (this.#usedBytes + bytes > this.limitBytes) if (!this.evict()) return false;
     this.#usedBytes += bytes;
     return true;
   }
@@ -149,7 +138,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     this.#usedBytes -= bytes;
   }
 
-  // -- BodyFileHost
+  // -- BodyFileHost, SpaceMaker
 
   onFault(error: Error): void {
     this.#options.onFault(error);
@@ -157,7 +146,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     if (!FULL.has((error as NodeJS.ErrnoException).code ?? "") || this.#isShedding) return;
     this.#isShedding = true;
     const target = this.#usedBytes * (1 - 1 / SHED_SHARE);
-    while (this.#usedBytes > target && this.#evict());
+    while (this.#usedBytes > target && this.evict());
     this.#isShedding = false;
   }
 
@@ -167,11 +156,31 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     if (place !== undefined && this.#index.serial(place.slot) === place.serial) this.#drop(place.slot);
   }
 
+  onSpace(hasSpace: boolean, error: Error | undefined): void {
+    if (error !== undefined) this.#options.onFault(error);
+    this.#options.onMedium(hasSpace, error);
+  }
+
+  evict(): boolean {
+    let spared = 0;
+    const slot = this.#index.evict((one) => {
+      if (one === this.#busySlot || this.#bodyAt(one)?.isHeld === true) return false;
+      // What memory holds too is what is used most, and those uses are not seen here: others go first.
+      return this.#copies.originalOf(one) === undefined || ++spared > COPIES_SPARED_MAX;
+    });
+    if (slot === undefined) return false;
+    const entry = this.#index.entry(slot);
+    this.#index.forget(slot);
+    this.#forget(slot, entry);
+    this.#options.onEvict();
+    return true;
+  }
+
   // -- Storage
 
   newBody(): BodyFile | undefined {
     // As long as not all is known that a former life has stored, nobody knows how much room there is.
-    if (!this.isListed || !this.#medium.isUsable || !this.#checkSpace()) return undefined;
+    if (!this.isListed || !this.#medium.isUsable || !this.#space.check()) return undefined;
     try {
       return BodyFile.create(this, join(this.#incoming, (this.#nextFile++).toString(36)));
     } catch (error) {
@@ -186,29 +195,45 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     if (!this.#index.has(hash)) return NO_RESPONSES;
     const found: StoredResponse[] = [];
     for (const slot of this.#index.slotsOf(hash)) {
-      if (this.#copyOf.has(slot)) continue;
-      const response = this.#responseAt(slot);
+      const response = this.responseAt(slot);
       if (response?.key === key) found.push(response);
     }
     return found;
   }
 
-  /** Reads every entry's tail: for purges and the like. Copies are not among it: what they are copies of is in memory. */
-  *entries(): Iterable<StoredResponse> {
-    for (let partition = 0; partition < PARTITIONS; partition++) this.#list(partition);
-    for (let slot = 0; slot < this.#index.slotsEnd; slot++) {
-      if (!this.#index.isTaken(slot) || this.#copyOf.has(slot)) continue;
-      const response = this.#responseAt(slot);
-      if (response !== undefined) yield response;
-    }
+  get slotsEnd(): number {
+    return this.#index.slotsEnd;
+  }
+
+  /** Reads the entry's tail, where it is not known. A copy is not given: what it is a copy of is in memory. */
+  responseAt(slot: number): StoredResponse | undefined {
+    if (!this.#index.isTaken(slot) || this.#copies.originalOf(slot) !== undefined) return undefined;
+    const known = this.#volatile.get(slot) ?? this.#known.get(slot);
+    if (known !== undefined) return known;
+    const read = this.#read(slot);
+    if (read !== undefined) this.#remember(slot, read);
+    return read;
+  }
+
+  slotOf(response: StoredResponse): number | undefined {
+    return this.#places.slotOf(response);
   }
 
   has(response: StoredResponse): boolean {
-    return this.#slotOf(response) !== undefined;
+    return this.slotOf(response) !== undefined;
+  }
+
+  adopt(response: StoredResponse): void {
+    const slot = this.slotOf(response);
+    if (slot === undefined || this.#volatile.has(slot)) return;
+    const stored = this.responseAt(slot);
+    if (stored === undefined || stored === response) return;
+    response.body = stored.body;
+    this.#known.add(slot, response);
   }
 
   touch(response: StoredResponse, uses: number): void {
-    const slot = this.#slotOf(response) ?? this.#copies.get(response);
+    const slot = this.slotOf(response);
     if (slot !== undefined) this.#index.touch(slot, uses);
   }
 
@@ -221,7 +246,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
       body.discard();
       return false;
     }
-    this.#remember(slot, response);
+    if (!this.#volatile.has(slot)) this.#remember(slot, response);
     return true;
   }
 
@@ -231,7 +256,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     const hash = this.#hashOf(key);
     this.#list(partitionOf(hash));
     for (const slot of this.#index.slotsOf(hash)) {
-      const other = this.#volatile.has(slot) ? this.#responses.get(slot) : undefined;
+      const other = this.#volatile.get(slot);
       if (other !== undefined && other !== response && other.key === key && replaces(response, other)) this.#drop(slot);
     }
     if (response.onlyForRange === undefined) {
@@ -244,20 +269,16 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
 
   /** Writes the entry's tail anew; where that fails, the entry goes. */
   renewed(response: StoredResponse): void {
-    if (this.#copies.has(response)) {
-      this.#outdated.add(response);
-      return;
-    }
-    const slot = this.#slotOf(response);
+    this.adopt(response);
+    const slot = this.slotOf(response);
     if (slot === undefined || this.#volatile.has(slot)) return;
     this.#index.touch(slot, 1);
-    const kept = this.#responseAt(slot);
-    if (kept !== undefined) this.#renew(slot, kept, response);
+    if (!this.#rewriteTail(slot, response, response.body as BodyFile)) this.#drop(slot);
   }
 
   invalidate(key: string, response?: StoredResponse): number {
     if (response !== undefined) {
-      const slot = this.#slotOf(response);
+      const slot = this.slotOf(response);
       if (slot !== undefined) this.#drop(slot);
       return slot === undefined ? 0 : 1;
     }
@@ -268,60 +289,71 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
 
   /** What is stored stays for the next life; what could not outlive this one goes. */
   close(): void {
-    for (const slot of [...this.#volatile]) this.#drop(slot);
+    for (const slot of [...this.#volatile.keys()]) this.#drop(slot);
   }
 
-  // -- Copies of what the memory tier holds
+  // -- Copies of what the memory tier holds: an original is named by its slot there
 
-  hasCopy(response: StoredResponse): boolean {
-    return this.#copies.has(response);
+  hasCopy(original: number): boolean {
+    return this.#copies.of(original) !== undefined;
   }
 
-  /** Stores `body` as a copy of `response`, which is in the memory tier. @param body Filled by the caller, who holds it; it is discarded when it is not taken. */
-  storeCopy(response: StoredResponse, body: BodyFile): boolean {
+  /** Stores `body` as the copy of `response`. @param body Filled by the caller, who holds it; it is discarded when it is not taken. */
+  storeCopy(response: StoredResponse, body: BodyFile, original: number): boolean {
     this.dropReplaced(response);
     const slot = this.#commit(response, body);
     if (slot === undefined) {
       body.discard();
       return false;
     }
-    this.#becomeCopy(slot, response);
+    this.#copies.add(original, slot);
     return true;
   }
 
-  /** `response` is an entry of this tier; the memory tier answers for it from now on, and the file is its copy. */
-  shadow(response: StoredResponse): void {
-    const slot = this.#slotOf(response);
+  /** `response` is an entry of this tier, and in the memory tier too, which answers for it from now on: the file is its copy. @param body What it had here. */
+  shadow(response: StoredResponse, body: BodyStore, original: number): void {
+    const slot = this.slotOf(response);
     if (slot === undefined) return;
-    if (response.body instanceof BodyFile && response.body.isHeld) this.#readCopies.set(slot, response.body);
-    this.#responses.delete(slot);
-    this.#placeOf.delete(response);
-    this.#becomeCopy(slot, response);
+    if (body instanceof BodyFile && body.isHeld) this.#readCopies.set(slot, body);
+    this.#known.delete(slot);
+    this.#places.delete(response);
+    this.#copies.add(original, slot);
   }
 
-  /** Copies whose originals have been validated meanwhile: until they are written anew, a restart would begin with what was known before. */
-  get hasOutdated(): boolean {
-    return this.#outdated.size > 0;
+  touchCopy(original: number, uses: number): void {
+    const slot = this.#copies.of(original);
+    if (slot !== undefined) this.#index.touch(slot, uses);
   }
 
-  /** Writes the metadata of one such copy anew. */
-  renewOutdated(): void {
-    const [response] = this.#outdated;
-    if (response !== undefined) this.#renewCopy(response);
+  /** An original has been validated: until its copy is written anew, a restart would begin with what was known before. */
+  outdateCopy(original: number): void {
+    if (this.hasCopy(original)) this.#outdated.add(original);
   }
 
-  /** The memory tier does not hold `response` any more: this tier answers again. */
-  uncover(response: StoredResponse): void {
-    if (this.#outdated.has(response)) this.#renewCopy(response);
-    const slot = this.#copies.get(response);
-    if (slot === undefined) return;
-    this.#copies.delete(response);
-    this.#copyOf.delete(slot);
+  /** An original whose copy waits for {@link renewCopy}. */
+  get firstOutdated(): number | undefined {
+    for (const original of this.#outdated) return original;
+    return undefined;
   }
 
-  /** `response` is not to be used any more, from any tier. */
-  dropCopy(response: StoredResponse): void {
-    const slot = this.#copies.get(response);
+  /** Writes the metadata of a copy anew. @param response The original. */
+  renewCopy(original: number, response: StoredResponse | undefined): void {
+    this.#outdated.delete(original);
+    const slot = this.#copies.of(original);
+    const kept = slot === undefined || response === undefined ? undefined : this.#read(slot);
+    if (slot === undefined || response === undefined || kept === undefined) return;
+    if (!this.#rewriteTail(slot, response, kept.body as BodyFile)) this.#drop(slot);
+  }
+
+  /** The memory tier lets an original go: this tier answers again. */
+  uncover(original: number, response: () => StoredResponse): void {
+    if (this.#outdated.has(original)) this.renewCopy(original, response());
+    this.#copies.remove(original);
+  }
+
+  /** An original is not to be used any more, from any tier. */
+  dropCopy(original: number): void {
+    const slot = this.#copies.of(original);
     if (slot !== undefined) this.#drop(slot);
   }
 
@@ -329,19 +361,24 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
 
   /** Whether all that a former life has stored is known. */
   get isListed(): boolean {
-    return this.#partitionsListed === PARTITIONS;
+    return this.#directories.areListed;
   }
 
   /** Lists the next directory of a former life's entries; false when all have been. Until then each is listed when something in it is asked for. */
   listNext(): boolean {
     if (this.isListed) return false;
-    this.#list(this.#partitionsListed++);
+    this.#list(this.#directories.next());
     return !this.isListed;
+  }
+
+  /** Lists what has not been listed yet. Blocks. */
+  listAll(): void {
+    for (let partition = 0; partition < PARTITIONS; partition++) this.#list(partition);
   }
 
   /** Drops what is of no use to anybody, a few entries at a time; keeps the file system from filling up. @param nowSeconds Since the epoch. */
   sweep(nowSeconds: number): void {
-    this.#checkSpace();
+    this.#space.check();
     if (this.isDegraded) this.#probe();
     for (let looked = 0; looked < Math.min(SWEEP_ENTRIES, this.#index.slotsEnd); looked++) {
       const slot = this.#sweepAt++ % this.#index.slotsEnd;
@@ -366,27 +403,14 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     return targetHash(targetOf(key));
   }
 
-  #pathOf(entry: EntryName): string {
-    return join(partitionDirectory(this.#options.directory, partitionOf(entry.hash)), formatEntryName(entry));
-  }
-
   #list(partition: number): void {
-    if (this.#isListed[partition] === 1) return;
-    this.#isListed[partition] = 1;
-    try {
-      const names = this.files.list(partitionDirectory(this.#options.directory, partition));
-      if (names.length > 0) this.#hasDirectory[partition] = 1;
-      for (const name of names) this.#found(parseEntryName(name));
-    } catch (error) {
-      this.onFault(error as Error);
-    }
-    while (this.#usedBytes > this.limitBytes) if (!this.#evict()) break;
+    for (const entry of this.#directories.list(partition)) if (this.#options.owns(entry.hash)) this.#found(entry);
+    while (this.#usedBytes > this.limitBytes) if (!this.evict()) break;
   }
 
-  #found(entry: EntryName | undefined): void {
-    if (entry === undefined || !this.#options.owns(entry.hash)) return;
+  #found(entry: EntryName): void {
     if (this.#index.find(entry.hash, entry) !== undefined) {
-      this.#unlink(entry); // a former life ended between a rename and an unlink: one of the two is enough
+      this.#directories.unlink(entry); // a former life ended between a rename and an unlink: one of the two is enough
       return;
     }
     const diskBytes = diskBytesOf(entry.fileBytes);
@@ -404,8 +428,8 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
       fileBytes,
       usefulUntilSeconds: usefulUntilSeconds(response),
     };
-    if (!this.#rename(body.path, entry)) return undefined;
-    body.becomes(this.#pathOf(entry));
+    if (!this.#directories.name(body.path, entry)) return undefined;
+    body.becomes(this.#directories.pathOf(entry));
     this.#medium.worked();
     const slot = this.#index.add(entry, body.takenBytes, false);
     this.#slotOfBody.set(body, { slot, serial: this.#index.serial(slot) });
@@ -417,40 +441,12 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     const id = entryId(key, `${variant.varyKey}\0${onlyForRange}\0${this.#nextFile++}`);
     const entry: EntryName = { hash: this.#hashOf(key), ...id, fileBytes: 0, usefulUntilSeconds: 0 };
     const slot = this.#index.add(entry, diskBytesOf(response.body.bytes), false);
-    this.#volatile.add(slot);
+    this.#volatile.set(slot, response);
+    this.#places.set(response, slot);
     return slot;
   }
 
-  #rename(from: string, entry: EntryName): boolean {
-    const partition = partitionOf(entry.hash);
-    try {
-      if (this.#hasDirectory[partition] === 0) {
-        this.files.makeDirectory(partitionDirectory(this.#options.directory, partition));
-        this.#hasDirectory[partition] = 1;
-      }
-      this.files.rename(from, this.#pathOf(entry));
-      return true;
-    } catch (error) {
-      this.#hasDirectory[partition] = 0;
-      this.onFault(error as Error);
-      return false;
-    }
-  }
-
-  #renewCopy(response: StoredResponse): void {
-    this.#outdated.delete(response);
-    const slot = this.#copies.get(response);
-    const kept = slot === undefined ? undefined : this.#read(slot);
-    if (slot !== undefined && kept !== undefined) this.#renew(slot, kept, response);
-  }
-
-  #renew(slot: number, kept: StoredResponse, { variant, fields, headBlock, freshness, tags }: StoredResponse): void {
-    Object.assign(kept, { variant, fields, headBlock, freshness, tags });
-    if (!this.#rewriteTail(slot, kept)) this.#drop(slot);
-  }
-
-  #rewriteTail(slot: number, response: StoredResponse): boolean {
-    const body = response.body as BodyFile;
+  #rewriteTail(slot: number, response: StoredResponse, body: BodyFile): boolean {
     const before = this.#index.entry(slot);
     this.#busySlot = slot;
     const fileBytes = body.writeTail(encodeTail(response, body.sums(), body.bytes));
@@ -458,28 +454,17 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     if (fileBytes === undefined) return false;
     const id = entryId(response.key, response.variant.varyKey);
     const entry: EntryName = { hash: before.hash, ...id, fileBytes, usefulUntilSeconds: usefulUntilSeconds(response) };
-    if (formatEntryName(entry) !== formatEntryName(before) && !this.#rename(body.path, entry)) return false;
-    body.becomes(this.#pathOf(entry));
+    const isRenamed = formatEntryName(entry) !== formatEntryName(before);
+    if (isRenamed && !this.#directories.name(body.path, entry)) return false;
+    body.becomes(this.#directories.pathOf(entry));
     this.#index.change(slot, entry, body.takenBytes);
     return true;
-  }
-
-  #responseAt(slot: number): StoredResponse | undefined {
-    const known = this.#responses.get(slot);
-    if (known === undefined) {
-      const read = this.#read(slot);
-      if (read !== undefined) this.#remember(slot, read);
-      return read;
-    }
-    this.#responses.delete(slot); // to the end of the order
-    this.#responses.set(slot, known);
-    return known;
   }
 
   /** The entry as its file has it; one that can not be read as it was written is dropped. */
   #read(slot: number): StoredResponse | undefined {
     const entry = this.#index.entry(slot);
-    const path = this.#pathOf(entry);
+    const path = this.#directories.pathOf(entry);
     try {
       const response = this.#readEntry(entry, path, slot);
       if (response !== undefined) return response;
@@ -510,29 +495,13 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
 
   /** The body of an entry, where somebody may hold it. */
   #bodyAt(slot: number): BodyStore | undefined {
-    return this.#responses.get(slot)?.body ?? this.#readCopies.get(slot);
+    return (this.#volatile.get(slot) ?? this.#known.peek(slot))?.body ?? this.#readCopies.get(slot);
   }
 
   #remember(slot: number, response: StoredResponse): void {
     this.#readCopies.delete(slot);
-    this.#responses.set(slot, response);
-    this.#placeOf.set(response, { slot, serial: this.#index.serial(slot) });
-    if (this.#responses.size <= READ_ENTRIES_MAX + this.#volatile.size) return;
-    for (const [oldest, { body }] of this.#responses) {
-      if (this.#volatile.has(oldest) || body.isHeld || oldest === slot) continue;
-      this.#responses.delete(oldest);
-      return;
-    }
-  }
-
-  #slotOf(response: StoredResponse): number | undefined {
-    const place = this.#placeOf.get(response);
-    return place !== undefined && this.#index.serial(place.slot) === place.serial ? place.slot : undefined;
-  }
-
-  #becomeCopy(slot: number, response: StoredResponse): void {
-    this.#copyOf.set(slot, response);
-    this.#copies.set(response, slot);
+    this.#known.add(slot, response);
+    this.#places.set(response, slot);
   }
 
   /** Removes an entry: its file, its room, all that is known of it. */
@@ -542,83 +511,21 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     this.#forget(slot, entry);
   }
 
-  #evict(): boolean {
-    let spared = 0;
-    const slot = this.#index.evict((one) => {
-      if (one === this.#busySlot || this.#bodyAt(one)?.isHeld === true) return false;
-      // What memory holds too is what is used most, and those uses are not seen here: others go first.
-      return !this.#copyOf.has(one) || ++spared > COPIES_SPARED_MAX;
-    });
-    if (slot === undefined) return false;
-    const entry = this.#index.entry(slot);
-    this.#index.forget(slot);
-    this.#forget(slot, entry);
-    this.#options.onEvict();
-    return true;
-  }
-
   #forget(slot: number, entry: EntryName): void {
     const body = this.#bodyAt(slot);
-    const original = this.#copyOf.get(slot);
-    this.#responses.delete(slot);
+    const original = this.#copies.originalOf(slot);
+    this.#known.delete(slot);
     this.#readCopies.delete(slot);
     this.#volatile.delete(slot);
-    this.#copyOf.delete(slot);
     if (original !== undefined) {
-      this.#copies.delete(original);
+      this.#copies.remove(original);
       this.#outdated.delete(original);
     }
     if (body !== undefined) {
       body.discard();
       return;
     }
-    this.#unlink(entry);
+    this.#directories.unlink(entry);
     this.#usedBytes -= diskBytesOf(entry.fileBytes);
-  }
-
-  #unlink(entry: EntryName): void {
-    try {
-      this.files.unlink(this.#pathOf(entry));
-    } catch (error) {
-      if (!isMissing(error)) this.onFault(error as Error);
-    }
-  }
-
-  /** Whether the file system has room for more than us; makes some where it has not. */
-  #checkSpace(): boolean {
-    const nowMs = this.#options.nowMs();
-    if (nowMs < this.#nextSpaceCheckMs) return this.#hasSpace;
-    try {
-      const { freeBytes, totalBytes, freeFiles, totalFiles } = this.files.space(this.#options.directory);
-      const reserve = Math.min(FREE_BYTES_MAX, Math.max(FREE_BYTES_MIN, totalBytes / FREE_SHARE));
-      const missingBytes = reserve - freeBytes;
-      const missingFiles = totalFiles / FREE_SHARE - freeFiles;
-      if (freeBytes > PLENTY * reserve) this.#nextSpaceCheckMs = nowMs + SPACE_CHECK_MS;
-      this.#setHasSpace(this.#makeSpace(missingBytes, missingFiles));
-      return this.#hasSpace;
-    } catch (error) {
-      this.onFault(error as Error);
-      return false;
-    }
-  }
-
-  /** False when there is nothing left that could go. */
-  #makeSpace(missingBytes: number, missingFiles: number): boolean {
-    const target = this.#usedBytes - Math.max(0, missingBytes);
-    let files = missingFiles;
-    while (files > 0 || this.#usedBytes > target) {
-      if (!this.#evict()) return false;
-      files--;
-    }
-    return true;
-  }
-
-  #setHasSpace(hasSpace: boolean): void {
-    if (hasSpace === this.#hasSpace) return;
-    this.#hasSpace = hasSpace;
-    const code = "ENOSPC";
-    const error = Object.assign(new Error(`${code}: others need what is left of the file system`), { code });
-    if (!hasSpace) this.#options.onFault(error);
-    this.#options.onMedium(hasSpace, hasSpace ? undefined : error);
   }
 }

@@ -30,6 +30,8 @@ export interface EntryMeta {
   readonly fields: Fields;
   readonly freshness: Freshness;
   readonly tags: readonly string[];
+  /** See {@link StoredResponse}: 0 in files that were written before it was kept. */
+  readonly purgesSeen: number;
 }
 
 export interface Footer {
@@ -97,18 +99,18 @@ interface MetaJson extends Omit<EntryMeta, "fields"> {
   readonly values: string[];
 }
 
-function renderMeta({ fields, key, variant, status, freshness, tags }: EntryMeta): string {
+function renderMeta({ fields, key, variant, status, freshness, tags, purgesSeen }: EntryMeta): string {
   const names: string[] = [];
   const values: string[] = [];
   for (const [name, value] of fields) {
     names.push(name);
     values.push(value);
   }
-  return JSON.stringify({ key, variant, status, freshness, tags, names, values } satisfies MetaJson);
+  return JSON.stringify({ key, variant, status, freshness, tags, purgesSeen, names, values } satisfies MetaJson);
 }
 
 // What the checksum vouches for is what renderMeta wrote: it needs no second check.
 function parseMeta(json: string): EntryMeta {
   const { names, values, ...meta } = JSON.parse(json) as MetaJson;
-  return { ...meta, fields: new Fields(names, values) };
+  return { ...meta, purgesSeen: meta.purgesSeen ?? 0, fields: new Fields(names, values) };
 }

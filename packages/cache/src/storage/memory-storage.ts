@@ -44,12 +44,32 @@ export class MemoryStorage implements Storage {
     return this.#table.lookup(key);
   }
 
-  entries(): Iterable<StoredResponse> {
-    return this.#table.entries();
+  get slotsEnd(): number {
+    return this.#table.slotsEnd;
+  }
+
+  responseAt(slot: number): StoredResponse | undefined {
+    return this.#table.responseAt(slot);
+  }
+
+  slotOf(response: StoredResponse): number | undefined {
+    return this.#table.slotOf(response);
+  }
+
+  /** Of so many slots from `slot` on, what is of no use to anybody any more. @param nowSeconds Since the epoch. */
+  *useless(slot: number, slots: number, nowSeconds: number): Iterable<StoredResponse> {
+    for (let one = slot; one < Math.min(slot + slots, this.slotsEnd); one++) {
+      const response = this.#table.isUseless(one, nowSeconds) ? this.responseAt(one) : undefined;
+      if (response !== undefined) yield response;
+    }
   }
 
   has(response: StoredResponse): boolean {
-    return this.#table.has(response);
+    return this.slotOf(response) !== undefined;
+  }
+
+  adopt(response: StoredResponse): void {
+    this.#table.adopt(response);
   }
 
   touch(response: StoredResponse, uses: number): void {
@@ -61,8 +81,9 @@ export class MemoryStorage implements Storage {
   }
 
   store(response: StoredResponse): boolean {
+    const { body } = response;
     if (this.#table.insert(response)) return true;
-    response.body.discard();
+    body.discard();
     return false;
   }
 

@@ -75,6 +75,7 @@ export class Promotion {
 
   #begin(response: StoredResponse): Moving | undefined {
     if (!this.#disk.has(response) || this.#memory.has(response)) return undefined;
+    this.#disk.adopt(response);
     const source = response.body;
     source.retain();
     return { response, source, copy: this.#memory.newBody(response.bodyBytes) };
@@ -85,12 +86,10 @@ export class Promotion {
     if (!this.#copyPiece(moving) || !this.#disk.has(response)) return this.#giveUp(moving);
     if (copy.bytes < response.bodyBytes) return "goes on";
     source.release(); // only then the disk tier sees whether others hold it
-    this.#disk.shadow(response);
     response.body = copy;
-    if (!this.#memory.store(response)) {
-      response.body = source;
-      this.#disk.uncover(response);
-    }
+    const original = this.#memory.store(response) ? this.#memory.slotOf(response) : undefined;
+    if (original === undefined) response.body = source;
+    else this.#disk.shadow(response, source, original);
     copy.release();
     return "over";
   }

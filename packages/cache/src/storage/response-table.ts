@@ -1,52 +1,81 @@
 import { S3Fifo } from "../eviction/s3-fifo.ts";
-import { overheadBytes, replaces, type StoredResponse } from "../stored-response.ts";
+import { OBJECTS_BYTES, overheadBytes, replaces, type StoredResponse } from "../stored-response.ts";
 import type { Room } from "./block-list.ts";
+import { HashChains } from "./hash-chains.ts";
+import { KnownResponses, Places } from "./known-responses.ts";
+import { PackedBody } from "./packed-body.ts";
+import { ResponsePacker } from "./packed-response.ts";
+import { RecordLog } from "./record-log.ts";
+import { usefulUntilSeconds } from "./usefulness.ts";
 
 const NONE: readonly StoredResponse[] = [];
 /** Variants of one key: beyond it the one that was stored first goes. Whoever varies on a cookie has one for each client (CHECKLIST 26). */
 export const VARIANTS_MAX = 64;
+const SLOTS_AT_FIRST = 64;
+/** What index and order take for an entry that is a record, with what they have in reserve when they have just grown. */
+const INDEX_BYTES = 96;
+/** So many records are there as objects too, those wanted last; in a small tier fewer, so that they are a sixteenth of it at most. */
+const KNOWN_MAX = 4096;
+const KNOWN_SHARE = 16;
 
-/** Both are told before the response goes. */
+/** Both are told before the entry goes. */
 export interface TableEvents {
-  /** It goes to make room. */
-  onEvict(response: StoredResponse): void;
+  /** It goes to make room. @param response What it is. */
+  onEvict(slot: number, response: () => StoredResponse): void;
   /** It is replaced or invalidated: nobody may use it any more. */
-  onRemove?(response: StoredResponse): void;
+  onRemove?(slot: number): void;
 }
 
-/** The index of one tier: variants by key, the order in which they go, and the bytes they take. */
+/**
+ * The memory tier's responses: by key, in the order in which they go, with the bytes they take. Small ones are records (packed-response.ts) and become objects
+ * when they are wanted; those with larger bodies, or with parts of one, are objects all the time.
+ */
 export class ResponseTable implements Room {
   readonly limitBytes: number;
   usedBytes = 0;
-  /** Variants by key. */
-  readonly #variants = new Map<string, StoredResponse[]>();
+  readonly #chains = new HashChains();
   readonly #order: S3Fifo;
-  readonly #slots = new Map<StoredResponse, number>();
-  /** By slot. */
-  readonly #responses: (StoredResponse | undefined)[] = [];
-  /** By slot: what the response takes beside its body. */
-  readonly #overheads: number[] = [];
+  readonly #log: RecordLog;
+  readonly #packer: ResponsePacker;
+  readonly #places = new Places((slot) => this.#serials[slot] ?? 0);
+  /** Of records. */
+  readonly #known: KnownResponses;
+  /** All that are no records, with what they take beside their bodies. */
+  readonly #objects = new Map<number, { response: StoredResponse; overheadBytes: number }>();
+  /** By slot: counts the entries that have had it; odd while one has. */
+  #serials = new Uint32Array(SLOTS_AT_FIRST);
+  /** By slot: the record's id and 1; 0: it is an object. */
+  #records = new Uint32Array(SLOTS_AT_FIRST);
+  /** By slot: when it is of no use any more, seconds since the epoch; 0: never. */
+  #untilSeconds = new Float64Array(SLOTS_AT_FIRST);
+  /** The entry that is being written anew: it can not go to make room for itself. */
+  #busySlot: number | undefined;
   readonly #events: TableEvents;
 
   constructor(limitBytes: number, events: TableEvents) {
     this.limitBytes = limitBytes;
     this.#order = new S3Fifo(limitBytes);
+    this.#log = new RecordLog(this, limitBytes);
+    this.#packer = new ResponsePacker(this.#log);
+    this.#known = new KnownResponses(Math.min(KNOWN_MAX, Math.ceil(limitBytes / KNOWN_SHARE / OBJECTS_BYTES)));
     this.#events = events;
   }
 
   get count(): number {
-    return this.#slots.size;
+    return this.#order.count;
   }
+
+  // -- Room
 
   take(bytes: number): boolean {
     if (bytes > this.limitBytes) return false;
     while (this.usedBytes + bytes > this.limitBytes) {
+      if (this.#log.reclaim()) continue;
       // A body that somebody reads would give no room now: its bytes stay until he is done.
-      const slot = this.#order.evict((one) => !this.#responses[one]!.body.isHeld);
+      const slot = this.#order.evict((one) => one !== this.#busySlot && !this.#isHeld(one));
       if (slot === undefined) return false; // all the room is with bodies that are arriving or being read
-      const response = this.#responses[slot]!;
-      this.#events.onEvict(response);
-      this.#forget(response, slot);
+      this.#events.onEvict(slot, () => this.#responseIn(slot));
+      this.#forget(slot);
     }
     this.usedBytes += bytes;
     return true;
@@ -56,63 +85,87 @@ export class ResponseTable implements Room {
     this.usedBytes -= bytes;
   }
 
+  // -- Slots: below slotsEnd, above 0
+
+  get slotsEnd(): number {
+    return this.#chains.slotsEnd;
+  }
+
+  isTaken(slot: number): boolean {
+    return (this.#serials[slot] ?? 0) % 2 === 1;
+  }
+
+  /** What is stored in a slot that is taken. */
+  responseAt(slot: number): StoredResponse | undefined {
+    return this.isTaken(slot) ? this.#responseIn(slot) : undefined;
+  }
+
+  /** Where `response` is stored, also when another object stands for it meanwhile. */
+  slotOf(response: StoredResponse): number | undefined {
+    return this.#places.slotOf(response);
+  }
+
+  /** Whether what is in a slot that is taken is of no use to anybody any more. */
+  isUseless(slot: number, nowSeconds: number): boolean {
+    const until = this.#untilSeconds[slot]!;
+    return until !== 0 && until < nowSeconds && !this.#isHeld(slot);
+  }
+
+  // -- Responses
+
   lookup(key: string): readonly StoredResponse[] {
-    return this.#variants.get(key) ?? NONE;
-  }
-
-  entries(): Iterable<StoredResponse> {
-    return this.#slots.keys();
-  }
-
-  has(response: StoredResponse): boolean {
-    return this.#slots.has(response);
+    let slot = this.#chains.first(hashOf(key));
+    if (slot === 0) return NONE;
+    const found: StoredResponse[] = [];
+    for (; slot !== 0; slot = this.#chains.next(slot)) {
+      const response = this.#responseIn(slot);
+      if (response.key === key) found.push(response);
+    }
+    return found.length > 1 ? found.reverse() : found;
   }
 
   /** @param uses For how many uses this one stands. */
   touch(response: StoredResponse, uses: number): void {
-    const slot = this.#slots.get(response);
+    const slot = this.slotOf(response);
     if (slot !== undefined) this.#order.touch(slot, uses);
   }
 
   /** Takes in a response whose body has its room already; false when there is none for the rest of it. */
   insert(response: StoredResponse): boolean {
     for (const other of this.lookup(response.key)) if (replaces(response, other)) this.remove(other);
-    const bytes = overheadBytes(response);
-    if (!this.take(bytes)) return false;
-    const hash = Bun.hash.xxHash32(`${response.key}\n${response.variant.varyKey}`);
-    const slot = this.#order.insert(hash, bytes + response.body.bytes);
-    this.#slots.set(response, slot);
-    this.#responses[slot] = response;
-    this.#overheads[slot] = bytes;
-    const variants = this.#variants.get(response.key);
-    if (variants === undefined) this.#variants.set(response.key, [response]);
-    else variants.push(response);
-    if (variants !== undefined && variants.length > VARIANTS_MAX) this.remove(variants[0]!);
+    const record = this.#packer.pack(response);
+    const slot = record === undefined ? this.#insertObject(response) : this.#insertRecord(response, record);
+    if (slot === undefined) return false;
+    this.#places.set(response, slot);
+    const slots = this.#chains.slotsOf(hashOf(response.key));
+    if (slots.length > VARIANTS_MAX) this.#remove(slots[0]!);
     return true;
+  }
+
+  /** `response` was had from here; it stands for what is stored from now on, should another object do so meanwhile. */
+  adopt(response: StoredResponse): void {
+    const slot = this.slotOf(response);
+    if (slot === undefined || this.#records[slot] === 0) return;
+    const known = this.#known.peek(slot);
+    if (known === response) return;
+    response.body = known?.body ?? this.#bodyOf(slot, response);
+    this.#known.add(slot, response);
   }
 
   /** Its fields are others now, and may take more; without room for them it goes. */
   renewed(response: StoredResponse): void {
-    const slot = this.#slots.get(response);
+    const slot = this.slotOf(response);
     if (slot === undefined) return;
-    const bytes = overheadBytes(response);
-    const more = bytes - this.#overheads[slot]!;
-    if (more > 0 && this.usedBytes + more > this.limitBytes) {
-      this.remove(response);
-      return;
-    }
-    this.usedBytes += more;
-    this.#overheads[slot] = bytes;
-    this.#order.reweigh(slot, this.#order.weightOf(slot) + more);
+    const isRenewed = this.#records[slot] === 0 ? this.#reweigh(slot, response) : this.#repack(slot, response);
+    if (!isRenewed) return this.#remove(slot);
+    this.#untilSeconds[slot] = usefulUntilSeconds(response);
     this.#order.touch(slot, 1);
   }
 
   remove(response: StoredResponse): boolean {
-    const slot = this.#slots.get(response);
+    const slot = this.slotOf(response);
     if (slot === undefined) return false;
-    this.#events.onRemove?.(response);
-    this.#order.remove(slot);
-    this.#forget(response, slot);
+    this.#remove(slot);
     return true;
   }
 
@@ -123,19 +176,130 @@ export class ResponseTable implements Room {
 
   /** Lets all go, for it is not needed any more: nobody is told. */
   clear(): void {
-    for (const [response, slot] of [...this.#slots]) {
+    for (let slot = 0; slot < this.slotsEnd; slot++) {
+      if (!this.isTaken(slot)) continue;
       this.#order.remove(slot);
-      this.#forget(response, slot);
+      this.#forget(slot);
     }
   }
 
-  #forget(response: StoredResponse, slot: number): void {
-    this.#slots.delete(response);
-    this.#responses[slot] = undefined;
-    const others = this.lookup(response.key).filter((other) => other !== response);
-    if (others.length === 0) this.#variants.delete(response.key);
-    else this.#variants.set(response.key, others);
-    this.giveBack(this.#overheads[slot]!);
+  #insertRecord(response: StoredResponse, record: number): number | undefined {
+    if (!this.take(INDEX_BYTES)) {
+      this.#log.free(record);
+      return undefined;
+    }
+    const slot = this.#insert(response, this.#weightOf(record));
+    this.#records[slot] = record + 1;
     response.body.discard();
+    response.body = this.#bodyOf(slot, response);
+    this.#known.add(slot, response);
+    return slot;
   }
+
+  #insertObject(response: StoredResponse): number | undefined {
+    const bytes = overheadBytes(response);
+    if (!this.take(bytes)) return undefined;
+    const slot = this.#insert(response, bytes + response.body.bytes);
+    this.#objects.set(slot, { response, overheadBytes: bytes });
+    return slot;
+  }
+
+  #insert(response: StoredResponse, weight: number): number {
+    const { key, variant } = response;
+    const slot = this.#order.insert(Bun.hash.xxHash32(`${key}\n${variant.varyKey}`), weight);
+    this.#chains.add(slot, hashOf(key));
+    if (slot >= this.#serials.length) this.#grow();
+    this.#serials[slot]!++;
+    this.#records[slot] = 0;
+    this.#untilSeconds[slot] = usefulUntilSeconds(response);
+    return slot;
+  }
+
+  #reweigh(slot: number, response: StoredResponse): boolean {
+    const entry = this.#objects.get(slot)!;
+    const bytes = overheadBytes(response);
+    const more = bytes - entry.overheadBytes;
+    if (more > 0 && this.usedBytes + more > this.limitBytes) return false;
+    this.usedBytes += more;
+    entry.overheadBytes = bytes;
+    this.#order.reweigh(slot, this.#order.weightOf(slot) + more);
+    return true;
+  }
+
+  #repack(slot: number, response: StoredResponse): boolean {
+    this.adopt(response);
+    this.#busySlot = slot;
+    const record = this.#packer.pack(response);
+    this.#busySlot = undefined;
+    if (record === undefined) return false;
+    const before = response.body;
+    this.#records[slot] = record + 1;
+    response.body = this.#bodyOf(slot, response);
+    before.discard();
+    this.#order.reweigh(slot, this.#weightOf(record));
+    return true;
+  }
+
+  #weightOf(record: number): number {
+    return RecordLog.takenBytes(this.#log.locate(record).length) + INDEX_BYTES;
+  }
+
+  #bodyOf(slot: number, { bodyBytes }: StoredResponse): PackedBody {
+    return new PackedBody(this.#log, this.#records[slot]! - 1, bodyBytes);
+  }
+
+  #responseIn(slot: number): StoredResponse {
+    const record = this.#records[slot]!;
+    if (record === 0) return this.#objects.get(slot)!.response;
+    const known = this.#known.get(slot);
+    if (known !== undefined) return known;
+    const response = this.#packer.unpack(record - 1);
+    this.#known.add(slot, response);
+    this.#places.set(response, slot);
+    return response;
+  }
+
+  #isHeld(slot: number): boolean {
+    return (this.#known.peek(slot) ?? this.#objects.get(slot)?.response)?.body.isHeld === true;
+  }
+
+  #remove(slot: number): void {
+    this.#events.onRemove?.(slot);
+    this.#order.remove(slot);
+    this.#forget(slot);
+  }
+
+  /** The entry is gone from the order already. */
+  #forget(slot: number): void {
+    this.#chains.remove(slot);
+    this.#serials[slot]!++;
+    const record = this.#records[slot]!;
+    if (record === 0) {
+      const entry = this.#objects.get(slot)!;
+      this.#objects.delete(slot);
+      this.giveBack(entry.overheadBytes);
+      entry.response.body.discard();
+      return;
+    }
+    const known = this.#known.peek(slot);
+    this.#known.delete(slot);
+    this.giveBack(INDEX_BYTES);
+    if (known === undefined) this.#log.free(record - 1);
+    else known.body.discard();
+  }
+
+  #grow(): void {
+    const slots = this.slotsEnd;
+    const grown = <Values extends Uint32Array | Float64Array>(to: Values, from: Values): Values => {
+      to.set(from);
+      return to;
+    };
+    this.#serials = grown(new Uint32Array(slots), this.#serials);
+    this.#records = grown(new Uint32Array(slots), this.#records);
+    this.#untilSeconds = grown(new Float64Array(slots), this.#untilSeconds);
+  }
+}
+
+function hashOf(key: string): number {
+  return Bun.hash.xxHash32(key);
 }

@@ -5,13 +5,13 @@ import type { StoredResponse } from "../stored-response.ts";
 import { Loans } from "./loans.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import type { Storage } from "./storage.ts";
-import { bytesOf, KIB, NO_EVENTS, openDisk, put, readAll, withDirectory } from "./test-support.ts";
+import { bytesOf, KIB, NO_EVENTS, openDisk, put, readAll, responsesIn, withDirectory } from "./test-support.ts";
 import { TieredStorage } from "./tiered-storage.ts";
 
 const LIMIT = 256 * KIB;
 
 function removeAll(storage: Storage): void {
-  for (const response of [...storage.entries()]) storage.invalidate(response.key, response);
+  for (const response of responsesIn(storage)) storage.invalidate(response.key, response);
 }
 
 /** What every tier has to keep, whatever it keeps it in. */
@@ -164,8 +164,8 @@ test("MemoryStorage takes larger bodies where there is no disk tier for them", (
 function tiersOf(directory: string, memoryBytes: number) {
   const disk = openDisk(directory, { limitBytes: 4 * LIMIT });
   const memory = new MemoryStorage(memoryBytes, {
-    onEvict: (response) => disk.uncover(response),
-    onRemove: (response) => disk.dropCopy(response),
+    onEvict: (slot, response) => disk.uncover(slot, response),
+    onRemove: (slot) => disk.dropCopy(slot),
   });
   const storage = new TieredStorage(
     { memory, disk },
@@ -209,7 +209,7 @@ describe("TieredStorage", () => {
     }));
 
   test("what is used on disk comes into memory and stays the same response; its copy is renewed and goes with it", () =>
-    withDirectory((directory) => {
+    withDirectory(async (directory) => {
       const { memory, disk, storage } = tiersOf(directory, 256 * KIB);
       put(disk, "/a", bytesOf(5000, 1));
       const [found] = storage.lookup("/a");
@@ -217,8 +217,9 @@ describe("TieredStorage", () => {
       expect([memory.has(found!), disk.copiesCount]).toEqual([true, 1]);
       expect(storage.lookup("/a")).toEqual([found!]);
       expect(readAll(found!.body)).toEqual(bytesOf(5000, 1));
+      storage.renewed(found!);
       found!.fields.set("X-New", "1");
-      disk.renewed(found!);
+      await Promise.resolve();
       storage.writeBehind!.run(1000);
       expect(
         openDisk(directory, { limitBytes: 4 * LIMIT })

@@ -15,9 +15,18 @@ export interface Storage {
   newBody(expectedBytes: number | undefined): BodyStore | undefined;
   /** All variants of `key`; using one is told by {@link touch}. */
   lookup(key: string): readonly StoredResponse[];
-  /** All that is stored, in no promised order; what is invalidated meanwhile may be among it or not. */
-  entries(): Iterable<StoredResponse>;
+  /** What is stored has a slot each, a number above 0 and below this. */
+  readonly slotsEnd: number;
+  /** What is stored in this slot: by walking through all of them everything is seen that is there all the time. Nothing, where another tier answers for it. */
+  responseAt(slot: number): StoredResponse | undefined;
+  /** Where `response` is stored, also when another object stands for that meanwhile. */
+  slotOf(response: StoredResponse): number | undefined;
   has(response: StoredResponse): boolean;
+  /**
+   * `response` has been had from here, and is about to be used or changed. Where it is stored, it is what {@link lookup} finds from now on, should another
+   * object stand for the same meanwhile, and its body is the one that is stored.
+   */
+  adopt(response: StoredResponse): void;
   /** @param uses For how many uses this one stands. */
   touch(response: StoredResponse, uses: number): void;
   /** The fields or the freshness of `response` are others now. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ArchiveError, exportStore, importStore } from "./store-archive.ts";
 import { StoreDirectory, StoreDirectoryError } from "./store-directory.ts";
 import { inspectStore } from "./store-reader.ts";
-import { bytesOf, KIB, openDisk, PREFIX, put, readAll, withDirectory } from "./test-support.ts";
+import { bytesOf, KIB, openDisk, PREFIX, put, readAll, responsesIn, withDirectory } from "./test-support.ts";
 
 const LIMIT = 4096 * KIB;
 const NOW_MS = Date.UTC(2026, 10, 22, 12, 5);
@@ -94,7 +94,7 @@ describe("exportStore() and importStore()", () => {
         truncateSync(file, at);
         expect(() => importStore(to, file, LIMIT)).toThrow(ArchiveError);
         const disk = openDisk(to, { limitBytes: LIMIT });
-        for (const response of disk.entries()) readAll(response.body); // throws for what is broken
+        for (const response of responsesIn(disk)) readAll(response.body); // throws for what is broken
       }
     }));
 

@@ -59,6 +59,7 @@ export function responseTo(key: string, body: BodyStore, varyKey = ""): StoredRe
     freshness: freshnessOf({ status: 200, fields }, receivedMs, receivedMs),
     tags: ["a", "b"],
     quietUntilMs: 0,
+    purgesSeen: 0,
     body,
     bodyBytes: body.bytes,
   };
@@ -75,6 +76,12 @@ export function put(storage: Storage, key: string, bytes: Uint8Array, varyKey = 
   const stored = isTaken && storage.store(response);
   body.release();
   return stored ? response : undefined;
+}
+
+/** All that a tier holds. */
+export function responsesIn(storage: Storage): StoredResponse[] {
+  const slots = Array.from({ length: storage.slotsEnd }, (_, slot) => slot);
+  return slots.map((slot) => storage.responseAt(slot)).filter((response) => response !== undefined);
 }
 
 export function readAll(body: BodyStore): Uint8Array<ArrayBuffer> {

@@ -50,8 +50,15 @@ export class TieredStorage {
     return found ?? [];
   }
 
+  /** All that is stored, in no promised order; what is invalidated meanwhile may be among it or not. */
   *entries(): Iterable<StoredResponse> {
-    for (const tier of this.#tiers) yield* tier.entries();
+    this.#disk?.listAll();
+    for (const tier of this.#tiers) {
+      for (let slot = 0; slot < tier.slotsEnd; slot++) {
+        const response = tier.responseAt(slot);
+        if (response !== undefined) yield response;
+      }
+    }
   }
 
   /** Whether it is still stored: not evicted, replaced or purged. */
@@ -66,9 +73,16 @@ export class TieredStorage {
    *   for them.
    */
   touch(response: StoredResponse, isKeptElsewhere = false): void {
-    for (const tier of this.#tiers) tier.touch(response, isKeptElsewhere ? FREQUENCY_MAX : 1);
-    if (this.#memory?.has(response) === true) this.writeBehind?.add(response);
-    else if (this.#disk?.has(response) === true) this.#promotion?.used(response);
+    const uses = isKeptElsewhere ? FREQUENCY_MAX : 1;
+    const slot = this.#memory?.slotOf(response);
+    if (slot === undefined) {
+      this.#disk?.touch(response, uses);
+      this.#promotion?.used(response);
+      return;
+    }
+    this.#memory?.touch(response, uses);
+    this.#disk?.touchCopy(slot, uses);
+    this.writeBehind?.add(slot, response);
   }
 
   /**
@@ -96,16 +110,26 @@ export class TieredStorage {
       }
     }
     const isStored = storage.store(response);
-    if (isStored && storage === this.#memory) this.writeBehind?.add(response);
+    const slot = isStored ? this.#memory?.slotOf(response) : undefined;
+    if (slot !== undefined) this.writeBehind?.add(slot, response);
     return isStored;
   }
 
   /** The fields or the freshness of `response` are about to change: the caller does it before he lets go of the thread. */
   renewed(response: StoredResponse): void {
     this.#changed(response.stripe);
+    this.adopt(response);
     queueMicrotask(() => {
-      for (const tier of this.#tiers) tier.renewed(response);
+      const slot = this.#memory?.slotOf(response);
+      if (slot === undefined) return this.#disk?.renewed(response);
+      this.#memory?.renewed(response);
+      this.#disk?.outdateCopy(slot);
     });
+  }
+
+  /** `response` has been had from here some time ago, and is about to be used or changed: see {@link Storage.adopt}. */
+  adopt(response: StoredResponse): void {
+    for (const tier of this.#tiers) tier.adopt(response);
   }
 
   invalidate(key: string, response?: StoredResponse): number {

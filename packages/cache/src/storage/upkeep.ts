@@ -1,14 +1,13 @@
 import type { DiskStorage } from "./disk-storage.ts";
 import type { MemoryStorage } from "./memory-storage.ts";
 import type { TieredStorage, Tiers } from "./tiered-storage.ts";
-import { usefulUntilSeconds } from "./usefulness.ts";
 
 /** Work on the disk is done in turns so long, so often: a tenth of the thread's time at most for each direction. */
 const TURN_MS = 2;
 const TURN_EVERY_MS = 20;
 const SWEEP_EVERY_MS = 1_000;
 /** Entries in memory that one sweep looks at. */
-const SWEEP_ENTRIES = 1_000;
+const SWEEP_ENTRIES = 10_000;
 /** A former life's store is listed for so long before the shard serves; what is left is listed in between. */
 const LISTING_MS = 50;
 /** At the end, what is in memory only is copied for so long. */
@@ -23,7 +22,7 @@ export class Upkeep {
   readonly #turns: ReturnType<typeof setInterval>;
   readonly #sweeps: ReturnType<typeof setInterval>;
   #listing: ReturnType<typeof setImmediate> | undefined;
-  #sweeping: Iterator<Parameters<MemoryStorage["has"]>[0]> | undefined;
+  #sweepAt = 0;
 
   /** @param nowMs Monotonic. */
   constructor({ memory, disk }: Tiers, storage: TieredStorage, nowMs: () => number) {
@@ -41,17 +40,11 @@ export class Upkeep {
   /** Drops what is of no use to anybody any more, a part of the store at a time. @param nowSeconds Since the epoch. */
   sweep(nowSeconds: number): void {
     this.#disk?.sweep(nowSeconds);
-    this.#sweeping ??= this.#memory?.entries()[Symbol.iterator]();
-    for (let looked = 0; looked < SWEEP_ENTRIES; looked++) {
-      const next = this.#sweeping?.next();
-      if (next === undefined || next.done === true) {
-        this.#sweeping = undefined;
-        return;
-      }
-      const response = next.value;
-      const until = usefulUntilSeconds(response);
-      if (until !== 0 && until < nowSeconds && !response.body.isHeld) this.#storage.invalidate(response.key, response);
-    }
+    if (this.#memory === undefined) return;
+    const useless = [...this.#memory.useless(this.#sweepAt, SWEEP_ENTRIES, nowSeconds)];
+    for (const response of useless) this.#storage.invalidate(response.key, response);
+    this.#sweepAt += SWEEP_ENTRIES;
+    if (this.#sweepAt >= this.#memory.slotsEnd) this.#sweepAt = 0;
   }
 
   /** Copies what is left to be copied, as far as there is time. Blocks. */

@@ -12,6 +12,8 @@ const PIECE_BYTES = 256 * 1024;
 /** One copy that is under way. */
 interface Copying {
   readonly response: StoredResponse;
+  /** Its slot in memory. */
+  readonly original: number;
   /** The response's body when the copy was begun. */
   readonly source: BodyStore;
   readonly body: BodyFile;
@@ -22,7 +24,8 @@ export class WriteBehind {
   readonly #memory: MemoryStorage;
   readonly #disk: DiskStorage;
   readonly #nowMs: () => number;
-  readonly #waiting = new Set<StoredResponse>();
+  /** Slots in memory. */
+  readonly #waiting = new Set<number>();
   readonly #piece = new Uint8Array(new ArrayBuffer(PIECE_BYTES));
   #copying: Copying | undefined;
 
@@ -33,21 +36,22 @@ export class WriteBehind {
   }
 
   get isIdle(): boolean {
-    return this.#copying === undefined && this.#waiting.size === 0 && !this.#disk.hasOutdated;
+    return this.#copying === undefined && this.#waiting.size === 0 && this.#disk.firstOutdated === undefined;
   }
 
-  /** `response` is in memory and has been stored or used. */
-  add(response: StoredResponse): void {
-    if (this.#waiting.size >= WAITING_MAX || this.#disk.hasCopy(response)) return;
+  /** `response`, which is in this slot of memory, has been stored or used. */
+  add(slot: number, response: StoredResponse): void {
+    if (this.#waiting.size >= WAITING_MAX || this.#disk.hasCopy(slot)) return;
     if (response.parts !== undefined || response.onlyForRange !== undefined) return;
-    if (response.bodyBytes <= this.#disk.bodyBytesMax) this.#waiting.add(response);
+    if (response.bodyBytes <= this.#disk.bodyBytesMax) this.#waiting.add(slot);
   }
 
   /** Copies for about `budgetMs`, and stops earlier when nothing is left or the disk does not take anything now. */
   run(budgetMs: number): void {
     const untilMs = this.#nowMs() + budgetMs;
     do {
-      this.#disk.renewOutdated();
+      const outdated = this.#disk.firstOutdated;
+      if (outdated !== undefined) this.#disk.renewCopy(outdated, this.#memory.responseAt(outdated));
       this.#copying ??= this.#begin();
       if (this.#copying === undefined) return;
       this.#step(this.#copying);
@@ -61,15 +65,15 @@ export class WriteBehind {
   }
 
   #begin(): Copying | undefined {
-    for (const response of this.#waiting) {
-      const isNeeded = this.#memory.has(response) && !this.#disk.hasCopy(response);
-      const body = isNeeded ? this.#disk.newBody() : undefined;
-      if (isNeeded && body === undefined) return undefined;
-      this.#waiting.delete(response);
-      if (body === undefined) continue;
+    for (const original of this.#waiting) {
+      const response = this.#disk.hasCopy(original) ? undefined : this.#memory.responseAt(original);
+      const body = response === undefined ? undefined : this.#disk.newBody();
+      if (response !== undefined && body === undefined) return undefined;
+      this.#waiting.delete(original);
+      if (response === undefined || body === undefined) continue;
       const source = response.body;
       source.retain();
-      return { response, source, body };
+      return { response, original, source, body };
     }
     return undefined;
   }
@@ -78,13 +82,14 @@ export class WriteBehind {
     const { response, source, body } = copying;
     const count = source.read(body.bytes, this.#piece);
     const isTaken = count === 0 || body.append(this.#piece.subarray(0, count));
-    if (!isTaken || !this.#memory.has(response)) this.#end(copying, false);
+    const isStored = this.#memory.slotOf(response) === copying.original;
+    if (!isTaken || !isStored) this.#end(copying, false);
     else if (body.bytes === response.bodyBytes) this.#end(copying, true);
   }
 
-  #end({ response, source, body }: Copying, isWhole: boolean): void {
+  #end({ original, source, body }: Copying, isWhole: boolean): void {
     this.#copying = undefined;
-    if (isWhole) this.#disk.storeCopy(response, body);
+    if (isWhole) this.#disk.storeCopy(this.#memory.responseAt(original)!, body, original);
     else body.discard();
     body.release();
     source.release();

@@ -20,7 +20,8 @@ import { PAGE_BYTES } from "./thread-page.ts";
  *       40      4  httpPort       (proxy) 0 until it listens
  *       44      4  getfilePort    (proxy)
  *       48      8  startedAt      ms since the epoch, float64
- *       56         origins        which there are (origin-states.ts)
+ *       56      4  (and from 64)  which origins there are (origin-states.ts)
+ *       60      4  beat           heartbeat of the main thread (heartbeat.ts)
  *    16384  16384  page of thread 0; more follow
  *      ...  16384  (cache) behind the last page: a version for each stripe of keys (stripes.ts)
  *
@@ -28,8 +29,9 @@ import { PAGE_BYTES } from "./thread-page.ts";
  *
  *   offset  bytes  field
  *        0      4  sleeping       the doorbell's flag
- *        4      4  (zero)
+ *        4      4  beat           its heartbeat (heartbeat.ts); 0 until it has begun
  *        8      8  roomWanted     (cache) bit T: proxy thread T waits for room in this shard's request queue
+ *       16      4  threadId       as the kernel names it, so that what it does can be looked up in /proc
  *       64   2048  counters       float64 each, in the order of PROXY_COUNTERS or CACHE_COUNTERS
  *     2112         origins        what the thread has seen of them (origin-states.ts)
  *     4096    768  the first of PROXY_HISTOGRAMS or CACHE_HISTOGRAMS (histogram.ts); the others follow
@@ -47,8 +49,17 @@ const FIELD = {
   httpPort: 40,
   getfilePort: 44,
   startedAt: 48,
+  beat: 60,
 } as const;
-const PAGE = { bytes: PAGE_BYTES, sleeping: 0, roomWanted: 8, counters: 64, histograms: 4096 } as const;
+const PAGE = {
+  bytes: PAGE_BYTES,
+  sleeping: 0,
+  beat: 4,
+  roomWanted: 8,
+  threadId: 16,
+  counters: 64,
+  histograms: 4096,
+} as const;
 const COUNTERS_MAX = 256;
 
 /** `roomWanted` has one bit for each proxy thread. */
@@ -140,6 +151,16 @@ export function writePorts(buffer: ArrayBuffer, httpPort: number, getfilePort: n
 /** Byte offset of the doorbell flag of `thread`. */
 export function sleepingOffset(thread: number): number {
   return PAGE.bytes * (1 + thread) + PAGE.sleeping;
+}
+
+/** The word of the heartbeat of `thread`, or of the main thread. */
+export function beatWord(thread: number | "main"): number {
+  return thread === "main" ? FIELD.beat >> 2 : (PAGE.bytes * (1 + thread) + PAGE.beat) >> 2;
+}
+
+/** The word that says which thread of the kernel's `thread` is. */
+export function threadIdWord(thread: number): number {
+  return (PAGE.bytes * (1 + thread) + PAGE.threadId) >> 2;
 }
 
 /** The counters of `thread`, live. */

@@ -11,21 +11,27 @@ import {
 } from "@proj/protocol";
 import type { Asked, RequestRecord } from "../access-recorder.ts";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
+import { GetfilePass, type GetfilePassClient } from "../getfile-pass.ts";
+import type { HeldBack } from "../held-back.ts";
 import { type HotResponse, readyWith, restOf } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
+import { Outgoing } from "../outgoing.ts";
+import type { ProxySite } from "../proxy-site.ts";
 import type { ProxySites } from "../proxy-sites.ts";
 import { ReadyResponse } from "../ready-response.ts";
-import type { RefusalReason, ResponseSink } from "../response-sink.ts";
+import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import { type ClientSocket, type Connection, clientAddress } from "./connection.ts";
 
 /** What all GETFILE connections of one thread share. */
 export interface GetfileSettings {
   readonly wire: GetfileWire;
   readonly sites: ProxySites;
+  /** Room for bodies that the origin sends without their length. */
+  readonly heldBack: HeldBack;
 }
 
 /** One GETFILE connection: a request, a response, and the client closes. */
-export class GetfileConnection implements Connection, ResponseSink {
+export class GetfileConnection implements Connection, ResponseSink, GetfilePassClient {
   readonly framesBody = false;
   readonly #socket: ClientSocket;
   readonly #context: DeliveryContext;
@@ -33,7 +39,11 @@ export class GetfileConnection implements Connection, ResponseSink {
   readonly #parser = new GetfileRequestParser();
   readonly #openedMs: number;
   #state: "reading" | "answering" | "lingering" | "closed" = "reading";
+  /** What is asked of the origin when the cache can not be asked. */
+  #asked: { site: ProxySite; target: string } | undefined;
   #delivery: Delivery | undefined;
+  #pass: GetfilePass | undefined;
+  #out: Outgoing | undefined;
   /** Rendered, not yet framed: it leaves with the first portion. */
   #head = "";
   /** A response, or the rest of one, that waits for the client only. */
@@ -79,7 +89,10 @@ export class GetfileConnection implements Connection, ResponseSink {
     if (this.#ready !== undefined) return this.#sendReady(this.#ready);
     if (this.#state !== "answering") return;
     this.#socket.timeout(SEND_TIMEOUT_S);
-    this.#delivery?.drained();
+    this.#out?.drained();
+    if (this.#out?.isHeldBack) return;
+    if (this.#pass !== undefined) this.#pass.drained();
+    else this.#delivery?.drained();
   }
 
   halfClosed(): void {
@@ -93,13 +106,15 @@ export class GetfileConnection implements Connection, ResponseSink {
     this.#ended(true);
     this.#ready?.drop();
     this.#delivery?.clientLeft();
+    this.#pass?.clientLeft();
   }
 
   timedOut(): void {
     if (this.#state === "reading") this.#answerWithoutBody({ status: "INVALID" });
     // All of it is with the kernel: a close lets it go on to a slow client, a reset would take it away.
     else if (this.#state === "lingering") this.#socket.end();
-    else this.#socket.terminate();
+    // Only a client that takes nothing is timed out; one that waits for the origin is not.
+    else if (this.#ready !== undefined || this.#out?.isHeldBack || this.#delivery?.stalled) this.#socket.terminate();
   }
 
   stopping(): void {
@@ -136,6 +151,7 @@ export class GetfileConnection implements Connection, ResponseSink {
   }
 
   refuse(reason: RefusalReason): void {
+    if (ASKED_WITHOUT_CACHE.has(reason)) return this.#passOn();
     this.#answerWithoutBody({ status: reason === "not-found" ? "FILE_NOT_FOUND" : "ERROR" });
   }
 
@@ -151,6 +167,57 @@ export class GetfileConnection implements Connection, ResponseSink {
     this.#socket.terminate();
   }
 
+  // ---- GetfilePassClient: a response of the origin's
+
+  get out(): Outgoing {
+    this.#out ??= new Outgoing(this.#socket, {
+      onHeldBack: () => {
+        this.#socket.timeout(SEND_TIMEOUT_S);
+        this.#pass?.heldBack();
+      },
+      onSent: (bytes) => this.#sent(bytes),
+    });
+    return this.#out;
+  }
+
+  get address(): string {
+    return this.#address;
+  }
+
+  passBegun(bodyBytes: number): void {
+    if (this.#record !== undefined) this.#context.access.passed(this.#record, 200);
+    this.out.text(formatResponseHead(this.#settings.wire, { status: "OK", length: bodyBytes }));
+  }
+
+  passRefused(status: "FILE_NOT_FOUND" | "ERROR"): void {
+    this.#pass = undefined;
+    this.#context.counters.add("responsesRefused");
+    this.#answerWithoutBody({ status });
+  }
+
+  passSent(): void {
+    this.#pass = undefined;
+    this.#context.counters.add("responsesSent");
+    this.finish();
+  }
+
+  passAborted(): void {
+    this.#pass = undefined;
+    this.#context.counters.add("responsesAborted");
+    this.abort();
+  }
+
+  // ----
+
+  #passOn(): void {
+    this.#context.counters.add("passes");
+    this.#delivery = undefined;
+    const { site, target } = this.#asked!;
+    const { origin, onOriginError } = site.pass;
+    this.#pass = new GetfilePass({ origin, onOriginError, heldBack: this.#settings.heldBack }, this, target);
+    this.#pass.start();
+  }
+
   #request(path: string): void {
     this.#state = "answering";
     this.#path = path;
@@ -164,6 +231,7 @@ export class GetfileConnection implements Connection, ResponseSink {
     const ruling = site.rulingOn(joined);
     const target = site.forwarded(joined, ruling);
     const keyTarget = ruling.rule?.keyTarget(target) ?? target;
+    this.#asked = { site, target };
     const hotKey = site.hotPrefix + keyTarget;
     const hot = ruling.bypass ? undefined : this.#context.hot.lookup("getfile", hotKey);
     if (hot !== undefined) return this.#sendHot(hot);
@@ -185,9 +253,9 @@ export class GetfileConnection implements Connection, ResponseSink {
     counters.add("hotHits");
     if (access.takesHot()) this.#record = access.beginHot();
     let { ready } = hot;
-    if (hot.readyAgeSeconds < 0) {
+    if (!this.#context.hot.isReady(hot)) {
       const head = formatResponseHead(this.#settings.wire, { status: "OK", length: hot.bodyBytes });
-      ready = readyWith(hot, head, 0); // says no age: rendered once
+      ready = readyWith(hot, head, Number.POSITIVE_INFINITY); // says no age: rendered once
     }
     const taken = this.#socket.write(ready);
     if (taken < 0) return;

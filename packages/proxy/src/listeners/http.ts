@@ -31,7 +31,7 @@ import { errorTypeOf, type GatewayFault } from "../proxy-status.ts";
 import { ReadyResponse } from "../ready-response.ts";
 import { type Peer, renderCacheFields } from "../request-fields.ts";
 import { outgoingFraming, renderHeadStart, renderHotHeadStart } from "../response-head.ts";
-import type { RefusalReason, ResponseSink } from "../response-sink.ts";
+import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import { type PassRoute, type Route, routeOf } from "../route.ts";
 import type { TrustedPeers } from "../trusted-peers.ts";
 import { type ClientSocket, type Connection, clientAddress } from "./connection.ts";
@@ -63,8 +63,6 @@ const STATUS_OF: Record<RefusalReason, number> = {
   "request-too-large": 431,
   "cache-away": 503,
 };
-/** Refusals that say nothing about the origin: it is asked without the cache. */
-const ASKED_WITHOUT_CACHE: ReadonlySet<RefusalReason> = new Set(["cache-away", "request-too-large"]);
 const CRLF = "\r\n";
 const CONTENT_RATE_WINDOW_TICKS = (CONTENT_RATE_WINDOW_S * 1000) / TICK_MS;
 
@@ -119,9 +117,12 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   received(chunk: Uint8Array): void {
     if (this.#state === "lingering" || this.#state === "closed") return;
     const kept = this.#input;
+    if (kept === undefined) {
+      if (this.#state === "idle" && this.#answerKnown(chunk)) return;
+      return this.#take(chunk, "borrowed");
+    }
     this.#input = undefined;
-    if (kept === undefined) this.#take(chunk, "borrowed");
-    else this.#take(Buffer.concat([kept, chunk]), "owned");
+    this.#take(Buffer.concat([kept, chunk]), "owned");
   }
 
   drained(): void {
@@ -342,7 +343,8 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.#headStartedMs = undefined;
     this.#state = "answering";
     if (head.kind === "request") {
-      this.#handle(head);
+      const isAlone = start === 0 && end === bytes.length;
+      this.#handle(head, isAlone ? bytes : undefined);
     } else {
       this.#request = undefined;
       this.#refuseMalformed(head);
@@ -371,19 +373,40 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     }
   }
 
-  #handle(head: RequestHead): void {
+  /** A head that has been answered from the hot tier before is answered from it again, if that still holds the response. */
+  #answerKnown(octets: Uint8Array): boolean {
+    const known = this.#settings.sites.memo.get(octets);
+    const hot = known === undefined ? undefined : this.#context.hot.lookup("http", known.hotKey);
+    if (known === undefined || hot === undefined) return false;
+    this.#state = "answering";
+    this.#request = known.head;
+    this.#keepAlive = known.keepsAlive;
+    this.#sendHot(hot);
+    return true;
+  }
+
+  /** @param octets The head, when nothing came with it: for the memo. */
+  #handle(head: RequestHead, octets: Uint8Array | undefined): void {
     this.#request = head;
     this.#keepAlive = keepsAlive(head);
     const route = routeOf(head, this.#settings.sites.table);
-    if (route.kind === "cache") this.#retrieve(head, route);
+    if (route.kind === "cache") this.#retrieve(head, route, octets);
     else if (route.kind === "pass") this.#passOn(head, route);
     else this.#answerAt(route, head);
   }
 
-  #retrieve(head: RequestHead, { site, target, keyTarget }: Extract<Route<ProxySite>, { kind: "cache" }>): void {
+  #retrieve(
+    head: RequestHead,
+    route: Extract<Route<ProxySite>, { kind: "cache" }>,
+    octets: Uint8Array | undefined,
+  ): void {
+    const { site, target, keyTarget } = route;
     const hotKey = site.hotPrefix + keyTarget;
     const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", hotKey);
-    if (hot !== undefined) return this.#sendHot(hot);
+    if (hot !== undefined) {
+      if (octets !== undefined) this.#settings.sites.memo.keep(octets, { head, keepsAlive: this.#keepAlive, hotKey });
+      return this.#sendHot(hot);
+    }
     this.#record = this.#begin();
     const wanted: WantedResponse = {
       wire: "http",
@@ -431,11 +454,11 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     counters.add("hotHits");
     if (access.takesHot()) this.#record = access.beginHot();
     const connection = this.connectionOption(true);
-    const times = tier.times(hot);
     let { ready } = hot;
-    if (connection !== undefined || hot.readyAgeSeconds !== times.ageSeconds) {
+    if (connection !== undefined || !tier.isReady(hot)) {
+      const times = tier.times(hot);
       const headStart = renderHotHeadStart(hot.bodyBytes, times, connection);
-      ready = readyWith(hot, headStart, connection === undefined ? times.ageSeconds : -1);
+      ready = readyWith(hot, headStart, connection === undefined ? times.untilMs : Number.NEGATIVE_INFINITY);
     }
     const taken = this.#socket.write(ready);
     if (taken < 0) return;

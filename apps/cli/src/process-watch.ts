@@ -1,0 +1,136 @@
+import { isStopped, objectName, processorWaitMs, SharedMemory } from "@proj/ipc";
+import {
+  type ControlBlock,
+  channelNames,
+  HEARTBEAT_MS,
+  readControlBlock,
+  type Side,
+  SilenceWatch,
+  threadIdWord,
+} from "@proj/protocol";
+
+/** Three beats that have not come: the kernel is asked why. */
+const LOOK_AFTER_MS = 3 * HEARTBEAT_MS;
+/** A thread that had a processor to run on and was silent for so long is said to hang: one turn of its event loop takes milliseconds. */
+const SILENT_AFTER_MS = 1_000;
+/** And then it is not waited for any longer: nothing that a thread does in one turn of its event loop is known to take a fifth of that. */
+const HUNG_AFTER_MS = 5_000;
+/**
+ * A stopped process (SIGSTOP) is stopped beyond doubt. While the proxy is, nobody is served, so it is replaced soon; the cache the proxy can do without for a
+ * while, and what it has in memory is worth some patience.
+ */
+const STOPPED_AFTER_MS: Record<Side, number> = { proxy: 500, cache: 5_000 };
+
+/** What the watch says: that the process stands still, that it goes on, or that there is no more hope that it will. */
+export interface WatchNews {
+  onSilent(why: string): void;
+  onGoesOn(): void;
+  onHopeless(why: string): void;
+}
+
+/** One child process under watch: reads its threads' heartbeats in shared memory, so that one which lives and does nothing is noticed too. */
+export class ProcessWatch {
+  readonly #options: { channel: string; side: Side; pid: number };
+  readonly #news: WatchNews;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #block: WatchedBlock | undefined;
+  /** For each thread that is silent now: how long it had waited for a processor when it fell silent. */
+  readonly #waitedBefore = new Map<number | "main", number>();
+  #stoppedMs = 0;
+  #isSilent = false;
+
+  /** @param options.pid Of the process that is watched: a control block of another one is not looked at. */
+  constructor(options: { channel: string; side: Side; pid: number }, news: WatchNews) {
+    this.#options = options;
+    this.#news = news;
+    this.#timer = setInterval(() => this.#look(), HEARTBEAT_MS);
+  }
+
+  /** It is stopped, or one of its threads hangs. */
+  get isSilent(): boolean {
+    return this.#isSilent;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#block?.memory.close();
+    this.#block = undefined;
+  }
+
+  #look(): void {
+    const { side, pid } = this.#options;
+    this.#block ??= this.#open();
+    const silences = this.#block === undefined ? undefined : this.#silencesOf(this.#block);
+    const mayBeStopped = silences === undefined || silences.length > 0;
+    this.#stoppedMs = mayBeStopped && isStopped(pid) ? this.#stoppedMs + HEARTBEAT_MS : 0;
+    if (this.#stoppedMs > 0) {
+      return this.#say("it is stopped (SIGSTOP)", this.#stoppedMs >= STOPPED_AFTER_MS[side]);
+    }
+    const worst = (silences ?? []).reduce((most, one) => (one.ownMs > most.ownMs ? one : most), NO_SILENCE);
+    if (worst.ownMs >= SILENT_AFTER_MS) {
+      const seconds = (worst.ownMs / 1000).toFixed(1);
+      return this.#say(`its thread ${worst.thread} has not moved for ${seconds} s`, worst.ownMs >= HUNG_AFTER_MS);
+    }
+    if (this.#isSilent) this.#news.onGoesOn();
+    this.#isSilent = false;
+  }
+
+  #say(why: string, isHopeless: boolean): void {
+    if (!this.#isSilent) this.#news.onSilent(why);
+    this.#isSilent = true;
+    if (!isHopeless) return;
+    this.stop();
+    this.#news.onHopeless(why);
+  }
+
+  /** Threads that have been silent for a while, and for how long of it they could have run. */
+  #silencesOf({ memory, threads, watch }: WatchedBlock): Silence[] {
+    const { pid } = this.#options;
+    watch.look(memory.i32, performance.now());
+    const silences: Silence[] = [];
+    for (let index = -1; index < threads; index++) {
+      const thread = index < 0 ? "main" : index;
+      const silentMs = watch.silentMs(thread);
+      if (silentMs < LOOK_AFTER_MS) {
+        this.#waitedBefore.delete(thread);
+        continue;
+      }
+      const waitedMs = processorWaitMs(pid, thread === "main" ? pid : memory.i32[threadIdWord(thread)]!);
+      const before = this.#waitedBefore.get(thread) ?? waitedMs;
+      this.#waitedBefore.set(thread, before);
+      silences.push({ thread, ownMs: silentMs - (waitedMs - before) });
+    }
+    return silences;
+  }
+
+  #open(): WatchedBlock | undefined {
+    const { channel, side, pid } = this.#options;
+    let memory: SharedMemory | undefined;
+    try {
+      memory = SharedMemory.open(objectName(channelNames(channel).controlBlock(side)), { readOnly: true });
+      const block = readControlBlock(memory.buffer);
+      if (isOf(block, pid)) return { memory, threads: block.threads, watch: new SilenceWatch(block.threads) };
+    } catch {
+      // Not made yet: it starts.
+    }
+    memory?.close();
+    return undefined;
+  }
+}
+
+/** The control block of the process, once it is there. */
+interface WatchedBlock {
+  memory: SharedMemory;
+  threads: number;
+  watch: SilenceWatch;
+}
+
+interface Silence {
+  thread: number | "main";
+  ownMs: number;
+}
+const NO_SILENCE: Silence = { thread: "main", ownMs: 0 };
+
+function isOf(block: ReturnType<typeof readControlBlock>, pid: number): block is ControlBlock {
+  return typeof block === "object" && block.pid === pid;
+}

@@ -1,0 +1,80 @@
+import { join } from "node:path";
+import {
+  type EntryName,
+  formatEntryName,
+  PARTITIONS,
+  parseEntryName,
+  partitionDirectory,
+  partitionOf,
+} from "./entry-name.ts";
+import { type FileSystem, isMissing } from "./file-system.ts";
+
+/** The directories of a store's entries: which of them this life has listed, and what gets its name in them or loses it. */
+export class EntryDirectories {
+  readonly #directory: string;
+  readonly #files: FileSystem;
+  readonly #onFault: (error: Error) => void;
+  readonly #isListed = new Uint8Array(PARTITIONS);
+  readonly #isMade = new Uint8Array(PARTITIONS);
+  #next = 0;
+
+  /** @param onFault Told of each error of the medium. */
+  constructor(directory: string, files: FileSystem, onFault: (error: Error) => void) {
+    this.#directory = directory;
+    this.#files = files;
+    this.#onFault = onFault;
+  }
+
+  /** Whether all of them have been listed, in order. */
+  get areListed(): boolean {
+    return this.#next === PARTITIONS;
+  }
+
+  /** The next one to be listed. */
+  next(): number {
+    return this.#next++;
+  }
+
+  pathOf(entry: EntryName): string {
+    return join(partitionDirectory(this.#directory, partitionOf(entry.hash)), formatEntryName(entry));
+  }
+
+  /** The entries of one of them, when they are asked for for the first time. */
+  list(partition: number): EntryName[] {
+    if (this.#isListed[partition] === 1) return [];
+    this.#isListed[partition] = 1;
+    try {
+      const names = this.#files.list(partitionDirectory(this.#directory, partition));
+      if (names.length > 0) this.#isMade[partition] = 1;
+      return names.map(parseEntryName).filter((entry) => entry !== undefined);
+    } catch (error) {
+      this.#onFault(error as Error);
+      return [];
+    }
+  }
+
+  /** Gives a file the name of an entry; false when the medium refuses. */
+  name(from: string, entry: EntryName): boolean {
+    const partition = partitionOf(entry.hash);
+    try {
+      if (this.#isMade[partition] === 0) {
+        this.#files.makeDirectory(partitionDirectory(this.#directory, partition));
+        this.#isMade[partition] = 1;
+      }
+      this.#files.rename(from, this.pathOf(entry));
+      return true;
+    } catch (error) {
+      this.#isMade[partition] = 0;
+      this.#onFault(error as Error);
+      return false;
+    }
+  }
+
+  unlink(entry: EntryName): void {
+    try {
+      this.#files.unlink(this.pathOf(entry));
+    } catch (error) {
+      if (!isMissing(error)) this.#onFault(error as Error);
+    }
+  }
+}

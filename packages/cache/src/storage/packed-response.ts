@@ -1,0 +1,222 @@
+import { type CacheControl, Fields, type Freshness, type LifetimeBasis, type Variant } from "@proj/protocol";
+import { renderHeadBlock } from "../head-block.ts";
+import type { StoredResponse } from "../stored-response.ts";
+import { Interned } from "./interned.ts";
+import { PackedBody } from "./packed-body.ts";
+import type { RecordLog } from "./record-log.ts";
+
+/**
+ * A stored response with a small body as one record of a {@link RecordLog}: about 60 bytes beside its key, its field values and its body, where
+ * the objects that stand for one in use take some 2,800. Integers are little-endian.
+ *
+ *   offset  bytes  field
+ *        0      8  responseTimeMs
+ *        8      8  lifetimeMs
+ *       16      8  initialAgeMs
+ *       24      8  purgesSeen
+ *       32      4  bodyBytes
+ *       36      4  valuesBytes
+ *       40      4  extrasBytes
+ *       44      2  keyBytes
+ *       46      2  stripe
+ *       48      2  status
+ *       50      2  names       number of an interned list of field names; WRITTEN_OUT: they are among the extras
+ *       52      2  control     number of interned directives; WRITTEN_OUT: they are among the extras
+ *       54      1  basis       of the lifetime
+ *       55      1  unused
+ *       56    2*n  lengths of the n field values
+ *              ..  key (UTF-8), values (Latin-1), extras (JSON, UTF-8; empty where there are none), body
+ */
+const FIELD = {
+  responseTimeMs: 0,
+  lifetimeMs: 8,
+  initialAgeMs: 16,
+  purgesSeen: 24,
+  bodyBytes: 32,
+  valuesBytes: 36,
+  extrasBytes: 40,
+  keyBytes: 44,
+  stripe: 46,
+  status: 48,
+  names: 50,
+  control: 52,
+  basis: 54,
+  valueLengths: 56,
+} as const;
+const WRITTEN_OUT = 0xffff;
+const LENGTH_MAX = 0xffff;
+const BASES: readonly LifetimeBasis[] = ["s-maxage", "max-age", "expires", "heuristic", "none"];
+const ANY_REQUEST: Variant = Object.freeze({ varyNames: [], varyKey: "", byLanguage: undefined });
+const NO_TAGS: readonly string[] = [];
+
+/** Names as they were sent, and in lower case. */
+interface NameList {
+  readonly names: readonly string[];
+  readonly lowers: readonly string[];
+}
+
+/** What most responses do not have, or have in common with all others. */
+interface Extras {
+  readonly variant?: Variant;
+  readonly tags?: readonly string[];
+  readonly names?: readonly string[];
+  readonly control?: CacheControl;
+}
+
+/** Writes stored responses into records, and makes responses of them again. */
+export class ResponsePacker {
+  readonly #log: RecordLog;
+  readonly #names = new Interned<NameList>();
+  readonly #controls = new Interned<CacheControl>();
+
+  constructor(log: RecordLog) {
+    this.#log = log;
+  }
+
+  /** Copies `response`, body included, to a new record; undefined when it is not one for a record, or there is no room for it. */
+  pack(response: StoredResponse): number | undefined {
+    const { key, fields, body, bodyBytes, parts, onlyForRange } = response;
+    if (parts !== undefined || onlyForRange !== undefined || body.bytes !== bodyBytes) return undefined;
+    if (bodyBytes > this.#log.recordBytesMax) return undefined;
+    const names: string[] = [];
+    const values: string[] = [];
+    for (const [name, value] of fields) {
+      names.push(name);
+      values.push(value);
+    }
+    const keyBytes = Buffer.byteLength(key);
+    if (keyBytes > LENGTH_MAX || values.some((value) => value.length > LENGTH_MAX)) return undefined;
+    const shared = this.#sharedOf(response.freshness.control, names);
+    const extras = renderExtras(response, names, shared);
+    const extrasBytes = Buffer.byteLength(extras);
+    const valuesBytes = values.reduce((sum, value) => sum + value.length, 0);
+    const id = this.#log.add(FIELD.valueLengths + 2 * values.length + keyBytes + valuesBytes + extrasBytes + bodyBytes);
+    if (id === undefined) return undefined;
+    const { bytes, view, offset } = this.#log.locate(id);
+    writeNumbers(view, offset, response);
+    view.setUint32(offset + FIELD.valuesBytes, valuesBytes, true);
+    view.setUint32(offset + FIELD.extrasBytes, extrasBytes, true);
+    view.setUint16(offset + FIELD.keyBytes, keyBytes, true);
+    view.setUint16(offset + FIELD.names, shared.names ?? WRITTEN_OUT, true);
+    view.setUint16(offset + FIELD.control, shared.control ?? WRITTEN_OUT, true);
+    let at = offset + FIELD.valueLengths;
+    for (const value of values) {
+      view.setUint16(at, value.length, true);
+      at += 2;
+    }
+    at += bytes.write(key, at, keyBytes, "utf8");
+    for (const value of values) at += bytes.write(value, at, value.length, "latin1");
+    at += bytes.write(extras, at, extrasBytes, "utf8");
+    if (readFully(response, bytes.subarray(at, at + bodyBytes))) return id;
+    this.#log.free(id);
+    return undefined;
+  }
+
+  /** The response in a record, made anew. */
+  unpack(id: number): StoredResponse {
+    const { bytes, view, offset, length } = this.#log.locate(id);
+    const bodyBytes = view.getUint32(offset + FIELD.bodyBytes, true);
+    const valuesBytes = view.getUint32(offset + FIELD.valuesBytes, true);
+    const extrasBytes = view.getUint32(offset + FIELD.extrasBytes, true);
+    const keyBytes = view.getUint16(offset + FIELD.keyBytes, true);
+    const extrasEnd = offset + length - bodyBytes;
+    const valuesEnd = extrasEnd - extrasBytes;
+    const keyEnd = valuesEnd - valuesBytes;
+    const extras: Extras = extrasBytes === 0 ? {} : JSON.parse(bytes.toString("utf8", valuesEnd, extrasEnd));
+    const values = bytes.toString("latin1", keyEnd, valuesEnd);
+    const fields = readFields(view, offset + FIELD.valueLengths, values, this.#namesAt(view, offset, extras));
+    return {
+      key: bytes.toString("utf8", keyEnd - keyBytes, keyEnd),
+      stripe: view.getUint16(offset + FIELD.stripe, true),
+      variant: extras.variant ?? ANY_REQUEST,
+      status: view.getUint16(offset + FIELD.status, true),
+      fields,
+      headBlock: renderHeadBlock(fields, "ours"),
+      freshness: this.#freshnessAt(view, offset, extras),
+      tags: extras.tags ?? NO_TAGS,
+      quietUntilMs: 0,
+      purgesSeen: view.getFloat64(offset + FIELD.purgesSeen, true),
+      body: new PackedBody(this.#log, id, bodyBytes),
+      bodyBytes,
+    };
+  }
+
+  #sharedOf(
+    control: CacheControl,
+    names: readonly string[],
+  ): { names: number | undefined; control: number | undefined } {
+    return {
+      names: this.#names.number(names.join("\n"), () => ({ names, lowers: names.map((name) => name.toLowerCase()) })),
+      control: this.#controls.number(JSON.stringify(control), () => control),
+    };
+  }
+
+  #namesAt(view: DataView, offset: number, { names = [] }: Extras): NameList {
+    const number = view.getUint16(offset + FIELD.names, true);
+    if (number !== WRITTEN_OUT) return this.#names.value(number);
+    return { names, lowers: names.map((name) => name.toLowerCase()) };
+  }
+
+  #freshnessAt(view: DataView, offset: number, extras: Extras): Freshness {
+    const control = view.getUint16(offset + FIELD.control, true);
+    return {
+      lifetimeMs: view.getFloat64(offset + FIELD.lifetimeMs, true),
+      basis: BASES[view.getUint8(offset + FIELD.basis)]!,
+      initialAgeMs: view.getFloat64(offset + FIELD.initialAgeMs, true),
+      responseTimeMs: view.getFloat64(offset + FIELD.responseTimeMs, true),
+      control: control === WRITTEN_OUT ? extras.control! : this.#controls.value(control),
+    };
+  }
+}
+
+function writeNumbers(
+  view: DataView,
+  offset: number,
+  { freshness, purgesSeen, stripe, status, bodyBytes }: StoredResponse,
+): void {
+  view.setFloat64(offset + FIELD.responseTimeMs, freshness.responseTimeMs, true);
+  view.setFloat64(offset + FIELD.lifetimeMs, freshness.lifetimeMs, true);
+  view.setFloat64(offset + FIELD.initialAgeMs, freshness.initialAgeMs, true);
+  view.setFloat64(offset + FIELD.purgesSeen, purgesSeen, true);
+  view.setUint32(offset + FIELD.bodyBytes, bodyBytes, true);
+  view.setUint16(offset + FIELD.stripe, stripe, true);
+  view.setUint16(offset + FIELD.status, status, true);
+  view.setUint8(offset + FIELD.basis, BASES.indexOf(freshness.basis));
+}
+
+function renderExtras(
+  { variant, tags, freshness }: StoredResponse,
+  names: readonly string[],
+  shared: { names: number | undefined; control: number | undefined },
+): string {
+  const extras: Extras = {
+    ...((variant.varyNames.length > 0 || variant.varyKey !== "" || variant.byLanguage !== undefined) && { variant }),
+    ...(tags.length > 0 && { tags }),
+    ...(shared.names === undefined && { names }),
+    ...(shared.control === undefined && { control: freshness.control }),
+  };
+  const text = JSON.stringify(extras);
+  return text === "{}" ? "" : text;
+}
+
+/** @param lengthsAt Where the lengths of the values are. */
+function readFields(view: DataView, lengthsAt: number, text: string, { names, lowers }: NameList): Fields {
+  const values: string[] = [];
+  let from = 0;
+  for (let index = 0; index < names.length; index++) {
+    const to = from + view.getUint16(lengthsAt + 2 * index, true);
+    values.push(text.slice(from, to));
+    from = to;
+  }
+  return new Fields(names.slice(), values, lowers.slice());
+}
+
+/** False when the body can not be read. */
+function readFully({ body }: StoredResponse, into: Uint8Array): boolean {
+  for (let done = 0; done < into.length; ) {
+    const count = body.read(done, into.subarray(done));
+    if (count === 0) return false;
+    done += count;
+  }
+  return true;
+}

@@ -1,0 +1,233 @@
+import type { Room } from "./block-list.ts";
+
+/** Before each record: its id, its length. */
+const HEADER_BYTES = 8;
+const ALIGNMENT = 8;
+/** A tier of this many segments at least: what one of them wastes at its end, and what is kept in reserve, then is little of it. */
+const SEGMENTS_MIN = 64;
+const SEGMENT_BYTES_MIN = 4 * 1024;
+const SEGMENT_BYTES_MAX = 1024 * 1024;
+/** A record takes no more than this part of a segment, and no more than so many bytes: larger ones are better off by themselves. */
+const RECORD_SHARE = 8;
+const RECORD_BYTES_MAX = 64 * 1024;
+/** When so large a part of the log is dead, room is made by moving what lives together instead of evicting it. */
+const DEAD_SHARE = 1 / 16;
+const NOBODY = 0xffff_ffff;
+
+interface LogSegment {
+  readonly bytes: Buffer<ArrayBuffer>;
+  readonly view: DataView;
+  /** Where the next record goes. */
+  end: number;
+  liveBytes: number;
+}
+
+/**
+ * Many small records in memory, back to back, without an object for any of them: a million records are some thousand buffers. Records are added at the
+ * log's end and freed anywhere; what is freed is had back by moving the rest of a segment together (Rumble, Kejriwal, Ousterhout: "Log-structured
+ * Memory for DRAM-based Storage", FAST '14), so that no size of record ever runs short of room that another size holds.
+ *
+ * A record is named by an id, a small number; where it is may change with any call that adds one.
+ */
+export class RecordLog {
+  readonly segmentBytes: number;
+  /** A longer record is not taken. */
+  readonly recordBytesMax: number;
+  readonly #room: Room;
+  readonly #segments: (LogSegment | undefined)[] = [];
+  /** Numbers of segments that hold nothing; one of them is there as soon as the log holds anything: what is moved needs a place to go. */
+  readonly #spares: number[] = [];
+  readonly #freeNumbers: number[] = [];
+  #head = NOBODY;
+  /** By id. */
+  #segmentOf = new Uint32Array(64);
+  #offsetOf = new Uint32Array(64);
+  /** By id: counts the records that have had it. */
+  #generations = new Uint32Array(64);
+  readonly #freeIds: number[] = [];
+  #idsUsed = 0;
+  /** What freed records take until it is had back. */
+  #deadBytes = 0;
+  #count = 0;
+
+  /**
+   * @param room Where the log takes room, a segment at a time. While it does, the owner may free records and call {@link reclaim}.
+   * @param limitBytes Of the tier.
+   */
+  constructor(room: Room, limitBytes: number) {
+    this.#room = room;
+    const share = 2 ** Math.floor(Math.log2(Math.max(1, limitBytes / SEGMENTS_MIN)));
+    this.segmentBytes = Math.min(SEGMENT_BYTES_MAX, Math.max(SEGMENT_BYTES_MIN, share));
+    this.recordBytesMax = Math.min(RECORD_BYTES_MAX, this.segmentBytes / RECORD_SHARE);
+  }
+
+  /** Records that are there. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** What a record of so many bytes takes of the log. */
+  static takenBytes(length: number): number {
+    return Math.ceil((HEADER_BYTES + length) / ALIGNMENT) * ALIGNMENT;
+  }
+
+  /** Adds a record of `length` bytes, which the caller writes at {@link locate}; undefined when there is no room for it. */
+  add(length: number): number | undefined {
+    const bytes = RecordLog.takenBytes(length);
+    if (length > this.recordBytesMax || !this.#makeHeadFor(bytes)) return undefined;
+    const id = this.#freeIds.pop() ?? this.#newId();
+    this.#place(id, length, bytes);
+    this.#count++;
+    return id;
+  }
+
+  /** Where the record is now: good until the next call of {@link add} or {@link reclaim}. */
+  locate(id: number): { bytes: Buffer<ArrayBuffer>; view: DataView; offset: number; length: number } {
+    const { bytes, view } = this.#segments[this.#segmentOf[id]!]!;
+    const offset = this.#offsetOf[id]!;
+    return { bytes, view, offset, length: view.getUint32(offset - 4, true) };
+  }
+
+  /** Of the record that has the id now: no other is ever named by the same id and generation. */
+  generation(id: number): number {
+    return this.#generations[id]!;
+  }
+
+  free(id: number): void {
+    const number = this.#segmentOf[id]!;
+    const segment = this.#segments[number]!;
+    const bytes = RecordLog.takenBytes(segment.view.getUint32(this.#offsetOf[id]! - 4, true));
+    this.#segmentOf[id] = NOBODY;
+    this.#generations[id]!++;
+    this.#freeIds.push(id);
+    this.#count--;
+    this.#deadBytes += bytes;
+    segment.liveBytes -= bytes;
+    if (segment.liveBytes > 0) return;
+    this.#clear(segment);
+    if (number !== this.#head) this.#spares.push(number);
+    this.#giveBackSpares();
+  }
+
+  /** Gives back room by moving what lives together, where enough of the log is dead for that; false when nothing has been given back. */
+  reclaim(): boolean {
+    const worthwhile = Math.max(2, this.#segmentsTaken * DEAD_SHARE) * this.segmentBytes;
+    while (this.#deadBytes - deadBytesOf(this.#segments[this.#head]) >= worthwhile) {
+      this.#empty(this.#deadest());
+      if (this.#giveBackSpares()) return true;
+    }
+    return false;
+  }
+
+  get #segmentsTaken(): number {
+    return this.#segments.length - this.#freeNumbers.length;
+  }
+
+  /** Sees to it that the head has room for so many bytes. */
+  #makeHeadFor(bytes: number): boolean {
+    for (;;) {
+      const head = this.#segments[this.#head];
+      if (head !== undefined && head.end + bytes <= this.segmentBytes) return true;
+      // Two spares: one to be the head, one to stay. Taking room may change all of this, so look again.
+      if (this.#spares.length >= 2) this.#head = this.#spares.pop()!;
+      else if (!this.#takeSegment()) return false;
+    }
+  }
+
+  #takeSegment(): boolean {
+    if (!this.#room.take(this.segmentBytes)) {
+      this.#giveBackSpares();
+      return false;
+    }
+    const buffer = new ArrayBuffer(this.segmentBytes);
+    const segment = { bytes: Buffer.from(buffer), view: new DataView(buffer), end: 0, liveBytes: 0 };
+    const number = this.#freeNumbers.pop() ?? this.#segments.length;
+    this.#segments[number] = segment;
+    this.#spares.push(number);
+    return true;
+  }
+
+  /** Keeps one spare, or none where nothing is stored. */
+  #giveBackSpares(): boolean {
+    let isLess = false;
+    if (this.#count === 0 && this.#head !== NOBODY) {
+      this.#spares.push(this.#head);
+      this.#head = NOBODY;
+    }
+    while (this.#spares.length > (this.#count === 0 ? 0 : 1)) {
+      const number = this.#spares.pop()!;
+      this.#segments[number] = undefined;
+      this.#freeNumbers.push(number);
+      this.#room.giveBack(this.segmentBytes);
+      isLess = true;
+    }
+    return isLess;
+  }
+
+  #place(id: number, length: number, bytes: number): void {
+    const segment = this.#segments[this.#head]!;
+    segment.view.setUint32(segment.end, id, true);
+    segment.view.setUint32(segment.end + 4, length, true);
+    this.#segmentOf[id] = this.#head;
+    this.#offsetOf[id] = segment.end + HEADER_BYTES;
+    segment.end += bytes;
+    segment.liveBytes += bytes;
+  }
+
+  /** Of all segments but the head, the one with the most to be had back: there is one. */
+  #deadest(): number {
+    let found = NOBODY;
+    let mostBytes = 0;
+    for (let number = 0; number < this.#segments.length; number++) {
+      const deadBytes = number === this.#head ? 0 : deadBytesOf(this.#segments[number]);
+      if (deadBytes <= mostBytes) continue;
+      mostBytes = deadBytes;
+      found = number;
+    }
+    return found;
+  }
+
+  /** Moves what lives in a segment to the head, and, when that is full, to a spare. */
+  #empty(number: number): void {
+    const emptied = this.#segments[number]!;
+    for (let at = 0; at < emptied.end; ) {
+      const id = emptied.view.getUint32(at, true);
+      const length = emptied.view.getUint32(at + 4, true);
+      const offset = at + HEADER_BYTES;
+      const bytes = RecordLog.takenBytes(length);
+      at += bytes;
+      if (this.#segmentOf[id] !== number || this.#offsetOf[id] !== offset) continue;
+      if (this.#segments[this.#head]!.end + bytes > this.segmentBytes) this.#head = this.#spares.pop()!;
+      this.#place(id, length, bytes);
+      emptied.bytes.copy(this.#segments[this.#head]!.bytes, this.#offsetOf[id]!, offset, offset + length);
+      emptied.liveBytes -= bytes;
+      this.#deadBytes += bytes;
+    }
+    this.#clear(emptied);
+    this.#spares.push(number);
+  }
+
+  /** Nothing in it lives any more. */
+  #clear(segment: LogSegment): void {
+    this.#deadBytes -= segment.end;
+    segment.end = 0;
+  }
+
+  #newId(): number {
+    const id = this.#idsUsed++;
+    if (id < this.#segmentOf.length) return id;
+    const grown = (from: Uint32Array<ArrayBuffer>) => {
+      const to = new Uint32Array(from.length * 2);
+      to.set(from);
+      return to;
+    };
+    this.#segmentOf = grown(this.#segmentOf);
+    this.#offsetOf = grown(this.#offsetOf);
+    this.#generations = grown(this.#generations);
+    return id;
+  }
+}
+
+function deadBytesOf(segment: LogSegment | undefined): number {
+  return segment === undefined ? 0 : segment.end - segment.liveBytes;
+}

@@ -1,0 +1,54 @@
+import { describe, expect, test } from "bun:test";
+import { isStopped, ownThreadId, processorWaitMs } from "./scheduling.ts";
+
+async function eventually(what: string, isSo: () => boolean): Promise<void> {
+  for (let tries = 0; !isSo(); tries++) {
+    if (tries > 2_000) throw new Error(`Not so after 20 s: ${what}`);
+    await Bun.sleep(10);
+  }
+}
+
+describe("isStopped()", () => {
+  test("is true from SIGSTOP to SIGCONT, and false of one that is no more", async () => {
+    const child = Bun.spawn(["sleep", "60"]);
+    try {
+      expect(isStopped(child.pid)).toBe(false);
+      child.kill("SIGSTOP");
+      await eventually("it is stopped", () => isStopped(child.pid));
+      child.kill("SIGCONT");
+      await eventually("it goes on", () => !isStopped(child.pid));
+    } finally {
+      child.kill("SIGKILL");
+      await child.exited;
+    }
+    expect(isStopped(child.pid)).toBe(false);
+  });
+});
+
+test("ownThreadId() is another one in a Worker", async () => {
+  const source = `import { ownThreadId } from ${JSON.stringify(new URL("./scheduling.ts", import.meta.url).href)}; postMessage(ownThreadId());`;
+  const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "application/javascript" })));
+  try {
+    const inWorker = await new Promise<number>((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = reject;
+    });
+    expect(ownThreadId()).toBe(process.pid);
+    expect(inWorker).not.toBe(process.pid);
+    expect(processorWaitMs(process.pid, inWorker)).toBeGreaterThanOrEqual(0);
+  } finally {
+    worker.terminate();
+  }
+});
+
+test("processorWaitMs() grows while more programs want a processor than there are, and is 0 for no thread", async () => {
+  expect(processorWaitMs(process.pid, 0)).toBe(0);
+  // All on one processor: each has to wait while another runs.
+  const busy = Array.from({ length: 3 }, () => Bun.spawn(["taskset", "-c", "0", "sh", "-c", "while :; do :; done"]));
+  try {
+    await eventually("it has waited", () => busy.every(({ pid }) => processorWaitMs(pid, pid) > 20));
+  } finally {
+    for (const one of busy) one.kill("SIGKILL");
+    await Promise.all(busy.map((one) => one.exited));
+  }
+});
