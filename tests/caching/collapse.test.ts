@@ -71,6 +71,32 @@ describe("collapsing", () => {
     expect((await ask(2)).cache).toStartWith("hit");
   });
 
+  test("who waits for a validation whose answer is for one client only goes on alone, side by side with the others", async () => {
+    const gate = Promise.withResolvers<void>();
+    let open = 0;
+    let most = 0;
+    await using origin = await DecidingOrigin.start(() => ({
+      headers: { "Cache-Control": "max-age=10", Age: "20", ETag: '"1"' },
+      body: "for all",
+    }));
+    await using webproxy = await Webproxy.start({ origin: origin.url });
+    await get(webproxy.http, "/x");
+    origin.answer = ({ headers }) => {
+      open++;
+      most = Math.max(most, open);
+      const until = (headers["x-client"] === "0" ? gate.promise : Bun.sleep(200)).then(() => void open--);
+      return { headers: { "Cache-Control": "private" }, body: `for ${headers["x-client"]}`, until };
+    };
+    const ask = (client: number) => get(webproxy.http, "/x", { headers: { "X-Client": String(client) } });
+    const all = [ask(0)];
+    await eventually(5_000, "the first has asked", () => origin.count("/x") === 2);
+    for (let client = 1; client <= 20; client++) all.push(ask(client));
+    await collapsed(webproxy, 20);
+    gate.resolve();
+    for (const [client, { body }] of (await Promise.all(all)).entries()) expect(body).toBe(`for ${client}`);
+    expect(most).toBeGreaterThan(10);
+  });
+
   test.each(["no-cache, max-age=600", "max-age=0", "max-age=600, must-revalidate, no-cache"])(
     "%s: nobody else gets it without its being validated (RFC 9111 sections 4, 5.2.2.4), neither who waited nor who comes while it arrives",
     async (control) => {

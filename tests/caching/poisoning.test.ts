@@ -228,6 +228,49 @@ describe("poisoning and privacy", () => {
     expect(again.cache).toStartWith("fwd=stale"); // so it was asked again
   });
 
+  test.each(["private, max-age=600", "no-store, max-age=600", "private"])(
+    "CHECKLIST 34: a 304 that says %s takes what was stored from everybody but who asked",
+    async (control) => {
+      const stale = { "Cache-Control": "max-age=10", Age: "20", ETag: '"1"' };
+      await using it = await started(() => ({ headers: stale, body: "for all" }));
+      for (const method of ["GET", "HEAD"]) {
+        const path = `/${method}`;
+        it.origin.answer = () => ({ headers: stale, body: "for all" });
+        await it.ask(path);
+        it.origin.answer = ({ headers, method }) => {
+          const fields = { "Cache-Control": control, ETag: '"1"' };
+          if (method === "HEAD") return { headers: fields, body: "for all" };
+          return { status: headers["if-none-match"] === '"1"' ? 304 : 200, headers: fields, body: "for one" };
+        };
+        expect((await it.ask(path, {}, method)).status).toBe("200");
+        const { cache, body } = await it.ask(path);
+        expect({ cache, body }).toEqual({ cache: "fwd=uri-miss", body: "for one" });
+      }
+    },
+  );
+
+  test("a 304 to somebody's credentials, or to who wants nothing stored, renews it for that client only (RFC 9111 sections 3.5, 5.2.1.5)", async () => {
+    await using it = await started(({ headers }) => ({
+      status: headers["if-none-match"] === '"1"' ? 304 : 200,
+      headers: {
+        "Cache-Control": "max-age=600",
+        "X-For": headers.authorization ?? headers["cache-control"] ?? "all",
+        ...(it.origin.requests.length === 1 && { Age: "700" }),
+        ETag: '"1"',
+      },
+      body: "body",
+    }));
+    await it.ask("/x");
+    for (const headers of [{ Authorization: "Basic abc" }, { "Cache-Control": "no-store" }] as const) {
+      const own = await it.ask("/x", headers);
+      expect(own).toMatchObject({ cache: expect.stringContaining("fwd=stale; fwd-status=304"), body: "body" });
+    }
+    const { head, cache } = await it.ask("/x");
+    expect(cache).toStartWith("fwd=stale; fwd-status=304");
+    expect(head).toContain("X-For: all");
+    expect((await it.ask("/x")).cache).toStartWith("hit");
+  });
+
   test("a 206 that nobody asked for, and a 304 to no condition, are no answers to others", async () => {
     let answer: OriginAnswer = { status: 206, headers: { ...FRESH, "Content-Range": "bytes 0-3/8" }, body: "half" };
     await using it = await started(() => answer);

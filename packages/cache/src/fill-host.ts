@@ -38,6 +38,8 @@ export interface FillHost {
   ): "attached" | "length-wanted" | "gone";
   /** Decides anew what to do for a transfer that this fill can not serve. */
   decide(transfer: Transfer, without: Fill): void;
+  /** The same, but it waits for nobody now, nor anybody for it: what it waited for was for one client only. */
+  goAlone(transfer: Transfer): void;
   /** Asks again for the whole, without any condition: what came can not be used with what is stored. */
   askForWhole(transfers: readonly Transfer[], reason: Verdict): void;
   /** An interim response for `transfer`, as it goes out. */

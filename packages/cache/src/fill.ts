@@ -27,7 +27,7 @@ import { type Arriving, bodyBytesOf, bytesIn, isFor } from "./arriving.ts";
 import type { ClientRequest } from "./client-request.ts";
 import { askFields, type FillAsk } from "./fill-ask.ts";
 import type { FillHost, FillMode, FillStart } from "./fill-host.ts";
-import { type ExchangeTimes, freshen, renew, renewByNotModified, type Validation } from "./freshening.ts";
+import { type ExchangeTimes, freshen, renew, renewalOf, renewByNotModified, type Validation } from "./freshening.ts";
 import { GrowingBody } from "./growing-body.ts";
 import { renderHeadBlock, renderInterim } from "./head-block.ts";
 import { keepArrived, keepRest } from "./keeping.ts";
@@ -270,6 +270,7 @@ export class Fill implements Source, OriginHandler {
     if (framing.kind === "length" && framing.bytes !== bytesIn(part)) return false;
     if (this.#isPurged || !this.#host.storage.has(stored)) return false;
     if (!sameStrongValidator(stored.fields, newer, times.responseTimeMs)) return false;
+    if (renewalOf(stored, newer, this.request, times.responseTimeMs) !== "stored") return false;
     this.#host.storage.renewed(stored);
     freshen(stored, newer, times, this.request.rule);
     this.#body = new GrowingBody(this.#host.storage, bytesIn(part), true);
@@ -286,9 +287,11 @@ export class Fill implements Source, OriginHandler {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const transfer of waiting) {
+      if (transfer === this.#leader) this.#attach(transfer);
+      // After a purge they may still share what another fill brings.
+      else if (!this.#mayStore && !this.#isPurged) this.#host.goAlone(transfer);
       // Who waited has asked before the response came: fresher than that nothing is.
-      const isFor = this.#mayStore && this.#isFor(transfer.request, NO_DIRECTIVES);
-      if (transfer === this.#leader || isFor) this.#attach(transfer);
+      else if (this.#mayStore && this.#isFor(transfer.request, NO_DIRECTIVES)) this.#attach(transfer);
       else this.#host.decide(transfer, this);
     }
     this.#endIfUnwanted();
@@ -352,10 +355,15 @@ export class Fill implements Source, OriginHandler {
     if (renewed.length === 0) return this.#host.askForWhole(waiting, this.#reason);
     this.#host.counters.add("revalidations");
     for (const transfer of waiting) {
-      const stored = renewed.findLast((one) => isFor(transfer.request, one.variant, one.fields));
-      if (stored !== undefined) this.#attachStored(transfer, stored, 304);
-      else this.#host.decide(transfer, this);
+      const found = renewed.findLast(({ response, isForOthers }) => {
+        const mayHave = isForOthers || transfer === this.#leader;
+        return mayHave && isFor(transfer.request, response.variant, response.fields);
+      });
+      if (found !== undefined) this.#attachStored(transfer, found.response, 304);
+      else if (renewed.every(({ isForOthers }) => isForOthers)) this.#host.decide(transfer, this);
+      else this.#host.goAlone(transfer);
     }
+    for (const { drop } of renewed) drop();
   }
 
   /** RFC 9111 section 4.3.5: what a 200 to HEAD says of a stored response; true when that is the answer. */
@@ -371,7 +379,8 @@ export class Fill implements Source, OriginHandler {
     const renewed = renew(this.#host.storage, stored, newer, this.#validation, true);
     const waiting = [...this.#waiting];
     this.#waiting.clear();
-    for (const transfer of waiting) this.#attachStored(transfer, renewed, head.status);
+    for (const transfer of waiting) this.#attachStored(transfer, renewed.response, head.status);
+    renewed.drop();
     return true;
   }
 

@@ -5,6 +5,7 @@ import {
   fieldsToStore,
   freshnessOf,
   selectFreshened,
+  storable,
   updateStored,
   variantOf,
   withDate,
@@ -49,6 +50,16 @@ export interface Validation {
   readonly isPurged: boolean;
 }
 
+/** A stored response after a newer message about it. */
+export interface Renewed {
+  /** What those who waited get. */
+  readonly response: StoredResponse;
+  /** Whether others than who asked may have it. */
+  readonly isForOthers: boolean;
+  /** It may be stored no longer: to be called once those who waited have got it. */
+  readonly drop: () => void;
+}
+
 /**
  * The stored responses that a 304 speaks of (RFC 9111 section 4.3.4), renewed, most recent last; none when it is to be believed of none of them. It
  * need not be the one that was selected.
@@ -60,7 +71,7 @@ export function renewByNotModified(
   asked: readonly StoredResponse[],
   newer: Fields,
   validation: Validation,
-): StoredResponse[] {
+): Renewed[] {
   const { request } = validation;
   const known = [...new Set(asked.map((stored) => asStoredNow(storage, stored)))];
   const indexes = selectFreshened(
@@ -88,19 +99,41 @@ export function renew(
   newer: Fields,
   { request, times, isPurged }: Validation,
   answersThis: boolean,
-): StoredResponse {
+): Renewed {
   // What is no longer stored, or was purged, is renewed for those who wait, and changes nothing for anybody else.
-  const isKept = !isPurged && storage.has(stored);
-  const renewed = isKept ? stored : { ...stored };
+  const isStored = !isPurged && storage.has(stored);
+  const becomes = renewalOf(stored, newer, request, times.responseTimeMs);
+  const isKept = isStored && becomes === "stored";
+  const response = isKept ? stored : { ...stored };
   if (isKept) storage.renewed(stored);
-  freshen(renewed, newer, times, request.rule);
-  if (!answersThis) return renewed;
-  const variant = variantOf(request.fields, renewed.fields, request.rule?.headers);
-  if (variant !== undefined) renewed.variant = variant;
-  if (!isKept) return renewed;
-  if (variant === undefined) storage.invalidate(request.key, stored); // from now on nothing will ever match it
-  for (const other of storage.lookup(request.key)) {
-    if (other !== renewed && replaces(renewed, other)) storage.invalidate(request.key, other);
+  freshen(response, newer, times, request.rule);
+  const variant = answersThis ? variantOf(request.fields, response.fields, request.rule?.headers) : undefined;
+  if (variant !== undefined) response.variant = variant;
+  if (isKept && answersThis) {
+    for (const other of storage.lookup(request.key)) {
+      if (other !== response && replaces(response, other)) storage.invalidate(request.key, other);
+    }
   }
-  return renewed;
+  const isDropped = isStored && becomes === "dropped";
+  return {
+    response,
+    isForOthers: becomes === "stored",
+    drop: () => void (isDropped && storage.invalidate(stored.key, stored)),
+  };
+}
+
+/**
+ * What a newer message about a stored response makes of it: a 304 may say `private` or `no-store` where its 200 had not (RFC 9111 sections 3, 5.2.2),
+ * and what one client's request keeps from being stored (3.5, 5.2.1.5) leaves what is stored as it is.
+ */
+export function renewalOf(
+  { status, fields }: StoredResponse,
+  newer: Fields,
+  request: ClientRequest,
+  responseTimeMs: number,
+): "stored" | "dropped" | "untouched" {
+  const message = { status, fields: updateStored(fields, withDate(newer, responseTimeMs)) };
+  const outcome = storable({ method: "GET", fields: request.fields }, message, request.rule);
+  if (outcome.storable) return "stored";
+  return outcome.reason === "authorization" || outcome.reason === "request-no-store" ? "untouched" : "dropped";
 }

@@ -119,8 +119,12 @@ export class Shard implements AskHandler, FillHost {
     }
   }
 
-  /** Chooses what answers `transfer`: a stored response, another's fill, or a fill of its own. */
-  decide(transfer: Transfer, without: Fill | undefined): void {
+  goAlone(transfer: Transfer): void {
+    this.decide(transfer, "any");
+  }
+
+  /** Chooses what answers `transfer`: a stored response, another's fill unless that is `without`, or a fill of its own. */
+  decide(transfer: Transfer, without: Fill | "any" | undefined): void {
     const { request } = transfer;
     if (request.ruling.bypass) return this.#bypass(transfer);
     const selection = select(this.storage.lookup(request.key), request, this.nowMs());
@@ -335,7 +339,7 @@ export class Shard implements AskHandler, FillHost {
     };
   }
 
-  #fetch(transfer: Transfer, selection: Selection, without: Fill | undefined): void {
+  #fetch(transfer: Transfer, selection: Selection, without: Fill | "any" | undefined): void {
     const { request } = transfer;
     this.counters.add("misses");
     const reason = reasonOf(selection);
@@ -352,9 +356,9 @@ export class Shard implements AskHandler, FillHost {
       else this.#startFill(transfer, { mode: "own", ask, reason });
       return;
     }
-    const other = mayShare(request) ? this.#fills.find(request, without) : undefined;
+    const other = without !== "any" && mayShare(request) ? this.#fills.find(request, without) : undefined;
     if (other === undefined) {
-      this.#startFill(transfer, { mode: modeOf(request), ask, reason });
+      this.#startFill(transfer, { mode: without === "any" ? "own" : modeOf(request), ask, reason });
       return;
     }
     transfer.fill = other;
