@@ -30,3 +30,4 @@ export { SegmentPool, type SegmentPoolCounters } from "./segment-pool.ts";
 export { SegmentPoolError, type SegmentPoolErrorCode } from "./segment-pool-error.ts";
 export { SEMAPHORE_BYTES, Semaphore } from "./semaphore.ts";
 export { SharedMemory } from "./shared-memory.ts";
+export { SharedMemoryCopy } from "./shared-memory-copy.ts";

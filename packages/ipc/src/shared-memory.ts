@@ -105,6 +105,7 @@ export class SharedMemory implements Disposable {
    *
    * @param options.readOnly Map without the right to write: a write through such a view ends the process with SIGSEGV. So does
    *   `Atomics.load`, once it is optimised: Bun 1.4.5 makes it an addition of zero. Read plainly.
+   * @param options.watchesLength Keep a descriptor, so that {@link SharedMemory.isWhole} can tell.
    * @throws {SystemCallError} `ENOENT`: never created, or already unlinked. `EACCES`: its mode excludes this user, or it
    *   belongs to another user (anybody may create a name in /dev/shm, so what a stranger put there is not used).
    *   `EINVAL` from `mmap`: its creator has not sized it yet.
@@ -112,8 +113,9 @@ export class SharedMemory implements Disposable {
    * @example
    * using memory = SharedMemory.open(objectName("/my-app.frames"));
    */
-  static open(name: ObjectName, options: { readOnly?: boolean } = {}): SharedMemory {
+  static open(name: ObjectName, options: { readOnly?: boolean; watchesLength?: boolean } = {}): SharedMemory {
     const readOnly = options.readOnly ?? false;
+    const keep = options.watchesLength ?? false;
     const oflag = (readOnly ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_CLOEXEC;
     const path = cString(name);
     const fildes = check(
@@ -122,9 +124,12 @@ export class SharedMemory implements Disposable {
       openUnleased(() => libc().shm_open(path, oflag, 0)),
     );
     try {
-      return SharedMemory.#overDescriptor(name, fildes, readOnly, false);
-    } finally {
+      const memory = SharedMemory.#overDescriptor(name, fildes, readOnly, keep);
+      if (!keep) libc().close(fildes);
+      return memory;
+    } catch (error) {
       libc().close(fildes);
+      throw error;
     }
   }
 
@@ -234,7 +239,12 @@ export class SharedMemory implements Disposable {
 
   /** The descriptor of anonymous memory, to hand to a child; undefined for memory with a name. */
   get fildes(): number | undefined {
-    return this.#closed ? undefined : this.#fildes;
+    return this.#closed || this.name !== undefined ? undefined : this.#fildes;
+  }
+
+  /** Whether it still has the length that is mapped: reading what somebody has cut off ends this process with SIGBUS. Only with `watchesLength`. */
+  get isWhole(): boolean {
+    return this.#fildes === undefined || statOf(this.#fildes, this.#subject).size >= this.length;
   }
 
   /** Whether views of it may only be read: writing through them ends the process with SIGSEGV. */
@@ -256,14 +266,15 @@ export class SharedMemory implements Disposable {
    */
   seal(): void {
     this.#assertOpen();
-    if (this.#fildes === undefined) {
+    const { fildes } = this;
+    if (fildes === undefined) {
       throw new SystemCallError("fcntl", this.#subject, ERRNO.EINVAL, "only anonymous memory can be sealed");
     }
     detach(this.#buffer); // the kernel refuses the seal while a writable mapping exists
-    const sealed = libc().fcntl(this.#fildes, F_ADD_SEALS, F_SEAL_SEAL_SHRINK_GROW_WRITE) === 0;
+    const sealed = libc().fcntl(fildes, F_ADD_SEALS, F_SEAL_SEAL_SHRINK_GROW_WRITE) === 0;
     const failure = sealed ? 0 : errno();
     this.#readOnly ||= sealed;
-    this.#remap(this.#fildes);
+    this.#remap(fildes);
     if (!sealed) throw new SystemCallError("fcntl", this.#subject, failure);
   }
 

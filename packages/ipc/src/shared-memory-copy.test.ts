@@ -1,0 +1,48 @@
+import { expect, test } from "bun:test";
+import { symlinkSync, truncateSync, unlinkSync } from "node:fs";
+import { testName } from "../test/names.ts";
+import { SharedMemory } from "./shared-memory.ts";
+import { SharedMemoryCopy } from "./shared-memory-copy.ts";
+
+test("SharedMemoryCopy.refresh() shows what has been written since, and not before", () => {
+  const name = testName();
+  const memory = SharedMemory.create(name, 8192);
+  try {
+    memory.i32[5] = 7;
+    using copy = SharedMemoryCopy.open(name)!;
+    expect([copy.i32[5], copy.buffer.byteLength]).toEqual([7, 8192]);
+    memory.i32[5] = 8;
+    expect(copy.i32[5]).toBe(7);
+    expect([copy.refresh(), copy.i32[5]]).toEqual([true, 8]);
+  } finally {
+    memory.unlink();
+    memory.close();
+  }
+});
+
+test("SharedMemoryCopy.refresh() says that the object was cut short, and this process lives (CHECKLIST 56)", () => {
+  const name = testName();
+  const memory = SharedMemory.create(name, 8192);
+  memory.close();
+  try {
+    using copy = SharedMemoryCopy.open(name)!;
+    truncateSync(`/dev/shm${name}`, 4096);
+    expect(copy.refresh()).toBe(false);
+    truncateSync(`/dev/shm${name}`, 0);
+    expect(copy.refresh()).toBe(false);
+    expect(SharedMemoryCopy.open(name)).toBeUndefined();
+  } finally {
+    SharedMemory.unlink(name);
+  }
+});
+
+test("SharedMemoryCopy.open() finds nothing where there is nothing, or what is no object", () => {
+  const name = testName();
+  expect(SharedMemoryCopy.open(name)).toBeUndefined();
+  symlinkSync("/etc/hostname", `/dev/shm${name}`);
+  try {
+    expect(SharedMemoryCopy.open(name)).toBeUndefined();
+  } finally {
+    unlinkSync(`/dev/shm${name}`);
+  }
+});
