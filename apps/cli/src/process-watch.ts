@@ -1,4 +1,4 @@
-import { isStopped, objectName, processorWaitMs, SharedMemory } from "@proj/ipc";
+import { isStopped, objectName, processorWaitMs, SharedMemoryCopy } from "@proj/ipc";
 import {
   type ControlBlock,
   channelNames,
@@ -19,7 +19,7 @@ const HUNG_AFTER_MS = 5_000;
  * A stopped process (SIGSTOP) is stopped beyond doubt. While the proxy is, nobody is served, so it is replaced soon; the cache the proxy can do without for a
  * while, and what it has in memory is worth some patience.
  */
-const STOPPED_AFTER_MS: Record<Side, number> = { proxy: 500, cache: 5_000 };
+const STOPPED_AFTER_MS: Record<Side, number> = { proxy: 250, cache: 5_000 };
 
 /** What the watch says: that the process stands still, that it goes on, or that there is no more hope that it will. */
 export interface WatchNews {
@@ -60,6 +60,7 @@ export class ProcessWatch {
   #look(): void {
     const { side, pid } = this.#options;
     this.#block ??= this.#open();
+    if (this.#block?.memory.refresh() === false) return this.#say("its control block has been cut short", true);
     const silences = this.#block === undefined ? undefined : this.#silencesOf(this.#block);
     const mayBeStopped = silences === undefined || silences.length > 0;
     this.#stoppedMs = mayBeStopped && isStopped(pid) ? this.#stoppedMs + HEARTBEAT_MS : 0;
@@ -105,22 +106,19 @@ export class ProcessWatch {
 
   #open(): WatchedBlock | undefined {
     const { channel, side, pid } = this.#options;
-    let memory: SharedMemory | undefined;
-    try {
-      memory = SharedMemory.open(objectName(channelNames(channel).controlBlock(side)), { readOnly: true });
-      const block = readControlBlock(memory.buffer);
-      if (isOf(block, pid)) return { memory, threads: block.threads, watch: new SilenceWatch(block.threads) };
-    } catch {
-      // Not made yet: it starts.
+    const memory = SharedMemoryCopy.open(objectName(channelNames(channel).controlBlock(side)));
+    const block = memory && readControlBlock(memory.buffer);
+    if (memory !== undefined && isOf(block, pid)) {
+      return { memory, threads: block.threads, watch: new SilenceWatch(block.threads) };
     }
-    memory?.close();
+    memory?.close(); // a former life's, or half made: it starts
     return undefined;
   }
 }
 
 /** The control block of the process, once it is there. */
 interface WatchedBlock {
-  memory: SharedMemory;
+  memory: SharedMemoryCopy;
   threads: number;
   watch: SilenceWatch;
 }

@@ -53,9 +53,7 @@ export class AccessFeed {
   stop(): void {
     clearInterval(this.#timer);
     this.#drain();
-    this.#memory?.close();
-    this.#memory = undefined;
-    this.#reader = undefined;
+    this.#letGo();
   }
 
   poll(): void {
@@ -84,7 +82,14 @@ export class AccessFeed {
     if (wantsAll && this.#memory !== undefined) wantAllRecords(this.#memory.buffer, Date.now() + WISH_MS);
   }
 
+  #letGo(): void {
+    this.#memory?.close();
+    this.#memory = undefined;
+    this.#reader = undefined;
+  }
+
   #drain(): void {
+    if (this.#memory?.isWhole === false) this.#letGo();
     if (this.#reader === undefined) return;
     const records: TakenRecord[] = [];
     const lost = this.#reader.read((record, thread) => records.push({ ...record, thread }));
@@ -95,7 +100,7 @@ export class AccessFeed {
 
 function openRings(channel: string, readOnly: boolean): SharedMemory | undefined {
   try {
-    return SharedMemory.open(objectName(channelNames(channel).access), { readOnly });
+    return SharedMemory.open(objectName(channelNames(channel).access), { readOnly, watchesLength: true });
   } catch (error) {
     // ENOENT: no proxy. EINVAL: one is about to make them.
     if (error instanceof SystemCallError && (error.code === "ENOENT" || error.code === "EINVAL")) return undefined;
