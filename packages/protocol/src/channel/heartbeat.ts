@@ -27,7 +27,7 @@ export class SilenceWatch {
     this.#silentMs = this.#words.map(() => 0);
   }
 
-  /** @param words The control block. Plain loads: the watcher may have mapped it read-only. */
+  /** @param words The control block, or a copy of it. Plain loads: the watcher may have mapped it read-only. */
   look(words: Int32Array, nowMs: number): void {
     const passedMs = this.#lookedMs === undefined ? 0 : Math.min(nowMs - this.#lookedMs, HEARTBEAT_MS);
     this.#lookedMs = nowMs;

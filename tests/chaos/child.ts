@@ -1,0 +1,35 @@
+/** A program of ours in a process of its own that is talked to by messages: one answer to each. */
+export class Child<Answer> implements AsyncDisposable {
+  readonly #process: Bun.Subprocess;
+  #next = Promise.withResolvers<Answer>();
+
+  constructor(program: string, args: readonly string[] = []) {
+    this.#process = Bun.spawn([process.execPath, program, ...args], {
+      stdio: ["ignore", "inherit", "inherit"],
+      serialization: "json",
+      ipc: (message: Answer) => {
+        this.#next.resolve(message);
+      },
+    });
+    void this.#process.exited.then((code) => this.#next.reject(new Error(`${program} has ended with ${code}`)));
+    this.#next.promise.catch(() => {});
+  }
+
+  /** What it says next. */
+  async heard(): Promise<Answer> {
+    const answer = await this.#next.promise;
+    this.#next = Promise.withResolvers<Answer>();
+    this.#next.promise.catch(() => {});
+    return answer;
+  }
+
+  async ask(question: unknown): Promise<Answer> {
+    this.#process.send(question);
+    return await this.heard();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#process.kill("SIGKILL");
+    await this.#process.exited;
+  }
+}
