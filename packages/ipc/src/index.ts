@@ -29,5 +29,6 @@ export { SEGMENT_PREFIX_BYTES, type Segment } from "./segment.ts";
 export { SegmentPool, type SegmentPoolCounters } from "./segment-pool.ts";
 export { SegmentPoolError, type SegmentPoolErrorCode } from "./segment-pool-error.ts";
 export { SEMAPHORE_BYTES, Semaphore } from "./semaphore.ts";
+export { limitSendBuffer } from "./send-buffer.ts";
 export { SharedMemory } from "./shared-memory.ts";
 export { SharedMemoryCopy } from "./shared-memory-copy.ts";

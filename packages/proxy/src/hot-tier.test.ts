@@ -111,3 +111,32 @@ test("restOf() copies what the next rendering would overwrite, and only that", (
   expect(Buffer.from(early).toString("latin1", 0, 4)).toBe("ONE ");
   expect(late.buffer).toBe(hot.bytes.buffer);
 });
+
+test("HotTier.keep() copies a lent body behind its head where that is quicker, and retains any other", () => {
+  const { tier, versions } = setUp(8 * 1024 * KIB);
+  const hash = targetHash("/a");
+  const version = stripeVersion(versions, stripeOf(hash));
+  for (const [bodyBytes, joins] of [
+    [128 * KIB, true],
+    [128 * KIB + 1, false],
+  ] as const) {
+    let borrowers = 1;
+    const body = new Uint8Array(bodyBytes).fill(9);
+    const loan = { bytes: body, retain: () => borrowers++, giveBack: () => borrowers-- };
+    tier.keep(
+      "http",
+      "/a",
+      hash,
+      new Uint8Array(50).fill(7),
+      { bodyBytes, version, ageSeconds: 0, ttlSeconds: 9 },
+      loan,
+    );
+    const hot = tier.lookup("http", "/a")!;
+    expect([hot.loan === undefined, borrowers]).toEqual([joins, joins ? 1 : 2]);
+    const payload = hot.bytes.subarray(hot.payloadOffset);
+    expect(payload.length).toBe(joins ? 50 + bodyBytes : 50);
+    expect([payload[0], payload[49], payload.at(-1)]).toEqual([7, 7, joins ? 9 : 7]);
+    tier.attach(new Int32Array(STRIPES));
+    expect([tier.usedBytes, borrowers]).toEqual([0, 1]);
+  }
+});

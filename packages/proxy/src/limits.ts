@@ -6,6 +6,13 @@ export const SEND_TIMEOUT_S = 60;
 export const LINGER_TIMEOUT_S = 5;
 /** Bytes of requests that wait behind the one being answered; beyond it the connection is not read. */
 export const PIPELINE_BYTES_MAX = 128 * 1024;
+/**
+ * What the kernel holds of a large body for a client that is near (no farther than {@link NEAR_US}): more than that leaves the processor's caches before the client reads it.
+ * docs/performance.md has the figures.
+ */
+export const SEND_BUFFER_BYTES = 256 * 1024;
+/** A round trip in microseconds within which {@link SEND_BUFFER_BYTES} are still 256 MB/s for each connection. */
+export const NEAR_US = 1000;
 /** How often a thread looks at its connections for what takes too long. */
 export const TICK_MS = 1000;
 /** The window over which a request's content has to keep its rate: pauses of a second are normal, of this long not. */

@@ -1,5 +1,6 @@
+import { limitSendBuffer } from "@proj/ipc";
 import type { Counters, ProxyCounter } from "@proj/protocol";
-import { LINGER_TIMEOUT_S } from "../limits.ts";
+import { LINGER_TIMEOUT_S, NEAR_US, SEND_BUFFER_BYTES } from "../limits.ts";
 
 /** One client connection, whatever it speaks: what its socket tells it. */
 export interface Connection {
@@ -20,6 +21,8 @@ export interface Connection {
 export interface ClientSocket {
   /** Undefined once it is closed. */
   readonly remoteAddress: string | undefined;
+  /** Its descriptor; below 0 where it has none whose options could be set. */
+  readonly fd: number;
   /** Returns how many bytes were taken, below 0 when it is closed; the rest is to be written again once it has drained. */
   write(bytes: Uint8Array): number;
   timeout(seconds: number): void;
@@ -33,6 +36,18 @@ export interface ClientSocket {
 /** Where a client is; an IPv4 address in its own form also on a socket that takes both kinds. */
 export function clientAddress(socket: ClientSocket): string {
   return (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
+}
+
+/**
+ * A body is about to be written: what the kernel may hold of it is bounded, if that is less and the client is near.
+ *
+ * @param bodyBytes Undefined: nobody knows.
+ * @returns Whether that has been settled, for all bodies to come too.
+ */
+export function boundSendBuffer(socket: ClientSocket, bodyBytes: number | undefined): boolean {
+  if (bodyBytes !== undefined && bodyBytes <= SEND_BUFFER_BYTES) return false;
+  limitSendBuffer(socket.fd, SEND_BUFFER_BYTES, NEAR_US);
+  return true;
 }
 
 export interface Listener {
@@ -100,7 +115,7 @@ export function listen(address: { host: string; port: number }, acceptor: Accept
     ...options,
     socket: {
       open(socket) {
-        socket.data = acceptor.accept(socket);
+        socket.data = acceptor.accept(socket as typeof socket & { fd: number });
       },
       data: (socket, chunk) => socket.data?.received(chunk),
       drain: (socket) => socket.data?.drained(),

@@ -20,7 +20,7 @@ import type { ProxySite } from "../proxy-site.ts";
 import type { ProxySites } from "../proxy-sites.ts";
 import { ReadyResponse } from "../ready-response.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
-import { type ClientSocket, type Connection, clientAddress } from "./connection.ts";
+import { boundSendBuffer, type ClientSocket, type Connection, clientAddress } from "./connection.ts";
 
 /** What all GETFILE connections of one thread share. */
 export interface GetfileSettings {
@@ -129,6 +129,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     }
     if (this.#record !== undefined) this.#context.access.answered(this.#record, response);
     this.#head = formatResponseHead(this.#settings.wire, { status: "OK", length: portion.bodyBytes });
+    boundSendBuffer(this.#socket, portion.bodyBytes);
     return true;
   }
 
@@ -261,6 +262,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     if (taken < 0) return;
     this.#sent(taken);
     if (taken === ready.length && hot.loan === undefined) return this.finish();
+    boundSendBuffer(this.#socket, hot.bodyBytes);
     hot.loan?.retain();
     this.#sendReady(new ReadyResponse(restOf(hot, ready, taken), hot.loan));
   }

@@ -34,7 +34,7 @@ import { outgoingFraming, renderHeadStart, renderHotHeadStart } from "../respons
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import { type PassRoute, type Route, routeOf } from "../route.ts";
 import type { TrustedPeers } from "../trusted-peers.ts";
-import { type ClientSocket, type Connection, clientAddress } from "./connection.ts";
+import { boundSendBuffer, type ClientSocket, type Connection, clientAddress } from "./connection.ts";
 
 /** What all HTTP connections of one thread share. */
 export interface HttpSettings {
@@ -93,6 +93,8 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     return taken;
   };
   #out: Outgoing | undefined;
+  /** What the kernel holds of our responses is bounded. */
+  #isBounded = false;
   /** What will be said of the request that is being answered; of a hot hit only if it is one of those of which something is said. */
   #record: RequestRecord | undefined;
   #address: string | undefined;
@@ -182,6 +184,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.framesBody = framing.kind === "chunked";
     this.#head = renderHeadStart(response, framing, this.connectionOption(framing.kind !== "until-close"));
     this.#headBytesLeft = response.headBytes;
+    this.#expectBody(portion.bodyBytes);
     return true;
   }
 
@@ -464,8 +467,13 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     if (taken < 0) return;
     this.#sent(taken);
     if (taken === ready.length && hot.loan === undefined) return this.finish();
+    this.#expectBody(hot.bodyBytes);
     hot.loan?.retain();
     this.#sendReady(new ReadyResponse(restOf(hot, ready, taken), hot.loan));
+  }
+
+  #expectBody(bodyBytes: number | undefined): void {
+    this.#isBounded ||= boundSendBuffer(this.#socket, bodyBytes);
   }
 
   /** Sends what needs nobody's help, as fast as the client takes it. */

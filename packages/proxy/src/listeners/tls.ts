@@ -113,6 +113,8 @@ function serve(socket: TLSSocket, acceptor: Acceptor): void {
 /** Takes as much as fits into the stream's buffer, as a kernel would, instead of all there is. */
 class TlsClientSocket implements ClientSocket {
   readonly remoteAddress: string;
+  /** Node's stream in between has a buffer of its own. */
+  readonly fd = -1;
   readonly #socket: TLSSocket;
 
   constructor(socket: TLSSocket) {
