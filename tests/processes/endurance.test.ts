@@ -85,7 +85,10 @@ function usage({ proxy, cache }: Stats): Record<"proxy" | "cache", ProcessUsage>
   return { proxy: processUsage(proxy!.pid), cache: processUsage(cache!.pid) };
 }
 
-function difference(after: ProcessUsage, before: ProcessUsage): ProcessUsage {
+function difference(
+  after: ProcessUsage,
+  before: ProcessUsage,
+): Pick<ProcessUsage, "residentBytes" | "mappings" | "descriptors"> {
   return {
     residentBytes: after.residentBytes - before.residentBytes,
     mappings: after.mappings - before.mappings,

@@ -1,0 +1,136 @@
+/**
+ * What does a million of stored responses cost? Stores so many of 1 KiB, and says what all processes together hold (RssAnon and RssShmem), and how much processor
+ * time a hit takes when any of a thousand is asked for, of a million, and of a thousand among a million. Every body is compared.
+ *
+ *   bun run bench/million.ts [--responses 1000000] [--requests 100000] [-- WEBPROXY OPTIONS]
+ *
+ * Without the hot tier, which would answer the thousand by itself. Memory only, unless the options say otherwise: `-- --cache-dir DIR`.
+ */
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import type { Address } from "../tests/support/address.ts";
+import { processUsage } from "../tests/support/process-usage.ts";
+import { Webproxy } from "../tests/support/webproxy.ts";
+import { machine, median } from "./support/machine.ts";
+
+const { values: given, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { responses: { type: "string", default: "1000000" }, requests: { type: "string", default: "100000" } },
+});
+const RESPONSES = Number(given.responses);
+const REQUESTS = Number(given.requests);
+const FEW = 1000;
+const BODY_BYTES = 1024;
+const CONNECTIONS = 8;
+/** Requests on their way on each connection. */
+const PIPELINED = 8;
+const ROUNDS = 5;
+
+console.log(machine());
+using origin = Bun.serve({
+  port: 0,
+  hostname: "127.0.0.1",
+  fetch: (request) => {
+    const { pathname } = new URL(request.url);
+    const headers = { "Cache-Control": "max-age=360000", ETag: `"${pathname}"`, "Content-Type": "text/html" };
+    return new Response(bodyOf(Number(pathname.slice("/item/".length))), { headers });
+  },
+});
+await using webproxy = await Webproxy.start({
+  origin: `http://127.0.0.1:${origin.port}`,
+  args: ["--hot", "0", "--memory", "2GiB", "--cache-dir", "none", "--quiet", ...positionals],
+});
+const { proxy, cache } = await webproxy.stats();
+const supervisor = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${proxy!.pid}/status`, "latin1"))?.[1]);
+const pids = [supervisor, proxy!.pid, cache!.pid];
+
+const emptyBytes = ownBytes();
+await ask(FEW, (request) => request);
+const fewMs: number[] = [];
+for (let round = 0; round < ROUNDS; round++) fewMs.push(await hitMs(anyOf(FEW)));
+const startedMs = performance.now();
+await ask(RESPONSES - FEW, (request) => FEW + request);
+const seconds = (performance.now() - startedMs) / 1000;
+await Bun.sleep(3000); // what has been collected is given back by and by
+const stats = await webproxy.stats();
+const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+console.log(`${RESPONSES} responses of ${BODY_BYTES} bytes stored in ${seconds.toFixed(0)} s`);
+console.log(
+  `all processes: ${mib(ownBytes())} (${mib(emptyBytes)} of it when nothing was stored); counted in memory ${mib(stats.cache!.counters.memoryBytes)}, stored ${stats.cache!.counters.responsesStored}`,
+);
+const manyMs: number[] = [];
+const someOfManyMs: number[] = [];
+for (let round = 0; round < ROUNDS; round++) {
+  manyMs.push(await hitMs(anyOf(RESPONSES)));
+  someOfManyMs.push(await hitMs(anyOf(FEW)));
+}
+const [few, many, someOfMany] = [fewMs, manyMs, someOfManyMs].map(median) as [number, number, number];
+const micros = (ms: number) => `${(1000 * ms).toFixed(1)} µs`;
+console.log(
+  `a hit, processor time of proxy and cache: ${micros(few)} of ${FEW}, ${micros(many)} of ${RESPONSES} (${(many / few).toFixed(2)} times), ${micros(someOfMany)} of ${FEW} among ${RESPONSES}`,
+);
+console.log(`after them: ${mib(ownBytes())}`);
+const { hits, misses } = await webproxy.stats();
+console.log(`${hits} hits, ${misses} misses`);
+
+function bodyOf(item: number): string {
+  return `item ${item}\n`.repeat(Math.ceil(BODY_BYTES / `item ${item}\n`.length)).slice(0, BODY_BYTES);
+}
+
+function ownBytes(): number {
+  return pids.reduce((sum, pid) => sum + processUsage(pid).ownBytes, 0);
+}
+
+/** Spread as random numbers are, the same in each run. */
+function anyOf(count: number): (request: number) => number {
+  return (request) => Bun.hash.xxHash32(String(request)) % count;
+}
+
+async function hitMs(itemOf: (request: number) => number): Promise<number> {
+  const used = () => processUsage(proxy!.pid).processorMs + processUsage(cache!.pid).processorMs;
+  const before = used();
+  await ask(REQUESTS, itemOf);
+  return (used() - before) / REQUESTS;
+}
+
+/** Asks so many times, and compares what comes. */
+async function ask(requests: number, itemOf: (request: number) => number): Promise<void> {
+  let next = 0;
+  const take = () => (next < requests ? itemOf(next++) : undefined);
+  await Promise.all(Array.from({ length: CONNECTIONS }, () => askOn(webproxy.http, take)));
+}
+
+function askOn({ host, port }: Address, take: () => number | undefined): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const asked: number[] = [];
+  let received: Buffer = Buffer.alloc(0);
+  const more = (socket: Bun.Socket) => {
+    let text = "";
+    for (let item = take(); item !== undefined; item = take()) {
+      asked.push(item);
+      text += `GET /item/${item} HTTP/1.1\r\nHost: a\r\n\r\n`;
+      if (asked.length >= PIPELINED) break;
+    }
+    if (text !== "") socket.write(text);
+    else if (asked.length === 0) socket.end();
+  };
+  const hear = (socket: Bun.Socket, chunk: Buffer) => {
+    received = received.length === 0 ? Buffer.from(chunk) : Buffer.concat([received, chunk]);
+    for (let head = received.indexOf("\r\n\r\n"); head >= 0; head = received.indexOf("\r\n\r\n")) {
+      const end = head + 4 + BODY_BYTES;
+      if (received.length < end) return;
+      const item = asked.shift()!;
+      const body = received.toString("latin1", head + 4, end);
+      if (!received.toString("latin1", 0, 12).endsWith("200") || body !== bodyOf(item))
+        return reject(new Error(`wrong answer to item ${item}: ${received.toString("latin1", 0, end)}`));
+      received = received.subarray(end);
+    }
+    if (asked.length === 0) more(socket);
+  };
+  Bun.connect({
+    hostname: host,
+    port,
+    socket: { open: more, data: hear, close: () => resolve(), error: (_, error) => reject(error) },
+  });
+  return promise;
+}
