@@ -1,12 +1,15 @@
 /**
  * What does a million of stored responses cost? Stores so many of 1 KiB, and says what all processes together hold (RssAnon and RssShmem), and how much processor
- * time a hit takes when any of a thousand is asked for, of a million, and of a thousand among a million. Every body is compared.
+ * time a hit takes when any of a thousand is asked for, of a million, and of a thousand among a million: by one
+ * webproxy that has stored a thousand and one that has stored a million. Every body is compared.
  *
- *   bun run bench/million.ts [--responses 1000000] [--requests 100000] [-- WEBPROXY OPTIONS]
+ *   bun run bench/million.ts [--responses 1000000] [--requests 100000] [--until FILE] [-- WEBPROXY OPTIONS]
+ *
+ * Storing takes minutes. With `--until` the hits are not measured before that file is there: when the machine is quiet.
  *
  * Without the hot tier, which would answer the thousand by itself. Memory only, unless the options say otherwise: `-- --cache-dir DIR`.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Address } from "../tests/support/address.ts";
 import { processUsage } from "../tests/support/process-usage.ts";
@@ -15,7 +18,11 @@ import { machine, median } from "./support/machine.ts";
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
-  options: { responses: { type: "string", default: "1000000" }, requests: { type: "string", default: "100000" } },
+  options: {
+    responses: { type: "string", default: "1000000" },
+    requests: { type: "string", default: "100000" },
+    until: { type: "string" },
+  },
 });
 const RESPONSES = Number(given.responses);
 const REQUESTS = Number(given.requests);
@@ -36,49 +43,54 @@ using origin = Bun.serve({
     return new Response(bodyOf(Number(pathname.slice("/item/".length))), { headers });
   },
 });
-await using webproxy = await Webproxy.start({
+const startOptions = {
   origin: `http://127.0.0.1:${origin.port}`,
   args: ["--hot", "0", "--memory", "2GiB", "--cache-dir", "none", "--quiet", ...positionals],
-});
-const { proxy, cache } = await webproxy.stats();
-const supervisor = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${proxy!.pid}/status`, "latin1"))?.[1]);
-const pids = [supervisor, proxy!.pid, cache!.pid];
+};
+await using large = await Webproxy.start(startOptions);
+await using small = await Webproxy.start(startOptions);
 
-const emptyBytes = ownBytes();
-await ask(FEW, (request) => request);
-const fewMs: number[] = [];
-for (let round = 0; round < ROUNDS; round++) fewMs.push(await hitMs(anyOf(FEW)));
+const emptyBytes = await ownBytes(large);
+await ask(small, FEW, (request) => request);
 const startedMs = performance.now();
-await ask(RESPONSES - FEW, (request) => FEW + request);
+await ask(large, RESPONSES, (request) => request);
 const seconds = (performance.now() - startedMs) / 1000;
 await Bun.sleep(3000); // what has been collected is given back by and by
-const stats = await webproxy.stats();
+const stats = await large.stats();
 const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 console.log(`${RESPONSES} responses of ${BODY_BYTES} bytes stored in ${seconds.toFixed(0)} s`);
 console.log(
-  `all processes: ${mib(ownBytes())} (${mib(emptyBytes)} of it when nothing was stored); counted in memory ${mib(stats.cache!.counters.memoryBytes)}, stored ${stats.cache!.counters.responsesStored}`,
+  `all processes: ${mib(await ownBytes(large))} (${mib(emptyBytes)} of it when nothing was stored); counted in memory ${mib(stats.cache!.counters.memoryBytes)}, stored ${stats.cache!.counters.responsesStored}`,
 );
-const manyMs: number[] = [];
-const someOfManyMs: number[] = [];
-for (let round = 0; round < ROUNDS; round++) {
-  manyMs.push(await hitMs(anyOf(RESPONSES)));
-  someOfManyMs.push(await hitMs(anyOf(FEW)));
+if (given.until !== undefined) while (!existsSync(given.until)) await Bun.sleep(200);
+// In turn, so that what else the machine does is done to both.
+const costs: { fewMs: number; manyMs: number; someMs: number }[] = [];
+for (let round = 0; round <= ROUNDS; round++) {
+  const fewMs = await hitMs(small, anyOf(FEW));
+  const manyMs = await hitMs(large, anyOf(RESPONSES));
+  const someMs = await hitMs(large, anyOf(FEW));
+  if (round > 0) costs.push({ fewMs, manyMs, someMs }); // the first one warms up
 }
-const [few, many, someOfMany] = [fewMs, manyMs, someOfManyMs].map(median) as [number, number, number];
-const micros = (ms: number) => `${(1000 * ms).toFixed(1)} µs`;
+const micros = (ms: number[]) => `${(1000 * median(ms)).toFixed(1)} µs`;
+const few = costs.map(({ fewMs }) => fewMs);
+const many = costs.map(({ manyMs }) => manyMs);
+const some = costs.map(({ someMs }) => someMs);
+const ratio = median(costs.map(({ fewMs, manyMs }) => manyMs / fewMs)).toFixed(2);
 console.log(
-  `a hit, processor time of proxy and cache: ${micros(few)} of ${FEW}, ${micros(many)} of ${RESPONSES} (${(many / few).toFixed(2)} times), ${micros(someOfMany)} of ${FEW} among ${RESPONSES}`,
+  `a hit, processor time of proxy and cache: ${micros(few)} of ${FEW}, ${micros(many)} of ${RESPONSES} (${ratio} times, median of neighbours), ${micros(some)} of ${FEW} among ${RESPONSES}`,
 );
-console.log(`after them: ${mib(ownBytes())}`);
-const { hits, misses } = await webproxy.stats();
+console.log(`after them: ${mib(await ownBytes(large))}`);
+const { hits, misses } = await large.stats();
 console.log(`${hits} hits, ${misses} misses`);
 
 function bodyOf(item: number): string {
   return `item ${item}\n`.repeat(Math.ceil(BODY_BYTES / `item ${item}\n`.length)).slice(0, BODY_BYTES);
 }
 
-function ownBytes(): number {
-  return pids.reduce((sum, pid) => sum + processUsage(pid).ownBytes, 0);
+async function ownBytes(webproxy: Webproxy): Promise<number> {
+  const { proxy, cache } = await webproxy.stats();
+  const supervisor = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${proxy!.pid}/status`, "latin1"))?.[1]);
+  return [supervisor, proxy!.pid, cache!.pid].reduce((sum, pid) => sum + processUsage(pid).ownBytes, 0);
 }
 
 /** Spread as random numbers are, the same in each run. */
@@ -86,15 +98,16 @@ function anyOf(count: number): (request: number) => number {
   return (request) => Bun.hash.xxHash32(String(request)) % count;
 }
 
-async function hitMs(itemOf: (request: number) => number): Promise<number> {
+async function hitMs(webproxy: Webproxy, itemOf: (request: number) => number): Promise<number> {
+  const { proxy, cache } = await webproxy.stats();
   const used = () => processUsage(proxy!.pid).processorMs + processUsage(cache!.pid).processorMs;
   const before = used();
-  await ask(REQUESTS, itemOf);
+  await ask(webproxy, REQUESTS, itemOf);
   return (used() - before) / REQUESTS;
 }
 
 /** Asks so many times, and compares what comes. */
-async function ask(requests: number, itemOf: (request: number) => number): Promise<void> {
+async function ask(webproxy: Webproxy, requests: number, itemOf: (request: number) => number): Promise<void> {
   let next = 0;
   const take = () => (next < requests ? itemOf(next++) : undefined);
   await Promise.all(Array.from({ length: CONNECTIONS }, () => askOn(webproxy.http, take)));

@@ -14,7 +14,9 @@ import {
 } from "@proj/protocol";
 import { keySelectors } from "./key-selector.ts";
 import type { Purge, PurgeCount } from "./purge.ts";
+import { Purges } from "./purges.ts";
 import type { ShardAnswer, ShardQuestion, ShardThreadOptions } from "./shard-thread-options.ts";
+import { PurgeJournal } from "./storage/purge-journal.ts";
 import { StoreDirectory } from "./storage/store-directory.ts";
 
 export interface CacheOptions {
@@ -50,16 +52,21 @@ export class RunningCache {
   /** Resolves when the cache can not go on: a thread has died. */
   readonly failed: Promise<Error>;
   readonly #life: Life;
-  readonly #directory: StoreDirectory | undefined;
+  readonly #store: OpenStore | undefined;
+  readonly #purges: Purges;
   readonly #threads: readonly ShardThread[];
   #table: SiteTable<Site>;
 
   private constructor(
     life: Life,
     threads: readonly ShardThread[],
-    { sites, directory }: { sites: readonly SiteSettings[]; directory: StoreDirectory | undefined },
+    { sites, store }: { sites: readonly SiteSettings[]; store: OpenStore | undefined },
   ) {
-    this.#directory = directory;
+    this.#store = store;
+    this.#purges = new Purges(store?.journal, async (purge) => {
+      const answers = await Promise.all(threads.map((thread) => thread.ask({ about: "purge", purge })));
+      return answers.filter((answer) => answer !== undefined);
+    });
     this.channel = life.channel;
     this.#table = tableOf(sites);
     this.#life = life;
@@ -78,23 +85,25 @@ export class RunningCache {
       removeLeftovers: () => removeLeftovers(names),
     });
     const threads: ShardThread[] = [];
-    let directory: StoreDirectory | undefined;
+    let store: OpenStore | undefined;
     try {
-      if (options.cacheDir !== undefined && options.diskBytes > 0) directory = StoreDirectory.open(options.cacheDir);
+      if (options.cacheDir !== undefined && options.diskBytes > 0) store = openStore(options.cacheDir);
       registerFamily(objectName(names.bodies)); // should this life end by kill -9, a cleaner knows whose they were
       for (let shard = 0; shard < options.threads; shard++) {
         const size = { maxmsg: QUEUE_DEPTH, msgsize: REQUEST_MESSAGE_BYTES_MAX };
         MessageQueue.create(objectName(names.requestQueue(shard)), size).close();
       }
       for (let shard = 0; shard < options.threads; shard++)
-        threads.push(startShard(options, sites, life.number, shard));
+        threads.push(startShard(options, sites, { life: life.number, shard, journal: store?.journal }));
       await Promise.all(threads.map((thread) => thread.started));
       life.serve();
-      return new RunningCache(life, threads, { sites, directory });
+      const cache = new RunningCache(life, threads, { sites, store });
+      cache.#purges.endPending(options.log).catch(() => {}); // a thread that has died is told by `failed`
+      return cache;
     } catch (error) {
       await Promise.all(threads.map((thread) => thread.stop(0)));
       removeLeftovers(names);
-      directory?.[Symbol.dispose]();
+      store?.directory[Symbol.dispose]();
       life[Symbol.dispose]();
       throw error;
     }
@@ -102,22 +111,15 @@ export class RunningCache {
 
   /**
    * What an operator wants out of the cache, of all threads. Once this resolves, nobody who asks gets any of it any more, from no tier of any
-   * process; a soft purge leaves it to be validated.
+   * process, nor from the next life after a power cut; a soft purge leaves it to be validated. While it goes on nobody gets any of it either, and requests are answered.
    *
    * @param purge Its targets are those that clients ask for.
-   * @throws {ThreadError} A thread has died: the process is about to end, and so is what it had stored.
+   * @throws {ThreadError} A thread has died: the process is about to end, and so is what it had stored. Or what the medium said when it was to
+   *   take the purge for the next life to know: it is done, in this one.
    */
   async purge(purge: Purge): Promise<PurgeCount> {
-    const { selector, soft, dryRun } = purge;
-    const count: PurgeCount = { responses: 0, bodyBytes: 0 };
-    const selectors = keySelectors(selector, this.#table);
-    if (selectors.length === 0) return count;
-    const question = { about: "purge", purge: { selectors, soft, dryRun } } as const;
-    for (const found of await Promise.all(this.#threads.map((thread) => thread.ask(question)))) {
-      count.responses += found?.responses ?? 0;
-      count.bodyBytes += found?.bodyBytes ?? 0;
-    }
-    return count;
+    const selectors = keySelectors(purge.selector, this.#table);
+    return selectors.length === 0 ? { responses: 0, bodyBytes: 0 } : this.#purges.purge({ ...purge, selectors });
   }
 
   /**
@@ -138,7 +140,8 @@ export class RunningCache {
     this.#life.stopping();
     await Promise.all(this.#threads.map((thread) => thread.stop(STOP_MS)));
     removeLeftovers(channelNames(this.channel));
-    this.#directory?.[Symbol.dispose]();
+    await this.#store?.journal.close();
+    this.#store?.directory[Symbol.dispose]();
     this.#life[Symbol.dispose]();
   }
 }
@@ -165,7 +168,22 @@ function tableOf(sites: readonly SiteSettings[]): SiteTable<Site> {
   return new SiteTable(sites.map((settings) => new Site(settings)));
 }
 
-function startShard(options: CacheOptions, sites: readonly SiteSettings[], life: number, shard: number): ShardThread {
+/** The directory of the disk tier, and the purges that it may not have seen the end of. */
+interface OpenStore {
+  readonly directory: StoreDirectory;
+  readonly journal: PurgeJournal;
+}
+
+function openStore(path: string): OpenStore {
+  const directory = StoreDirectory.open(path);
+  return { directory, journal: new PurgeJournal(directory.path) };
+}
+
+function startShard(
+  options: CacheOptions,
+  sites: readonly SiteSettings[],
+  { life, shard, journal }: { life: number; shard: number; journal: PurgeJournal | undefined },
+): ShardThread {
   const { channel, cacheDir, threads } = options;
   const shardOptions: ShardThreadOptions = {
     channel,
@@ -177,6 +195,8 @@ function startShard(options: CacheOptions, sites: readonly SiteSettings[], life:
     directory: cacheDir,
     memoryBytes: Math.floor(options.memoryBytes / threads),
     diskBytes: Math.floor(options.diskBytes / threads),
+    purgesSeen: journal?.last ?? 0,
+    purgesPending: journal?.pending ?? [],
   };
   return new Thread(`cache ${shard}`, threadEntry(import.meta.url, "shard-thread"), shardOptions, options.log);
 }

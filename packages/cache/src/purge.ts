@@ -19,13 +19,21 @@ export interface Purge {
   readonly dryRun: boolean;
 }
 
-/** An invalidation as a shard is told of it: what any of the selectors concerns. */
+/** An invalidation as all shards are told of it: what any of the selectors concerns. */
 export interface ShardPurge extends Omit<Purge, "selector"> {
   readonly selectors: readonly KeySelector[];
+  /** Above that of any purge before, in this life and in former ones. */
+  readonly number: number;
 }
 
 /** What a purge found. */
 export interface PurgeCount {
   responses: number;
   bodyBytes: number;
+}
+
+/** What it found in one shard. */
+export interface ShardPurgeCount extends PurgeCount {
+  /** Files that the file system would not remove: for another life the purge is not over. */
+  filesLeft: number;
 }

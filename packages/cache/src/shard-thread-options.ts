@@ -1,5 +1,5 @@
 import type { SiteSettings } from "@proj/protocol";
-import type { PurgeCount, ShardPurge } from "./purge.ts";
+import type { ShardPurge, ShardPurgeCount } from "./purge.ts";
 
 /** What the main thread tells a thread of the cache. */
 export interface ShardThreadOptions {
@@ -17,6 +17,10 @@ export interface ShardThreadOptions {
   /** The shard's part of the limits, in bytes; 0 turns a tier off. */
   readonly memoryBytes: number;
   readonly diskBytes: number;
+  /** Number of the last purge of a former life. */
+  readonly purgesSeen: number;
+  /** Purges of a former life that may not have reached all that is on disk. */
+  readonly purgesPending: readonly ShardPurge[];
 }
 
 /** What it may be asked while it runs. */
@@ -26,4 +30,4 @@ export type ShardQuestion =
   | { readonly about: "sites"; readonly sites: readonly SiteSettings[] };
 
 /** Of a purge. */
-export type ShardAnswer = PurgeCount | undefined;
+export type ShardAnswer = ShardPurgeCount | undefined;

@@ -19,6 +19,7 @@ import {
 import { CacheSites } from "./cache-sites.ts";
 import { ChannelServer } from "./channel-server.ts";
 import { originTimes } from "./origin-times.ts";
+import type { PurgeCount, ShardPurge, ShardPurgeCount } from "./purge.ts";
 import { Shard } from "./shard.ts";
 import type { ShardAnswer, ShardQuestion, ShardThreadOptions } from "./shard-thread-options.ts";
 import { DiskStorage } from "./storage/disk-storage.ts";
@@ -45,6 +46,8 @@ class ShardThread {
   readonly #counters: Counters<CacheCounter>;
   readonly #levels: ReturnType<typeof setInterval>;
   readonly #heartbeat: Heartbeat;
+  /** By number: purges of a former life that go on. */
+  readonly #pending = new Map<number, Promise<PurgeCount>>();
 
   constructor(options: ShardThreadOptions, log: (record: LogRecord) => void) {
     const { channel, shard } = options;
@@ -56,7 +59,8 @@ class ShardThread {
     this.#tiers = openTiers(options, this.#loans, counters, log);
     const versions = stripeVersions(this.#control.buffer, options.shards);
     const monotonicMs = () => performance.now();
-    this.#storage = new TieredStorage(this.#tiers, (stripe) => bumpStripe(versions, stripe), monotonicMs);
+    const changed = (stripe: number) => void bumpStripe(versions, stripe);
+    this.#storage = new TieredStorage(this.#tiers, changed, monotonicMs, options.purgesSeen);
     this.#upkeep = new Upkeep(this.#tiers, this.#storage, monotonicMs);
     const clientOf = (origin: readonly URL[]) =>
       new OriginClient({ origin, tls: options.originTls, onHealth: (news) => log(healthRecord(news)) });
@@ -72,6 +76,8 @@ class ShardThread {
       nowMs: () => Date.now(),
       monotonicMs,
     });
+    // Before anybody can ask for anything.
+    for (const purge of options.purgesPending) this.#pending.set(purge.number, this.#shard.purge(purge));
     this.#channel = new ChannelServer({
       channel,
       shard,
@@ -87,10 +93,17 @@ class ShardThread {
     }, LEVELS_MS);
   }
 
-  answer(question: ShardQuestion): ShardAnswer {
-    if (question.about === "purge") return this.#shard.purge(question.purge);
+  async answer(question: ShardQuestion): Promise<ShardAnswer> {
+    if (question.about === "purge") return this.#purge(question.purge);
     this.#use(question.sites);
     return undefined;
+  }
+
+  async #purge(purge: ShardPurge): Promise<ShardPurgeCount> {
+    const leftBefore = this.#storage.filesLeft;
+    const count = await (this.#pending.get(purge.number) ?? this.#shard.purge(purge));
+    this.#pending.delete(purge.number);
+    return { ...count, filesLeft: this.#storage.filesLeft - leftBefore };
   }
 
   #use(sites: readonly SiteSettings[]): void {

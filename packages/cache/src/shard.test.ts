@@ -198,6 +198,9 @@ function forget(model: Model, step: Extract<Step, { do: "purge" }>): void {
   }
 }
 
+/** Numbers of purges. */
+let purges = 0;
+
 async function run(steps: readonly Step[], limitBytes: number): Promise<void> {
   const hasRoom = limitBytes >= MUCH_ROOM;
   const harness = new Harness(limitBytes);
@@ -216,7 +219,7 @@ async function run(steps: readonly Step[], limitBytes: number): Promise<void> {
           : one.by === "tag"
             ? { by: "tag" as const, tag: one.target[1] ?? "", before: "" }
             : { by: "all" as const };
-      shard.purge({ selectors: [selector], soft: one.soft, dryRun: false });
+      shard.purge({ selectors: [selector], soft: one.soft, dryRun: false, number: ++purges });
       forget(model, one);
     } else {
       const got = await harness.get(one.target, one.range);
@@ -269,12 +272,12 @@ describe("Shard", () => {
   test("a purge bumps the stripes of what it concerns, also where nothing is stored any more; a dry run none", () => {
     const { shard, versions } = new Harness(MUCH_ROOM);
     const bumped = () => versions.reduce((count, version) => count + (version > 0 ? 1 : 0), 0);
-    shard.purge({ selectors: [{ by: "all" }], soft: false, dryRun: true });
+    shard.purge({ selectors: [{ by: "all" }], soft: false, dryRun: true, number: 0 });
     expect(bumped()).toBe(0);
-    shard.purge({ selectors: [keyOf("/a")], soft: false, dryRun: false });
+    shard.purge({ selectors: [keyOf("/a")], soft: false, dryRun: false, number: 1 });
     expect(bumped()).toBe(1);
     expect(versions[stripeOf(targetHash("/a"))]).toBe(1);
-    shard.purge({ selectors: [{ by: "tag", tag: "x", before: "" }], soft: true, dryRun: false });
+    shard.purge({ selectors: [{ by: "tag", tag: "x", before: "" }], soft: true, dryRun: false, number: 2 });
     expect(bumped()).toBe(STRIPES);
   });
 });

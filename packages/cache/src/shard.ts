@@ -6,7 +6,6 @@ import {
   currentAgeMs,
   type Invalidation,
   type LogRecord,
-  madeStale,
   type PassedResponse,
   type Refusal,
   renderCacheStatus,
@@ -33,6 +32,7 @@ import type { OriginTimes } from "./origin-times.ts";
 import type { PurgeCount, ShardPurge } from "./purge.ts";
 import { type Available, availableFrom, chooseReply, type Handling, type Reply } from "./reply.ts";
 import { requestControl, type Selection, select } from "./selection.ts";
+import type { PurgeRule } from "./storage/purging.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
 import { storedFromPost } from "./stored-from-post.ts";
 import type { StoredResponse } from "./stored-response.ts";
@@ -207,20 +207,19 @@ export class Shard implements AskHandler, FillHost {
   }
 
   /**
-   * What an operator wants out of the cache. When this returns, what proxies keep of it is no longer used either, and what is on its way in
-   * neither comes back into the store nor answers anybody who asks from now on.
+   * What an operator wants out of the cache. When this returns, nothing of it is found any more, what proxies keep of it is no longer used either, and what is on
+   * its way in neither comes back into the store nor answers anybody who asks from now on. The promise resolves when nothing of it is stored any more.
    */
-  purge({ selectors, soft, dryRun }: ShardPurge): PurgeCount {
-    const count: PurgeCount = { responses: 0, bodyBytes: 0 };
+  purge({ selectors, soft, dryRun, number }: ShardPurge): Promise<PurgeCount> {
     const tests = selectors.map(keyMatch);
     const matches: KeyMatch = (key, tags) => tests.some((test) => test(key, tags));
-    for (const stored of this.#storedUnder(selectors).filter(({ key, tags }) => matches(key, tags))) {
-      count.responses++;
-      count.bodyBytes += stored.body.bytes;
-      if (dryRun) continue;
-      if (soft) this.#makeStale(stored);
-      else this.storage.invalidate(stored.key, stored);
-    }
+    const rule: PurgeRule = {
+      number,
+      kind: dryRun ? "dry-run" : soft ? "make-stale" : "drop",
+      concerns: ({ key, tags }) => matches(key, tags),
+      givenMs: this.nowMs(),
+    };
+    const count = this.storage.purge(rule, keysOf(selectors));
     if (dryRun) return count;
     this.#fills.purge(matches);
     // A proxy may hold what has been evicted here: of that nothing is found any more.
@@ -242,7 +241,8 @@ export class Shard implements AskHandler, FillHost {
     }
     if (groups.length === 0) return;
     const selectors = groups.map((tag) => ({ by: "tag", tag, before: `${site.keyPrefix}/` }) as const);
-    this.purge({ selectors, soft: false, dryRun: false });
+    // Nothing is found of it from now on: nobody need wait until all of it has gone.
+    this.purge({ selectors, soft: false, dryRun: false, number: this.storage.purgesSeen + 1 });
   }
 
   /** RFC 9110 section 9.3.3: what a POST was answered with, as if a GET had been. */
@@ -256,11 +256,6 @@ export class Shard implements AskHandler, FillHost {
   ended(fill: Fill): void {
     this.#fills.remove(fill);
     this.counters.set("fillsOpen", this.#fills.size);
-  }
-
-  #storedUnder(selectors: ShardPurge["selectors"]): StoredResponse[] {
-    if (!selectors.every((selector) => selector.by === "key")) return [...this.storage.entries()];
-    return selectors.flatMap(({ key }) => [...this.storage.lookup(key)]);
   }
 
   /** A proxy that was started with another configuration asks for a site that is none here. */
@@ -303,12 +298,6 @@ export class Shard implements AskHandler, FillHost {
     const nowMs = this.nowMs();
     if (reason !== "stale" || nowMs >= stored.quietUntilMs) return false;
     return reuseOnError(stored.freshness, requestControl(request), { kind: "unreachable" }, nowMs).use === "stale";
-  }
-
-  #makeStale(stored: StoredResponse): void {
-    this.storage.renewed(stored);
-    stored.freshness = madeStale(stored.freshness, this.nowMs());
-    stored.quietUntilMs = 0;
   }
 
   /** Renders Cache-Status here where the proxy can not: behind what caches nearer the origin said, or with the key. */
@@ -440,4 +429,10 @@ function reasonOf(selection: Selection): Verdict {
   if (selection.kind === "incomplete") return "partial";
   const { reuse } = selection;
   return reuse.use === "validate" && reuse.reason.startsWith("request-") ? "request" : "stale";
+}
+
+/** The keys that the selectors name, where that is all they concern. */
+function keysOf(selectors: ShardPurge["selectors"]): string[] | undefined {
+  const keys = selectors.flatMap((selector) => (selector.by === "key" ? [selector.key] : []));
+  return keys.length === selectors.length ? keys : undefined;
 }

@@ -131,7 +131,7 @@ export class Thread<Start, Started, Question = never, Answer = never> {
 export interface RunningThread<Started, Question, Answer> {
   result: Started;
   /** Only for threads that are asked something; what it throws reaches who asked. */
-  answer?(question: Question): Answer;
+  answer?(question: Question): Answer | Promise<Answer>;
   stop(): Promise<void>;
 }
 
@@ -150,7 +150,7 @@ export function runThread<Start, Started, Question = never, Answer = never>(
         await running?.stop();
         say({ type: "stopped" });
       } else if (data.type === "ask") {
-        say(answerTo(data.id, data.question, running));
+        say(await answerTo(data.id, data.question, running));
       } else {
         running = await start(data.options, (record) => say({ type: "log", record }));
         say({ type: "started", result: running.result });
@@ -163,16 +163,16 @@ export function runThread<Start, Started, Question = never, Answer = never>(
   };
 }
 
-function answerTo<Started, Question, Answer>(
+async function answerTo<Started, Question, Answer>(
   id: number,
   question: Question,
   running: RunningThread<Started, Question, Answer> | undefined,
-): FromThread<Started, Answer> {
+): Promise<FromThread<Started, Answer>> {
   if (running?.answer === undefined) {
     return { type: "no-answer", id, message: "This thread answers no questions", code: "ERR_THREAD_NOT_ASKED" };
   }
   try {
-    return { type: "answer", id, answer: running.answer(question) };
+    return { type: "answer", id, answer: await running.answer(question) };
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
     return { type: "no-answer", id, message, code };

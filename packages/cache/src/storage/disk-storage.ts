@@ -9,7 +9,7 @@ import { Copies } from "./copies.ts";
 import { DiskIndex } from "./disk-index.ts";
 import { EntryDirectories } from "./entry-directories.ts";
 import { readEntryFile } from "./entry-file.ts";
-import { type EntryName, entryId, formatEntryName, PARTITIONS, partitionOf } from "./entry-name.ts";
+import { type EntryName, entryId, formatEntryName, partitionOf } from "./entry-name.ts";
 import { encodeTail } from "./entry-tail.ts";
 import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
 import { FreeSpace } from "./free-space.ts";
@@ -62,7 +62,8 @@ export interface DiskStorageOptions extends DiskEvents {
  * again. A file gets its name when all of it is written, by one rename, and goes by one unlink: whenever the process or the machine stops, a
  * response is there or it is not, and what is there is compared with its checksums before it is used.
  *
- * Nothing is forced to the medium (fsync): after a power cut a file may be short, empty or old, which its checksums or its absence tell.
+ * No response is forced to the medium (fsync): after a power cut a file may be short, empty or old, which its checksums or its absence tell, or be back
+ * although it had been removed: {@link PurgeJournal} knows what must not be used then.
  */
 export class DiskStorage implements Storage, Room, BodyFileHost {
   readonly limitBytes: number;
@@ -93,6 +94,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   /** The entry that is being written to: it can not go to make room for itself. */
   #busySlot: number | undefined;
   #isShedding = false;
+  #filesLeft = 0;
 
   constructor(options: DiskStorageOptions) {
     const { directory, limitBytes, nowMs } = options;
@@ -121,6 +123,11 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     return this.#copies.count;
   }
 
+  /** Files that could not be removed so far: another life would find them. */
+  get filesLeft(): number {
+    return this.#filesLeft;
+  }
+
   get isDegraded(): boolean {
     return !this.#medium.isGood || !this.#space.isThere;
   }
@@ -141,9 +148,11 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   // -- BodyFileHost, SpaceMaker
 
   onFault(error: Error): void {
+    const { code = "", syscall } = error as NodeJS.ErrnoException;
+    if (syscall === "unlink") this.#filesLeft++;
     this.#options.onFault(error);
     this.#medium.failed(error);
-    if (!FULL.has((error as NodeJS.ErrnoException).code ?? "") || this.#isShedding) return;
+    if (!FULL.has(code) || this.#isShedding) return;
     this.#isShedding = true;
     const target = this.#usedBytes * (1 - 1 / SHED_SHARE);
     while (this.#usedBytes > target && this.evict());
@@ -369,11 +378,6 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     if (this.isListed) return false;
     this.#list(this.#directories.next());
     return !this.isListed;
-  }
-
-  /** Lists what has not been listed yet. Blocks. */
-  listAll(): void {
-    for (let partition = 0; partition < PARTITIONS; partition++) this.#list(partition);
   }
 
   /** Drops what is of no use to anybody, a few entries at a time; keeps the file system from filling up. @param nowSeconds Since the epoch. */

@@ -46,6 +46,8 @@ export class FaultyFileSystem implements FileSystem {
   makeDirectory(path: string): void {
     this.#change(() => FILE_SYSTEM.makeDirectory(path));
   }
+  sync = FILE_SYSTEM.sync;
+  syncDirectory = FILE_SYSTEM.syncDirectory;
   open = FILE_SYSTEM.open;
   close = FILE_SYSTEM.close;
   read = FILE_SYSTEM.read;

@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  fsync,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -12,10 +13,14 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { promisify } from "node:util";
+
+const syncFile = promisify(fsync);
 
 /**
  * What the disk tier asks of the operating system, and nothing else: each call is one system call or a loop of one, so that a test can stand between
- * and fail, shorten or end the process at each in turn. All block, and throw the errors of `node:fs`.
+ * and fail, shorten or end the process at each in turn. All but two block, and all throw the errors of `node:fs`.
  */
 export interface FileSystem {
   /** A new, empty file for reading and writing, mode 0600; `EEXIST` when the name is taken. */
@@ -31,6 +36,10 @@ export interface FileSystem {
   rename(from: string, to: string): void;
   unlink(path: string): void;
   makeDirectory(path: string): void;
+  /** Forces a file's content to the medium; without blocking the thread. */
+  sync(fildes: number): Promise<void>;
+  /** Forces to the medium which names are in a directory; one that is not there has none. Does not block the thread. */
+  syncDirectory(path: string): Promise<void>;
   /** The names in a directory; none when it is not there. */
   list(directory: string): string[];
   /** Length of the file in bytes; undefined when it is not there. */
@@ -63,6 +72,21 @@ export const FILE_SYSTEM: FileSystem = {
   unlink: unlinkSync,
   makeDirectory: (path) => {
     mkdirSync(path, { recursive: true, mode: 0o700 });
+  },
+  sync: (fildes) => syncFile(fildes),
+  async syncDirectory(path) {
+    let directory: FileHandle;
+    try {
+      directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    } catch (error) {
+      if (isMissing(error)) return;
+      throw error;
+    }
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
   },
   list(directory) {
     try {

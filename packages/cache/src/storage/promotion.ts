@@ -20,15 +20,23 @@ interface Moving {
 export class Promotion {
   readonly #memory: MemoryStorage;
   readonly #disk: DiskStorage;
+  readonly #isStored: (response: StoredResponse) => boolean;
   readonly #nowMs: () => number;
   readonly #usedOnce = new WeakSet<StoredResponse>();
   readonly #waiting = new Set<StoredResponse>();
   readonly #piece = new Uint8Array(new ArrayBuffer(PIECE_BYTES));
   #moving: Moving | undefined;
 
-  constructor(memory: MemoryStorage, disk: DiskStorage, nowMs: () => number) {
+  /** @param isStored Whether it may still be used: neither gone nor about to be purged. */
+  constructor(
+    memory: MemoryStorage,
+    disk: DiskStorage,
+    isStored: (response: StoredResponse) => boolean,
+    nowMs: () => number,
+  ) {
     this.#memory = memory;
     this.#disk = disk;
+    this.#isStored = isStored;
     this.#nowMs = nowMs;
   }
 
@@ -74,7 +82,7 @@ export class Promotion {
   }
 
   #begin(response: StoredResponse): Moving | undefined {
-    if (!this.#disk.has(response) || this.#memory.has(response)) return undefined;
+    if (!this.#isStored(response) || !this.#disk.has(response) || this.#memory.has(response)) return undefined;
     this.#disk.adopt(response);
     const source = response.body;
     source.retain();
@@ -83,7 +91,7 @@ export class Promotion {
 
   #step(moving: Moving): "goes on" | "over" {
     const { response, source, copy } = moving;
-    if (!this.#copyPiece(moving) || !this.#disk.has(response)) return this.#giveUp(moving);
+    if (!this.#copyPiece(moving) || !this.#disk.has(response) || !this.#isStored(response)) return this.#giveUp(moving);
     if (copy.bytes < response.bodyBytes) return "goes on";
     source.release(); // only then the disk tier sees whether others hold it
     response.body = copy;

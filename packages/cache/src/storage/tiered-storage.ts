@@ -1,9 +1,12 @@
+import { madeStale } from "@proj/protocol";
 import { FREQUENCY_MAX } from "../eviction/s3-fifo.ts";
+import type { PurgeCount } from "../purge.ts";
 import { replaces, type StoredResponse } from "../stored-response.ts";
 import type { BodyStore } from "./body-store.ts";
 import type { DiskStorage } from "./disk-storage.ts";
 import type { MemoryStorage } from "./memory-storage.ts";
 import { Promotion } from "./promotion.ts";
+import { type PurgeRule, Purging } from "./purging.ts";
 import type { Storage } from "./storage.ts";
 import { WriteBehind } from "./write-behind.ts";
 
@@ -25,20 +28,29 @@ export class TieredStorage {
   /** Undefined unless there are two tiers. */
   readonly writeBehind: WriteBehind | undefined;
   readonly #promotion: Promotion | undefined;
+  readonly #purging: Purging;
+  #purgesSeen: number;
 
   /**
    * @param changed Called before a change to what is stored under a stripe's keys can be seen. Making room is no change: what proxies keep stays as
    *   good as it was.
    * @param nowMs Monotonic.
+   * @param purgesSeen The number of the last purge that a former life has seen.
    */
-  constructor({ memory, disk }: Tiers, changed: (stripe: number) => void, nowMs: () => number) {
+  constructor({ memory, disk }: Tiers, changed: (stripe: number) => void, nowMs: () => number, purgesSeen = 0) {
     this.#memory = memory;
     this.#disk = disk;
     this.#tiers = [memory, disk].filter((tier) => tier !== undefined);
     this.#changed = changed;
+    const actions = {
+      drop: (response: StoredResponse) => void this.invalidate(response.key, response),
+      makeStale: (response: StoredResponse, fromMs: number) => this.#makeStale(response, fromMs),
+    };
+    this.#purging = new Purging({ memory, disk }, actions, nowMs);
+    this.#purgesSeen = purgesSeen;
     if (memory === undefined || disk === undefined) return;
     this.writeBehind = new WriteBehind(memory, disk, nowMs);
-    this.#promotion = new Promotion(memory, disk, nowMs);
+    this.#promotion = new Promotion(memory, disk, (response) => this.has(response), nowMs);
   }
 
   lookup(key: string): readonly StoredResponse[] {
@@ -47,23 +59,39 @@ export class TieredStorage {
       const variants = tier.lookup(key);
       if (variants.length > 0) found = found === undefined ? variants : [...found, ...variants];
     }
+    if (found !== undefined && this.#purging.isActive) return found.filter((one) => this.#purging.admits(one));
     return found ?? [];
   }
 
-  /** All that is stored, in no promised order; what is invalidated meanwhile may be among it or not. */
-  *entries(): Iterable<StoredResponse> {
-    this.#disk?.listAll();
-    for (const tier of this.#tiers) {
-      for (let slot = 0; slot < tier.slotsEnd; slot++) {
-        const response = tier.responseAt(slot);
-        if (response !== undefined) yield response;
-      }
-    }
+  /**
+   * Purges what `rule` concerns, of all that is stored, or of the variants of `keys`. From now on nothing of it is found; the promise resolves when nothing of it is
+   * there any more.
+   */
+  purge(rule: PurgeRule, keys?: readonly string[]): Promise<PurgeCount> {
+    if (rule.kind !== "dry-run") this.#purgesSeen = Math.max(this.#purgesSeen, rule.number);
+    if (keys === undefined) return this.#purging.begin(rule);
+    return Promise.resolve(
+      this.#purging.purgeNow(
+        rule,
+        keys.flatMap((key) => this.lookup(key)),
+      ),
+    );
+  }
+
+  /** The number of the last purge. */
+  get purgesSeen(): number {
+    return this.#purgesSeen;
+  }
+
+  /** Files that could not be removed, of what is not to be used any more: another life would find them. */
+  get filesLeft(): number {
+    return this.#disk?.filesLeft ?? 0;
   }
 
   /** Whether it is still stored: not evicted, replaced or purged. */
   has(response: StoredResponse): boolean {
-    return this.#tiers.some((tier) => tier.has(response));
+    if (!this.#tiers.some((tier) => tier.has(response))) return false;
+    return !this.#purging.isActive || this.#purging.admits(response);
   }
 
   /**
@@ -103,6 +131,7 @@ export class TieredStorage {
   /** Keeps `response` in `storage`; the variant that it renews goes from every other tier. */
   store(storage: Storage, response: StoredResponse): boolean {
     this.#changed(response.stripe);
+    response.purgesSeen = this.#purgesSeen;
     if (storage === this.#memory) this.#disk?.dropReplaced(response);
     else if (this.#memory !== undefined) {
       for (const other of this.#memory.lookup(response.key)) {
@@ -119,6 +148,7 @@ export class TieredStorage {
   renewed(response: StoredResponse): void {
     this.#changed(response.stripe);
     this.adopt(response);
+    response.purgesSeen = this.#purgesSeen;
     queueMicrotask(() => {
       const slot = this.#memory?.slotOf(response);
       if (slot === undefined) return this.#disk?.renewed(response);
@@ -142,6 +172,11 @@ export class TieredStorage {
     return this.writeBehind?.isIdle !== false && this.#promotion?.isIdle !== false;
   }
 
+  /** Goes on with what purges have left to do, for about `budgetMs`; false when that is nothing. */
+  purgeFor(budgetMs: number): boolean {
+    return this.#purging.run(budgetMs);
+  }
+
   /** Moves bodies between the tiers, for about `budgetMs` in each direction. */
   moveBodies(budgetMs: number): void {
     this.writeBehind?.run(budgetMs);
@@ -149,8 +184,15 @@ export class TieredStorage {
   }
 
   close(): void {
+    this.#purging.close();
     this.writeBehind?.close();
     this.#promotion?.close();
     for (const tier of this.#tiers) tier.close();
+  }
+
+  #makeStale(response: StoredResponse, fromMs: number): void {
+    this.renewed(response);
+    response.freshness = madeStale(response.freshness, fromMs);
+    response.quietUntilMs = 0;
   }
 }
