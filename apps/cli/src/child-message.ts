@@ -1,14 +1,27 @@
 import type { Purge, PurgeCount } from "@proj/cache";
+import type { SiteSettings } from "@proj/protocol";
+import type { Options } from "./options.ts";
 
-/** What a supervisor tells a process, over the channel that `Bun.spawn` gives them: so far only the cache is told anything. */
-export interface SupervisorMessage {
-  type: "purge";
-  id: number;
-  purge: Purge;
+/** What a process goes by that its supervisor has read for it. */
+export interface ChildSettings {
+  readonly options: Options;
+  /** Their origins by URL. */
+  readonly sites: readonly SiteSettings[];
 }
+
+/** What a supervisor tells a process, over the channel that `Bun.spawn` gives them. */
+export type SupervisorMessage =
+  /** Only for the cache. */
+  | { type: "purge"; id: number; purge: Purge }
+  /** What it has asked for before it starts; and, while it runs, what holds from now on. */
+  | { type: "settings"; id: number; settings: ChildSettings };
 
 /** What a supervised process tells its supervisor, over the channel that `Bun.spawn` gives them. */
 export type ChildMessage =
+  /** It listens, and waits for its settings. */
+  | { type: "settings-wanted" }
+  /** What became of settings that it was told while it ran. */
+  | { type: "settings-used"; id: number; fault?: string }
   /** It serves. The cache has no ports. */
   | { type: "ready"; httpPort?: number; getfilePort?: number; httpsPort?: number }
   /** It ends, for a reason that a person can read. */
@@ -21,12 +34,20 @@ export function readChildMessage(value: unknown): ChildMessage | undefined {
   if (typeof value !== "object" || value === null || !("type" in value)) return undefined;
   if (value.type === "failed" && "message" in value) return { type: "failed", message: String(value.message) };
   if (value.type === "purged") return readPurged(value);
+  if (value.type === "settings-wanted") return { type: "settings-wanted" };
+  if (value.type === "settings-used") return readUsed(value);
   if (value.type !== "ready") return undefined;
   const ready: ChildMessage = { type: "ready" };
   if ("httpPort" in value && typeof value.httpPort === "number") ready.httpPort = value.httpPort;
   if ("getfilePort" in value && typeof value.getfilePort === "number") ready.getfilePort = value.getfilePort;
   if ("httpsPort" in value && typeof value.httpsPort === "number") ready.httpsPort = value.httpsPort;
   return ready;
+}
+
+function readUsed(value: object): ChildMessage | undefined {
+  if (!("id" in value) || typeof value.id !== "number") return undefined;
+  const fault = "fault" in value ? { fault: String(value.fault) } : {};
+  return { type: "settings-used", id: value.id, ...fault };
 }
 
 function readPurged(value: object): ChildMessage | undefined {
@@ -44,6 +65,8 @@ function readPurged(value: object): ChildMessage | undefined {
 
 /** A supervisor's message; undefined for anything else. It is our own program that speaks, which has checked what it says. */
 export function readSupervisorMessage(value: unknown): SupervisorMessage | undefined {
-  if (typeof value !== "object" || value === null || !("type" in value) || value.type !== "purge") return undefined;
-  return "id" in value && typeof value.id === "number" && "purge" in value ? (value as SupervisorMessage) : undefined;
+  if (typeof value !== "object" || value === null || !("type" in value)) return undefined;
+  if (!("id" in value) || typeof value.id !== "number") return undefined;
+  const isWhole = (value.type === "purge" && "purge" in value) || (value.type === "settings" && "settings" in value);
+  return isWhole ? (value as SupervisorMessage) : undefined;
 }

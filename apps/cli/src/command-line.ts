@@ -2,7 +2,8 @@ import { Command, CommanderError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { CommandError, messageOf } from "./command-error.ts";
 import { readConfigFile } from "./config-file.ts";
-import { FLAGS, type OptionName, type Options, optionNames, parseOptions, type RawOptions } from "./options.ts";
+import { FLAGS, flagNames } from "./flags.ts";
+import { type FlagName, type Options, parseOptions, type RawOptions, type Sources } from "./options.ts";
 import type { PurgeWish } from "./purge.ts";
 import type { StopRequest } from "./stop-request.ts";
 
@@ -10,10 +11,10 @@ import type { StopRequest } from "./stop-request.ts";
 type Run<Arguments extends unknown[]> = (...given: Arguments) => Promise<number>;
 
 // start, proxy and cache understand all options, the others a few of them.
-const PURGE_OPTIONS: readonly OptionName[] = ["adminHost", "adminPort"];
-const CHANNEL_OPTIONS: readonly OptionName[] = ["channel"];
-const STORE_OPTIONS: readonly OptionName[] = ["cacheDir", "channel"];
-const GET_OPTIONS: readonly OptionName[] = ["host", "getfilePort", "getfileWire"];
+const PURGE_OPTIONS: readonly FlagName[] = ["adminHost", "adminPort"];
+const CHANNEL_OPTIONS: readonly FlagName[] = ["channel"];
+const STORE_OPTIONS: readonly FlagName[] = ["cacheDir", "channel"];
+const GET_OPTIONS: readonly FlagName[] = ["host", "getfilePort", "getfileWire"];
 
 /**
  * Runs the command that the arguments name and resolves to the exit code of the process: 0 ended as asked, 1 it could not run,
@@ -63,34 +64,39 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
   addLog(program, surroundings);
   addDoctor(program, surroundings);
   addStoreCommands(program, surroundings);
+  addConfig(program, surroundings);
   return program;
 }
 
 function addStart(program: Command, { stop, exitWith }: Surroundings): void {
-  const start = withConfig(withOptions(program.command("start", { isDefault: true }), optionNames()))
+  const start = withConfig(withOptions(program.command("start", { isDefault: true }), flagNames()))
     .description("run cache and proxy under a supervisor (the default command)")
     .usage("[options]")
     .argument("[command]")
     .action(
       exitWith(async (unknown: string | undefined, flags: RawOptions) => {
         if (unknown !== undefined) program.error(`error: unknown command '${unknown}'`);
-        const options = await resolve(flags);
+        const sources = await sourcesOf(flags);
+        const options = parseOptions(sources);
         const { runSupervisor } = await import("./supervisor.ts");
-        return runSupervisor(options, stop);
+        return runSupervisor(options, stop, sources.file !== undefined);
       }),
     );
   program.addHelpText("after", () => `\nOptions of start, proxy and cache:\n${optionsHelp(start)}`);
 }
 
 function addSide(program: Command, side: "proxy" | "cache", { stop, exitWith }: Surroundings): void {
-  withConfig(withOptions(program.command(side), optionNames()))
+  withConfig(withOptions(program.command(side), flagNames()))
     .description(`run the ${side} process alone; its peer is found by --channel, in either order`)
     .addOption(new Option("--supervised").hideHelp())
     .action(
       exitWith(async ({ supervised, ...flags }: RawOptions & { supervised?: true }) => {
-        const options = await resolve(flags);
+        const isSupervised = supervised === true;
+        // A supervisor has read everything, and names it all.
+        const sources = isSupervised ? { flags } : await sourcesOf(flags);
+        const options = parseOptions(sources);
         const { runSide } = await import("./run-side.ts");
-        return runSide(side, options, { stop, isSupervised: supervised === true });
+        return runSide(side, options, { stop, isSupervised, hasFile: sources.file !== undefined });
       }),
     );
 }
@@ -107,7 +113,7 @@ function addGet(program: Command, { stop, exitWith }: Surroundings): void {
         const raw: RawOptions = { ...flags };
         if (wire !== undefined) raw.getfileWire = wire;
         if (port !== undefined) raw.getfilePort = port;
-        const options = parseOptions({ flags: raw });
+        const options = optionsOf(GET_OPTIONS, raw);
         const { runGet } = await import("./get.ts");
         return runGet({ path, output, options, stop: stop.asked });
       }),
@@ -128,7 +134,7 @@ function addStats(program: Command, { exitWith }: Surroundings): void {
     .action(
       exitWith(async (url: string | undefined, flags: PurgeFlags) => {
         const { prefix, pattern, tag, all, soft, dryRun, json, ...raw } = flags;
-        const options = parseOptions({ flags: raw });
+        const options = optionsOf(PURGE_OPTIONS, raw);
         const { runPurge } = await import("./purge.ts");
         return runPurge({ url, prefix, pattern, tag, all, soft, dryRun }, options, { asJson: json === true });
       }),
@@ -139,7 +145,7 @@ function addStats(program: Command, { exitWith }: Surroundings): void {
     .option("--json", "print JSON")
     .action(
       exitWith(async ({ json, ...flags }: RawOptions & { json?: true }) => {
-        const { channel } = parseOptions({ flags });
+        const { channel } = optionsOf(CHANNEL_OPTIONS, flags);
         const { runStats } = await import("./stats.ts");
         return runStats(channel, { asJson: json === true });
       }),
@@ -156,7 +162,7 @@ function addLog(program: Command, { stop, exitWith }: Surroundings): void {
     .option("--json", "the same as --log-format json")
     .action(
       exitWith(async (filters: string[], { follow, json, ...flags }: RawOptions & { follow?: true; json?: true }) => {
-        const { channel, logFormat } = parseOptions({ flags });
+        const { channel, logFormat } = optionsOf([...CHANNEL_OPTIONS, "logFormat"], flags);
         const { runLog } = await import("./access/show.ts");
         const format = json === true ? "json" : logFormat;
         return runLog({ channel, format, filters, follow: follow === true, stop: stop.asked });
@@ -170,7 +176,7 @@ function addDoctor(program: Command, { exitWith }: Surroundings): void {
     .option("--fix", "remove what is provably dead")
     .action(
       exitWith(async ({ fix, ...flags }: RawOptions & { fix?: true }) => {
-        const { channel } = parseOptions({ flags });
+        const { channel } = optionsOf(CHANNEL_OPTIONS, flags);
         const { runDoctor } = await import("./doctor.ts");
         return runDoctor({ channel: flags.channel === undefined ? undefined : channel, fix: fix === true });
       }),
@@ -185,7 +191,7 @@ function addStoreCommands(program: Command, { exitWith }: Surroundings): void {
     .option("--json", "print JSON, one line for each stored response")
     .action(
       exitWith(async (url: string | undefined, { json, ...flags }: RawOptions & { json?: true }) => {
-        const options = parseOptions({ flags });
+        const options = optionsOf(STORE_OPTIONS, flags);
         const { runInspect } = await import("./inspect.ts");
         return runInspect(url, options, { asJson: json === true });
       }),
@@ -196,7 +202,7 @@ function addStoreCommands(program: Command, { exitWith }: Surroundings): void {
     .argument("<file>")
     .action(
       exitWith(async (file: string, flags: RawOptions) => {
-        const options = parseOptions({ flags });
+        const options = optionsOf(STORE_OPTIONS, flags);
         const { runExport } = await import("./archive.ts");
         return runExport(file, options);
       }),
@@ -207,16 +213,41 @@ function addStoreCommands(program: Command, { exitWith }: Surroundings): void {
     .argument("<file>")
     .action(
       exitWith(async (file: string, flags: RawOptions) => {
-        const options = parseOptions({ flags });
+        const options = optionsOf([...STORE_OPTIONS, "disk"], flags);
         const { runImport } = await import("./archive.ts");
         return runImport(file, options);
       }),
     );
 }
 
+function addConfig(program: Command, { exitWith }: Surroundings): void {
+  const config = program.command("config").description("what the config file, the environment and the flags amount to");
+  withConfig(withOptions(config.command("check"), flagNames()))
+    .description("say what is wrong with the configuration, and where; exit code 2 if anything is")
+    .action(
+      exitWith(async (flags: RawOptions) => {
+        const sources = await sourcesOf(flags);
+        const options = parseOptions(sources);
+        const { runConfigCheck } = await import("./config-command.ts");
+        return runConfigCheck(options, sources);
+      }),
+    );
+  withConfig(withOptions(config.command("print"), flagNames()))
+    .description("print all of it, as a config file in JSON")
+    .option("--sources", "print each value with where it is from")
+    .action(
+      exitWith(async ({ sources: withSources, ...flags }: RawOptions & { sources?: true }) => {
+        const sources = await sourcesOf(flags);
+        const options = parseOptions(sources);
+        const { runConfigPrint } = await import("./config-command.ts");
+        return runConfigPrint(options, sources, { withSources: withSources === true });
+      }),
+    );
+}
+
 type GetFlags = RawOptions & { output?: string; wire?: string; port?: string };
 
-function withOptions(command: Command, names: readonly OptionName[]): Command {
+function withOptions(command: Command, names: readonly FlagName[]): Command {
   for (const name of names) {
     const { flags, help, isRepeatable } = FLAGS[name];
     const option = new Option(flags, help);
@@ -227,12 +258,25 @@ function withOptions(command: Command, names: readonly OptionName[]): Command {
 }
 
 function withConfig(command: Command): Command {
-  return command.option("--config <FILE>", "webproxy.config.ts or .json with the same options; flags win");
+  return command.option(
+    "--config <FILE>",
+    "webproxy.config.ts or .json with the same options, sites and rules; flags and environment win",
+  );
 }
 
-async function resolve({ config, ...flags }: RawOptions & { config?: string }): Promise<Options> {
-  if (config === undefined) return parseOptions({ flags });
-  return parseOptions({ flags, file: { path: config, values: await readConfigFile(config) } });
+/** Where the options of a run come from, with the config file read. */
+async function sourcesOf({
+  config = process.env["WEBPROXY_CONFIG"],
+  ...flags
+}: RawOptions & { config?: string }): Promise<Sources> {
+  const environment = process.env;
+  if (config === undefined || config === "") return { flags, environment };
+  return { flags, environment, file: { path: config, values: await readConfigFile(config) } };
+}
+
+/** The options of a command that has these, and reads no config file. */
+function optionsOf(names: readonly FlagName[], flags: RawOptions): Options {
+  return parseOptions({ flags, environment: process.env, names });
 }
 
 /** The part of a command's help that lists its options. */

@@ -2,6 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { cannotRun, errorCode, messageOf, usageError } from "./command-error.ts";
+import * as webproxy from "./config.ts";
 import type { RawOptions } from "./options.ts";
 
 /**
@@ -43,10 +44,21 @@ async function readJson(path: string): Promise<unknown> {
 }
 
 async function runModule(path: string): Promise<unknown> {
+  provideOurselves();
   try {
     const module: { default?: unknown } = await import(pathToFileURL(resolve(path)).href);
     return module.default;
   } catch (error) {
     throw cannotRun(`Cannot run the config file ${path}: ${messageOf(error)}`, error);
   }
+}
+
+/** `import { defineConfig } from "webproxy"` in a file that lies where no such package is installed. */
+function provideOurselves(): void {
+  Bun.plugin({
+    name: "webproxy",
+    setup(build) {
+      build.module("webproxy", () => ({ exports: { ...webproxy }, loader: "object" }));
+    },
+  });
 }

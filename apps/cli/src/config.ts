@@ -1,11 +1,23 @@
 /**
- * What `webproxy.config.ts` or `webproxy.config.json` may hold, for `webproxy --config FILE`. Every field is the flag of the same
- * name; a flag on the command line wins. Sizes are bytes as a number, or a text such as `"256KiB"`.
+ * The configuration of a `webproxy.config.ts`, checked as it is written; `webproxy config check` checks what types can not say.
  *
  * @example
- * import type { WebproxyConfig } from "webproxy";
+ * import { defineConfig } from "webproxy";
  *
- * export default { origin: "https://files.example.org", threads: 4, memory: "1GiB" } satisfies WebproxyConfig;
+ * export default defineConfig({
+ *   origin: "https://files.example.org",
+ *   rules: [{ path: "/assets/*", ttl: "1d" }],
+ *   sites: [{ name: "blog", hosts: "blog.example.org", origin: ["http://10.0.0.1:3000", "http://10.0.0.2:3000"] }],
+ * });
+ */
+export function defineConfig(config: WebproxyConfig): WebproxyConfig {
+  return config;
+}
+
+/**
+ * What `webproxy.config.ts` or `webproxy.config.json` may hold, for `webproxy --config FILE`. Every field but `rules` and `sites` is the flag of
+ * the same name, and a variable of the environment (`WEBPROXY_SEGMENT_SIZE`); a flag wins, then the environment. Sizes are bytes as a
+ * number, or a text such as `"256KiB"`.
  */
 export interface WebproxyConfig {
   /**
@@ -69,4 +81,59 @@ export interface WebproxyConfig {
   accessLog?: string;
   /** Log errors only. Default false. */
   quiet?: boolean;
+  /** What holds for paths of what belongs to no site, that is: of `origin`. The first whose path fits. */
+  rules?: RuleConfig[];
+  /** Hosts and paths that have origins of their own. Where there are any, `origin` may be left out: then what belongs to none is refused (421). */
+  sites?: SiteConfig[];
+}
+
+/** Hosts, or paths, with origins of their own. */
+export interface SiteConfig {
+  /** In the keys of what is stored, and for people: 1 to 63 letters, digits, - and _. */
+  name: string;
+  /**
+   * `"example.org"`, `"*.example.org"` for all below it, `"example.org:8443"` for one port. Default: every host. GETFILE names no host: it reaches sites
+   * for every host only.
+   */
+  hosts?: string | string[];
+  /** What its paths begin with, `"/blog"` being itself and all below. Of several sites of a host the longest that fits. Default `"/"`. */
+  path?: string;
+  /** Take `path` off before the origin is asked. Default false. */
+  stripPath?: boolean;
+  /** As the option `origin`. */
+  origin: string | string[];
+  /** What holds for its paths. The first whose path fits. */
+  rules?: RuleConfig[];
+}
+
+/** What holds for some paths of a site. */
+export interface RuleConfig {
+  /** As clients ask for it, without query; `*` is any run of characters: `"/api/*"`, `"*.css"`. */
+  path: string | string[];
+  /** Nothing is stored, and nothing stored answers. Default false. */
+  bypass?: boolean;
+  /**
+   * For how long a good response (not an error) is fresh from its arrival on, whatever the origin says: seconds, or a text such as `"90s"`, `"10m"`, `"2h"`, `"7d"`.
+   * `no-store`, `private`, `no-cache` and the like of the origin's stay in force.
+   */
+  ttl?: number | string;
+  /** For how long it may be sent stale while it is validated, in place of what the origin says. */
+  staleWhileRevalidate?: number | string;
+  /** For how long it may be sent stale when the origin fails, in place of what the origin says. */
+  staleIfError?: number | string;
+  /** What tells responses apart, beside site and path. */
+  key?: KeyConfig;
+}
+
+/** Which parts of a request are in the key of its response. */
+export interface KeyConfig {
+  /** The parameters of the query that count, or all but some; a name may end with `*`. Default: all. */
+  query?: { only: string[] } | { ignore: string[] };
+  /**
+   * With `query`: what the origin gets. `"counted"`: the parameters that count. `"all"`: what the client sent; then what does not count must change nothing
+   * in the response, or who sends it first decides what all others get.
+   */
+  forward?: "counted" | "all";
+  /** Request headers that count, as if the origin named them in Vary. */
+  headers?: string[];
 }

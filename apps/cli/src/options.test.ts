@@ -2,17 +2,18 @@ import { describe, expect, expectTypeOf, test } from "bun:test";
 import { CHANNEL_NAME, THREADS_MAX as PROTOCOL_THREADS_MAX } from "@proj/protocol";
 import { DEFAULT_CLIENT_LIMITS } from "@proj/proxy";
 import { CommandError } from "./command-error.ts";
-import type { WebproxyConfig } from "./config.ts";
+import type { KeyConfig, RuleConfig, SiteConfig, WebproxyConfig } from "./config.ts";
+import { flagNames, longFlag } from "./flags.ts";
 import {
   asArguments,
-  longFlag,
-  type OptionName,
+  type FlagName,
   type OptionsInput,
-  optionNames,
   parseOptions,
   type RawOptions,
+  sourceOf,
   THREADS_MAX,
 } from "./options.ts";
+import type { RuleOptions, SiteOptions } from "./site-config.ts";
 
 function refusalOf(flags: RawOptions, values?: RawOptions): CommandError {
   try {
@@ -65,7 +66,7 @@ describe("parseOptions()", () => {
     expect(options).toMatchObject({ threads: 8, segments: 16, segmentSize: 65_536, memory: 4096, quiet: true });
   });
 
-  const refused: readonly [OptionName, unknown, RegExp][] = [
+  const refused: readonly [FlagName, unknown, RegExp][] = [
     ["threads", "0", /from 1 to 64/],
     ["threads", "65", /from 1 to 64/],
     ["threads", "2.5", /whole number/],
@@ -123,10 +124,43 @@ describe("parseOptions()", () => {
     });
   }
 
-  test("refuses an option that does not exist, and names those that do", () => {
-    const refusal = refusalOf({}, { thread: 3 } as RawOptions);
-    expect(refusal.message).toStartWith('Cannot use "thread" in webproxy.config.json: there is no such option');
-    expect(refusal.message).toContain("segmentSize");
+  test("refuses an option that does not exist, and names the one that was meant, or all", () => {
+    const refused = (values: object) => refusalOf({}, values as RawOptions).message;
+    expect(refused({ thread: 3 })).toBe(
+      'Cannot use "thread" in webproxy.config.json: there is no such option; did you mean threads?',
+    );
+    expect(refused({ colour: "red" })).toMatch(
+      /^Cannot use "colour" in webproxy.config.json: .*; there are origin, .*segmentSize/,
+    );
+  });
+
+  test("takes flags before the environment, and that before a file", () => {
+    const file = { path: "c.json", values: { threads: 3, segments: 5, hot: 7, quiet: false } };
+    const environment = {
+      WEBPROXY_THREADS: "4",
+      WEBPROXY_SEGMENTS: "6",
+      WEBPROXY_QUIET: "true",
+      WEBPROXY_TESTS: "whole",
+    };
+    const sources = { flags: { threads: "8" }, environment, file };
+    expect(parseOptions(sources)).toMatchObject({ threads: 8, segments: 6, hot: 7, quiet: true });
+    const names = ["threads", "segments", "hot", "channel"] as const;
+    expect(names.map((name) => sourceOf(name, sources))).toEqual(["flag", "environment", "file", "default"]);
+    const urls = { WEBPROXY_ORIGIN: "http://a:1  http://a:2" };
+    expect(parseOptions({ flags: {}, environment: urls }).origin).toEqual(["http://a:1", "http://a:2"]);
+    expect(parseOptions({ flags: {}, environment: { WEBPROXY_ORIGIN: "my files" } }).origin).toEqual(["my files"]);
+    expect(
+      parseOptions({ flags: {}, environment: { WEBPROXY_THREADS: "x" }, names: ["channel"] }).threads,
+    ).toBeGreaterThan(0);
+    expect(parseOptions({ flags: {}, environment: { WEBPROXY_CHANNEL: "" } }).channel).toBe("default");
+  });
+
+  test("calls a value by the name of its variable, and knows one that was misspelled", () => {
+    const refusal = (environment: Record<string, string>) => () => parseOptions({ flags: {}, environment });
+    expect(refusal({ WEBPROXY_HTTP_PORT: "x" })).toThrow('Cannot use "x" for WEBPROXY_HTTP_PORT: a port is');
+    expect(refusal({ WEBPROXY_HTPP_PORT: "1" })).toThrow("did you mean WEBPROXY_HTTP_PORT?");
+    expect(refusal({ WEBPROXY_CONFG: "x" })).toThrow("did you mean WEBPROXY_CONFIG?");
+    expect(refusal({ WEBPROXY_SOMEBODYS_OWN: "x" })).not.toThrow();
   });
 
   test("takes proxies to trust as a list of either kind", () => {
@@ -163,14 +197,17 @@ test("the limits are the channel's own", () => {
 });
 
 test("longFlag() is what the command line says", () => {
-  expect(optionNames().map(longFlag)).toContain("--segment-size");
+  expect(flagNames().map(longFlag)).toContain("--segment-size");
   expect(longFlag("cacheDir")).toBe("--cache-dir");
 });
 
 test("the documented type of a config file and the schema agree", () => {
   expectTypeOf<keyof WebproxyConfig>().toEqualTypeOf<keyof OptionsInput>();
   expectTypeOf<Required<WebproxyConfig>>().toExtend<OptionsInput>();
-  expect(optionNames()).toContain("origin");
+  expectTypeOf<keyof SiteConfig>().toEqualTypeOf<keyof SiteOptions>();
+  expectTypeOf<keyof RuleConfig>().toEqualTypeOf<keyof RuleOptions>();
+  expectTypeOf<keyof KeyConfig>().toEqualTypeOf<keyof NonNullable<RuleOptions["key"]>>();
+  expect(flagNames()).toContain("origin");
 });
 
 test("asArguments() is read back as the same options", () => {
@@ -178,7 +215,7 @@ test("asArguments() is read back as the same options", () => {
   const options = parseOptions({ flags: { threads: 3, quiet: true, cacheDir: "/x y", origin } });
   const flags: RawOptions & { origin?: unknown[] } = {};
   const args = asArguments(options);
-  const nameOf = new Map(optionNames().map((name) => [longFlag(name), name]));
+  const nameOf = new Map(flagNames().map((name) => [longFlag(name), name]));
   while (args.length > 0) {
     const name = nameOf.get(args.shift()!)!;
     if (name === "origin") flags.origin = [...(flags.origin ?? []), args.shift()!];

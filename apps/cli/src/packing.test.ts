@@ -29,8 +29,11 @@ test("the packed package works in an empty project, without this repository", as
     expect(readdirSync(join(project, "node_modules")).filter((name) => !name.startsWith("."))).toEqual(["webproxy"]);
     writeFileSync(
       join(project, "typed.ts"),
-      'import type { WebproxyConfig } from "webproxy";\nexport default { origin: "./files", threads: 8 } satisfies WebproxyConfig;\n',
+      'import { defineConfig } from "webproxy";\nexport default defineConfig({ origin: "./files", threads: 8 });\n',
     );
+
+    // Also for a program of the project's own, where nobody provides the module.
+    expect(run(project, "-e", 'import config from "./typed.ts"; console.log(config.threads)')).toBe("8\n");
 
     const channel = ownChannel();
     const ports = ["--http-port", "0", "--getfile-port", "0", "--admin-port", "0"];

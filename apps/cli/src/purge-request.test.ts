@@ -6,7 +6,7 @@ describe("readPurgeRequest()", () => {
     const hard = { soft: false, dryRun: false };
     expect(readPurgeRequest({ url: "/a?b=%20" })).toEqual({ selector: { by: "url", target: "/a?b=%20" }, ...hard });
     expect(readPurgeRequest({ url: "https://shop.example:8080//a/../b?c" })).toEqual({
-      selector: { by: "url", target: "//a/../b?c" },
+      selector: { by: "url", host: "shop.example:8080", target: "//a/../b?c" },
       ...hard,
     });
     expect(readPurgeRequest({ prefix: "/a/", soft: true })).toEqual({

@@ -1,8 +1,8 @@
 import type { Purge } from "@proj/cache";
 import * as v from "valibot";
 
-/** A URL's path and query as they stand, whatever host is before them: an operator names a resource by the address that clients use. */
-const URL_TEXT = /^(?:https?:\/\/[^/?#\s]+)?(\/[^#\s]*)$/i;
+/** Host, path and query as they stand: an operator names a resource by the address that clients use. */
+const URL_TEXT = /^(?:https?:\/\/([^/?#\s]+))?(\/[^#\s]*)$/i;
 const TEXT_CHARS_MAX = 8192;
 /** A pattern is matched against everything that is stored. */
 const PATTERN_CHARS_MAX = 512;
@@ -11,7 +11,10 @@ const path = v.pipe(
   v.string("it is a text"),
   v.maxLength(TEXT_CHARS_MAX, `it has at most ${TEXT_CHARS_MAX} characters`),
   v.regex(URL_TEXT, "it is an http URL, or a path that begins with /"),
-  v.transform((text) => URL_TEXT.exec(text)?.[1] ?? ""),
+  v.transform((text) => {
+    const [, host, target = ""] = URL_TEXT.exec(text) ?? [];
+    return { ...(host !== undefined && { host }), target };
+  }),
 );
 const isTrue = v.literal(true, "it is true or left out");
 const flags = {
@@ -52,8 +55,11 @@ export function readPurgeRequest(value: unknown): Purge | string {
 }
 
 function selectorOf(request: v.InferOutput<typeof PurgeRequestSchema>): Purge["selector"] {
-  if ("url" in request) return { by: "url", target: request.url };
-  if ("prefix" in request) return { by: "prefix", prefix: request.prefix };
+  if ("url" in request) return { by: "url", ...request.url };
+  if ("prefix" in request) {
+    const { target: prefix, ...site } = request.prefix;
+    return { by: "prefix", ...site, prefix };
+  }
   if ("pattern" in request) return { by: "pattern", pattern: request.pattern };
   if ("tag" in request) return { by: "tag", tag: request.tag };
   return { by: "all" };

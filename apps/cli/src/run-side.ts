@@ -1,13 +1,20 @@
 import type { Purge, PurgeCount } from "@proj/cache";
 import { SystemCallError } from "@proj/ipc";
+import type { SiteSettings } from "@proj/protocol";
 import { addressText } from "./address-text.ts";
-import { type ChildMessage, readSupervisorMessage } from "./child-message.ts";
+import {
+  type ChildMessage,
+  type ChildSettings,
+  readSupervisorMessage,
+  type SupervisorMessage,
+} from "./child-message.ts";
 import { cannotRun, messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
-import { type OpenOrigin, openOrigin } from "./open-origin.ts";
+import { OpenSites } from "./open-sites.ts";
 import type { Options } from "./options.ts";
-import { aborted, type StopRequest } from "./stop-request.ts";
+import { Reload } from "./reload.ts";
+import { aborted, hangupMeans, type StopRequest } from "./stop-request.ts";
 
 export type SideName = "proxy" | "cache";
 
@@ -20,6 +27,8 @@ interface Serving {
   readonly failed: Promise<Error>;
   /** Only the cache has anything to purge. */
   purge?(purge: Purge): Promise<PurgeCount>;
+  /** From now on these hold, as far as they can while it runs. */
+  configure(options: Options, sites: readonly SiteSettings[]): Promise<void>;
   close(options: { graceMs: number }): Promise<void>;
 }
 
@@ -42,7 +51,7 @@ const ORPHAN_GRACE_MS = 1_000;
 export async function runSide(
   side: SideName,
   options: Options,
-  given: { stop: StopRequest; isSupervised: boolean },
+  given: { stop: StopRequest; isSupervised: boolean; hasFile: boolean },
 ): Promise<number> {
   const supervisor = given.isSupervised ? new SupervisorLink() : undefined;
   const stopped = AbortSignal.any([given.stop.asked, ...(supervisor === undefined ? [] : [supervisor.gone])]);
@@ -50,7 +59,8 @@ export async function runSide(
   try {
     // A supervisor does that by itself: it still can when the proxy has died.
     if (side === "proxy" && supervisor === undefined) logs.logRequests();
-    await serveUntil(stopped, side, options, logs.log, supervisor);
+    if (supervisor !== undefined) await serveSupervised(stopped, side, options, logs.log, supervisor);
+    else await serveAlone(stopped, side, options, logs.log, given.hasFile);
     return 0;
   } catch (error) {
     const message = `${messageOf(error)}${furtherAdvice(error)}`;
@@ -60,31 +70,76 @@ export async function runSide(
   }
 }
 
-async function serveUntil(
+async function serveAlone(
   stopped: AbortSignal,
   side: SideName,
   options: Options,
   log: Log,
-  supervisor: SupervisorLink | undefined,
+  hasFile: boolean,
 ): Promise<void> {
-  const origin = await openOrigin(options.origin);
+  const sites = await OpenSites.open(options);
+  try {
+    await serveUntil(stopped, side, { options, sites: sites.settings }, log, (serving) => {
+      const reload = new Reload({ options, sites }, log, (live, settings) => serving.configure(live, settings));
+      if (hasFile || options.tlsCert !== undefined) hangupMeans(() => reload.ask());
+      announceAlone(side, options, serving);
+    });
+  } finally {
+    await sites.stop();
+  }
+}
+
+async function serveSupervised(
+  stopped: AbortSignal,
+  side: SideName,
+  options: Options,
+  log: Log,
+  supervisor: SupervisorLink,
+): Promise<void> {
+  // Nobody but the supervisor is to say when it ends.
+  hangupMeans(() => {});
+  const settings = await Promise.race([aborted(stopped), supervisor.settings()]);
+  if (settings === undefined) return;
+  const graceMs = () => (supervisor.gone.aborted ? ORPHAN_GRACE_MS : GRACE_MS);
+  await serveUntil(
+    stopped,
+    side,
+    { options, sites: settings.sites },
+    log,
+    (serving) => {
+      supervisor.obey(serving);
+      const { httpPort, getfilePort, httpsPort } = serving;
+      supervisor.send({
+        type: "ready",
+        ...(httpPort !== undefined && { httpPort }),
+        ...(getfilePort !== undefined && { getfilePort }),
+        ...(httpsPort !== undefined && { httpsPort }),
+      });
+    },
+    graceMs,
+  );
+}
+
+async function serveUntil(
+  stopped: AbortSignal,
+  side: SideName,
+  { options, sites }: ChildSettings,
+  log: Log,
+  onReady: (serving: Serving) => void,
+  graceMs = () => GRACE_MS,
+): Promise<void> {
+  if (stopped.aborted) return;
+  const serving = await START[side](options, sites, log);
+  let hasFailed = false;
   try {
     if (stopped.aborted) return;
-    const serving = await START[side](options, origin, log);
-    let graceMs = GRACE_MS;
-    try {
-      if (stopped.aborted) return;
-      supervisor?.obey(serving);
-      announce(side, options, serving, supervisor);
-      const failure = await Promise.race([aborted(stopped), serving.failed]);
-      if (failure === undefined) return;
-      graceMs = FAILED_GRACE_MS;
-      throw failure;
-    } finally {
-      await serving.close({ graceMs: supervisor?.gone.aborted ? ORPHAN_GRACE_MS : graceMs });
-    }
+    onReady(serving);
+    const failure = await Promise.race([aborted(stopped), serving.failed]);
+    if (failure === undefined) return;
+    hasFailed = true;
+    throw failure;
   } finally {
-    await origin.stop();
+    await serving.close({ graceMs: Math.min(graceMs(), hasFailed ? FAILED_GRACE_MS : GRACE_MS) });
   }
 }
 
@@ -94,23 +149,31 @@ function furtherAdvice(error: unknown): string {
   return isQueueLimit ? "; or give fewer --threads, of which each takes a queue in each process" : "";
 }
 
-const START: Record<SideName, (options: Options, origin: OpenOrigin, log: Log) => Promise<Serving>> = {
-  proxy: async (options, origin, log) => (await import("./start-proxy.ts")).startProxySide(options, origin, log),
-  cache: async (options, origin, log) => (await import("./start-cache.ts")).startCacheSide(options, origin, log),
+const START: Record<SideName, (options: Options, sites: readonly SiteSettings[], log: Log) => Promise<Serving>> = {
+  proxy: async (options, sites, log) => {
+    const { configureProxy, startProxySide } = await import("./start-proxy.ts");
+    const proxy = await startProxySide(options, sites, log);
+    return {
+      httpPort: proxy.httpPort,
+      getfilePort: proxy.getfilePort,
+      httpsPort: proxy.httpsPort,
+      failed: proxy.failed,
+      configure: (live, newSites) => configureProxy(proxy, live, newSites),
+      close: (how) => proxy.close(how),
+    };
+  },
+  cache: async (options, sites, log) => {
+    const cache = await (await import("./start-cache.ts")).startCacheSide(options, sites, log);
+    return {
+      failed: cache.failed,
+      purge: (purge) => cache.purge(purge),
+      configure: (_, newSites) => cache.useSites(newSites),
+      close: () => cache.close(),
+    };
+  },
 };
 
-function announce(
-  side: SideName,
-  options: Options,
-  { httpPort, getfilePort, httpsPort }: Serving,
-  supervisor: SupervisorLink | undefined,
-): void {
-  const ports = {
-    ...(httpPort !== undefined && { httpPort }),
-    ...(getfilePort !== undefined && { getfilePort }),
-    ...(httpsPort !== undefined && { httpsPort }),
-  };
-  if (supervisor !== undefined) return supervisor.send({ type: "ready", ...ports });
+function announceAlone(side: SideName, options: Options, { httpPort, getfilePort, httpsPort }: Serving): void {
   const http = httpPort === undefined ? "" : ` http=${addressText(options.host, httpPort)}`;
   const getfile = getfilePort === undefined ? "" : ` getfile=${addressText(options.host, getfilePort)}`;
   const https = httpsPort === undefined ? "" : ` https=${addressText(options.host, httpsPort)}`;
@@ -132,17 +195,41 @@ class SupervisorLink {
     return this.#gone.signal;
   }
 
+  /** What it has read for us. It is asked for, since a message that comes before somebody listens is lost. */
+  settings(): Promise<ChildSettings> {
+    const wanted = Promise.withResolvers<ChildSettings>();
+    const listen = (value: unknown) => {
+      const message = readSupervisorMessage(value);
+      if (message?.type !== "settings") return;
+      process.off("message", listen);
+      wanted.resolve(message.settings);
+    };
+    process.on("message", listen);
+    this.send({ type: "settings-wanted" });
+    return wanted.promise;
+  }
+
   /** Does what the supervisor says, and tells it what came of it. */
   obey(serving: Serving): void {
     process.on("message", (value: unknown) => {
       const message = readSupervisorMessage(value);
-      if (message === undefined || serving.purge === undefined) return;
-      const { id, purge } = message;
-      serving.purge(purge).then(
-        (count) => this.send({ type: "purged", id, outcome: count }),
-        (error: unknown) => this.send({ type: "purged", id, outcome: { message: messageOf(error) } }),
-      );
+      if (message?.type === "purge") this.#purge(serving, message);
+      if (message?.type === "settings") this.#configure(serving, message);
     });
+  }
+
+  #purge(serving: Serving, { id, purge }: Extract<SupervisorMessage, { type: "purge" }>): void {
+    serving.purge?.(purge).then(
+      (count) => this.send({ type: "purged", id, outcome: count }),
+      (error: unknown) => this.send({ type: "purged", id, outcome: { message: messageOf(error) } }),
+    );
+  }
+
+  #configure(serving: Serving, { id, settings }: Extract<SupervisorMessage, { type: "settings" }>): void {
+    serving.configure(settings.options, settings.sites).then(
+      () => this.send({ type: "settings-used", id }),
+      (error: unknown) => this.send({ type: "settings-used", id, fault: messageOf(error) }),
+    );
   }
 
   send(message: ChildMessage): void {

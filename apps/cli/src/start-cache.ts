@@ -1,8 +1,8 @@
 import { type RunningCache, startCache } from "@proj/cache";
+import type { SiteSettings } from "@proj/protocol";
 import { cacheDirectory } from "./cache-directory.ts";
 import { readOriginCa } from "./certificates.ts";
 import type { Log } from "./log.ts";
-import type { OpenOrigin } from "./open-origin.ts";
 import type { Options } from "./options.ts";
 
 /**
@@ -12,14 +12,14 @@ import type { Options } from "./options.ts";
  */
 export async function startCacheSide(
   options: Options,
-  { urls: [origin, ...replicas] }: OpenOrigin,
+  sites: readonly SiteSettings[],
   log: Log,
 ): Promise<RunningCache> {
   const cacheDir = cacheDirectory(options, process.env, log);
   const { channel, threads, memory, disk } = options;
   const originCa = readOriginCa(options);
   return startCache({
-    ...{ channel, threads, origin, replicas, originCa, cacheDir, log },
+    ...{ channel, threads, sites, originCa, cacheDir, log },
     memoryBytes: memory,
     diskBytes: disk,
   });

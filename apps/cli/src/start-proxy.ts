@@ -1,42 +1,57 @@
-import { DEFAULT_CLIENT_LIMITS, type RunningProxy, startProxy, type TlsPair } from "@proj/proxy";
+import type { SiteSettings } from "@proj/protocol";
+import { DEFAULT_CLIENT_LIMITS, type ProxySettings, type RunningProxy, startProxy, type TlsPair } from "@proj/proxy";
 import { logsRequests } from "./access/log.ts";
 import { readOriginCa, readTlsPairs } from "./certificates.ts";
-import { messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
-import type { OpenOrigin } from "./open-origin.ts";
 import type { Options } from "./options.ts";
 import { requireSegmentSpace } from "./segment-space.ts";
-import { hangupMeans } from "./stop-request.ts";
 
 /**
  * The proxy of this process, with the command line's options.
  *
- * With TLS it reads the certificates again on SIGHUP; what can not be used is logged, and those in use stay.
- *
  * @throws {CommandError} Exit code 1: /dev/shm has no room for the segments; a certificate can not be read. And whatever `startProxy` refuses.
  */
-export async function startProxySide(options: Options, origin: OpenOrigin, log: Log): Promise<RunningProxy> {
+export async function startProxySide(
+  options: Options,
+  sites: readonly SiteSettings[],
+  log: Log,
+): Promise<RunningProxy> {
   requireSegmentSpace(options);
-  const pairs = readTlsPairs(options);
-  const proxy = await start(options, origin, pairs, log);
-  if (pairs !== undefined) hangupMeans(() => void readAndUse(proxy, options, log));
-  return proxy;
+  return start(options, sites, readTlsPairs(options), log);
 }
 
-async function readAndUse(proxy: RunningProxy, options: Options, log: Log): Promise<void> {
-  try {
-    const pairs = readTlsPairs(options);
-    if (pairs === undefined) return;
-    await proxy.useCertificates(pairs);
-    log({ level: "info", message: "The certificates were read again" });
-  } catch (error) {
-    log({ level: "error", message: `${messageOf(error)}. Those in use stay` });
-  }
+/**
+ * What of the options can be another while the proxy runs, and the certificates as they are in their files now.
+ *
+ * @throws {CommandError} Exit code 1: a certificate can not be read. {@link TlsPairError} One can not be used: then nothing changes.
+ */
+export async function configureProxy(
+  proxy: RunningProxy,
+  options: Options,
+  sites: readonly SiteSettings[],
+): Promise<void> {
+  const pairs = proxy.httpsPort === undefined ? undefined : readTlsPairs(options);
+  if (pairs !== undefined) await proxy.useCertificates(pairs);
+  await proxy.use(liveSettings(options, sites));
+}
+
+function liveSettings(options: Options, sites: readonly SiteSettings[]): ProxySettings {
+  return {
+    sites,
+    trustProxy: options.trustProxy?.split(",") ?? [],
+    limits: {
+      headTimeoutMs: options.headTimeout * 1000,
+      idleTimeoutMs: options.idleTimeout * 1000,
+      contentRateMin: options.minBodyRate,
+      connections: options.maxConnections,
+      head: headLimits(options.maxHead),
+    },
+  };
 }
 
 function start(
   options: Options,
-  { urls: [origin, ...replicas] }: OpenOrigin,
+  sites: readonly SiteSettings[],
   pairs: readonly TlsPair[] | undefined,
   log: Log,
 ): Promise<RunningProxy> {
@@ -51,18 +66,9 @@ function start(
     getfilePort,
     getfileWire,
     hotBytes,
-    origin,
-    replicas,
+    ...liveSettings(options, sites),
     originCa: readOriginCa(options),
     ...(pairs !== undefined && { tls: { port: options.httpsPort, pairs } }),
-    trustProxy: options.trustProxy?.split(",") ?? [],
-    limits: {
-      headTimeoutMs: options.headTimeout * 1000,
-      idleTimeoutMs: options.idleTimeout * 1000,
-      contentRateMin: options.minBodyRate,
-      connections: options.maxConnections,
-      head: headLimits(options.maxHead),
-    },
     recordsAll: logsRequests(options),
     log,
   });

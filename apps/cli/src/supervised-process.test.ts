@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import type { CommandError } from "./command-error.ts";
+import { parseOptions } from "./options.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
+
+const SETTINGS = { options: parseOptions({ flags: {} }), sites: [] };
 
 const NEVER = new AbortController().signal;
 const READY = 'process.send({ type: "ready", httpPort: 7 });';
@@ -16,6 +19,7 @@ function supervise(script: string) {
   const child = new SupervisedProcess({
     name: "test",
     command: () => [process.execPath, "-e", END_ON_DISCONNECT + script],
+    settings: () => SETTINGS,
     log: ({ message }) => messages.push(message),
     onReady: ({ httpPort }) => {
       ready.push(httpPort ?? 0);
@@ -109,7 +113,7 @@ describe("SupervisedProcess", () => {
   test("dies with its supervisor, however that dies", async () => {
     const module = new URL("./supervised-process.ts", import.meta.url).href;
     const script = `const { SupervisedProcess } = await import(${JSON.stringify(module)});
-      const child = new SupervisedProcess({ name: "test", log() {}, onGiveUp() {},
+      const child = new SupervisedProcess({ name: "test", log() {}, onGiveUp() {}, settings: () => ({}),
         command: () => [process.execPath, "-e", ${JSON.stringify(END_ON_DISCONNECT + READY + LIVE)}],
         onReady: () => console.log(child.pid) });
       child.start(); ${LIVE}`;

@@ -1,6 +1,6 @@
 import type { Purge, PurgeCount } from "@proj/cache";
 import type { Side } from "@proj/protocol";
-import { type ChildMessage, readChildMessage, type SupervisorMessage } from "./child-message.ts";
+import { type ChildMessage, type ChildSettings, readChildMessage, type SupervisorMessage } from "./child-message.ts";
 import { type CommandError, cannotRun } from "./command-error.ts";
 import type { Log } from "./log.ts";
 import { ProcessWatch } from "./process-watch.ts";
@@ -14,6 +14,8 @@ export interface SupervisedProcessOptions {
   watched?: { channel: string; side: Side };
   /** The command line, asked for anew at each start. */
   command: () => string[];
+  /** What it goes by, asked for anew whenever it is told. */
+  settings: () => ChildSettings;
   log: Log;
   /** What it says each time that it serves. */
   onReady: (ready: Ready) => void;
@@ -40,7 +42,10 @@ export class SupervisedProcess {
   #restartTimer: Timer | undefined;
   #complaint: string | undefined;
   readonly #purges = new Map<number, PromiseWithResolvers<PurgeCount>>();
-  #nextPurge = 1;
+  readonly #configurations = new Map<number, () => void>();
+  #nextMessage = 1;
+  /** What it has been told last. */
+  #told: ChildSettings | undefined;
 
   constructor(options: SupervisedProcessOptions) {
     this.#options = options;
@@ -89,16 +94,37 @@ export class SupervisedProcess {
     if (child === undefined || !this.isReady) {
       return Promise.reject(cannotRun(`Cannot purge: the ${name} process does not serve just now; try again`));
     }
-    const message: SupervisorMessage = { type: "purge", id: this.#nextPurge++, purge };
+    const message: SupervisorMessage = { type: "purge", id: this.#nextMessage++, purge };
     const purged = Promise.withResolvers<PurgeCount>();
     this.#purges.set(message.id, purged);
     child.send(message);
     return purged.promise;
   }
 
+  /**
+   * Tells it what holds from now on; resolves once it does. One that does not serve just now is told before it does, and one that refuses says so in
+   * the log and goes on as before.
+   */
+  configure(): Promise<void> {
+    if (this.#child === undefined || !this.#isReady || this.#told === this.#options.settings())
+      return Promise.resolve();
+    const used = Promise.withResolvers<void>();
+    const id = this.#nextMessage++;
+    this.#configurations.set(id, used.resolve);
+    this.#tell(id);
+    return used.promise;
+  }
+
   /** Passes a signal on, if it runs and has said that it serves: before that it may not be ready for it. */
   signal(signal: NodeJS.Signals): void {
     if (this.#isReady) this.#child?.kill(signal);
+  }
+
+  #tell(id: number): void {
+    const settings = this.#options.settings();
+    this.#told = settings;
+    const message: SupervisorMessage = { type: "settings", id, settings };
+    this.#child?.send(message);
   }
 
   /** Asks it to end with SIGTERM and waits for that; after `graceMs`, or when `hurry` is aborted, it is killed. */
@@ -128,11 +154,21 @@ export class SupervisedProcess {
   #hear(message: ChildMessage | undefined): void {
     if (message?.type === "failed") this.#complaint = message.message;
     if (message?.type === "purged") this.#settlePurge(message);
+    if (message?.type === "settings-wanted") this.#tell(0);
+    if (message?.type === "settings-used") this.#settleConfiguration(message);
     if (message?.type !== "ready") return;
     this.#isReady = true;
     this.#hasServed = true;
     this.#policy.served(performance.now());
+    void this.configure(); // they may have changed while it started
     this.#options.onReady(message);
+  }
+
+  #settleConfiguration({ id, fault }: Extract<ChildMessage, { type: "settings-used" }>): void {
+    const { log, name } = this.#options;
+    if (fault !== undefined) log({ level: "error", message: `The ${name} process goes on as before: ${fault}` });
+    this.#configurations.get(id)?.();
+    this.#configurations.delete(id);
   }
 
   #settlePurge({ id, outcome }: Extract<ChildMessage, { type: "purged" }>): void {
@@ -169,6 +205,8 @@ export class SupervisedProcess {
     const ended = cannotRun(`Cannot purge: the ${this.#options.name} process has ended over it; try again`);
     for (const purged of this.#purges.values()) purged.reject(ended);
     this.#purges.clear();
+    for (const used of this.#configurations.values()) used(); // its successor is told
+    this.#configurations.clear();
     if (this.#isStopping) return;
     const { name, log, onGiveUp } = this.#options;
     const how =

@@ -1,11 +1,14 @@
+import type { SiteSettings } from "@proj/protocol";
 import { addressText } from "./address-text.ts";
 import type { AdminServer } from "./admin/server.ts";
+import type { ChildSettings } from "./child-message.ts";
 import type { CommandError } from "./command-error.ts";
 import { removeLeftOvers } from "./left-overs.ts";
 import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
-import { type OpenOrigin, openOrigin } from "./open-origin.ts";
+import { OpenSites } from "./open-sites.ts";
 import { asArguments, type Options } from "./options.ts";
+import { Reload } from "./reload.ts";
 import { aborted, hangupMeans, reopenMeans, type StopRequest } from "./stop-request.ts";
 import { type Ready, SupervisedProcess } from "./supervised-process.ts";
 
@@ -18,16 +21,19 @@ const CACHE_STOP_MS = 1_500;
  * Runs cache and proxy as child processes until a stop is asked for: restarts what dies, answers the admin API, serves the origin
  * when it is a directory, and leaves nothing in /dev/shm. Prints the ready line once both serve.
  *
+ * @param hasFile The options are from a config file, too: SIGHUP reads it again, and does not mean to stop.
  * @returns The exit code, 0.
  * @throws {CommandError} Exit code 1: it could not run, or not go on.
  */
-export async function runSupervisor(options: Options, stop: StopRequest): Promise<number> {
+export async function runSupervisor(options: Options, stop: StopRequest, hasFile: boolean): Promise<number> {
   using logs = new Logs(options, "webproxy");
   logs.logRequests();
-  const origin = await openOrigin(options.origin);
+  const sites = await OpenSites.open(options);
   try {
     const { startAdmin } = await import("./admin/server.ts");
-    const pair = new ProcessPair({ ...options, origin: origin.urls.map((url) => url.href) }, logs.log);
+    const pair = new ProcessPair({ options, sites: sites.settings }, logs.log);
+    const hasReload = hasFile || options.tlsCert !== undefined;
+    const reload = new Reload({ options, sites }, logs.log, (live, settings) => pair.use(live, settings));
     const admin = startAdmin({
       host: options.adminHost,
       port: options.adminPort,
@@ -36,34 +42,35 @@ export async function runSupervisor(options: Options, stop: StopRequest): Promis
       purge: (purge) => pair.cache.purge(purge),
     });
     try {
-      await run(pair, { options, origin, admin, stop });
+      await run(pair, { options, sites, admin, stop, onHangup: hasReload ? () => reload.ask() : undefined });
     } finally {
       await admin.stop();
     }
   } finally {
-    await origin.stop();
+    await sites.stop();
   }
   return 0;
 }
 
 interface Surroundings {
   options: Options;
-  origin: OpenOrigin;
+  sites: OpenSites;
   admin: AdminServer;
   stop: StopRequest;
+  onHangup: (() => void) | undefined;
 }
 
-async function run(pair: ProcessPair, { options, origin, admin, stop }: Surroundings): Promise<void> {
+async function run(pair: ProcessPair, { options, sites, admin, stop, onHangup }: Surroundings): Promise<void> {
   removeLeftOvers(options.channel);
   try {
     if (!stop.asked.aborted) pair.start();
     const gaveUp = await Promise.race([aborted(stop.asked), pair.gaveUp, pair.bothReady]);
     if (gaveUp !== undefined) throw gaveUp;
     if (!stop.asked.aborted) {
-      if (options.tlsCert !== undefined) hangupMeans(() => pair.proxy.signal("SIGHUP"));
+      if (onHangup !== undefined) hangupMeans(onHangup);
       reopenMeans(() => pair.signal("SIGUSR1"));
       print(pair.readyLine(admin));
-      origin.announce?.(pair.addresses, print);
+      sites.announce?.(pair.addresses, print);
       const later = await Promise.race([aborted(stop.asked), pair.gaveUp]);
       if (later !== undefined) throw later;
     }
@@ -85,10 +92,10 @@ export class ProcessPair {
   readonly gaveUp: Promise<CommandError>;
   /** Settles when both have served for the first time. */
   readonly bothReady: Promise<void>;
-  #options: Options;
+  #settings: ChildSettings;
 
-  constructor(options: Options, log: Log) {
-    this.#options = options;
+  constructor(settings: ChildSettings, log: Log) {
+    this.#settings = settings;
     const gaveUp = Promise.withResolvers<CommandError>();
     const bothReady = Promise.withResolvers<void>();
     this.gaveUp = gaveUp.promise;
@@ -99,8 +106,9 @@ export class ProcessPair {
     const supervised = (name: "cache" | "proxy", onReady: (ready: Ready) => void) =>
       new SupervisedProcess({
         name,
-        watched: { channel: options.channel, side: name },
+        watched: { channel: settings.options.channel, side: name },
         command: () => [process.execPath, Bun.main, name, "--supervised", ...asArguments(this.#options)],
+        settings: () => this.#settings,
         log,
         onReady: (ready) => {
           onReady(ready);
@@ -111,8 +119,13 @@ export class ProcessPair {
     this.cache = supervised("cache", () => {});
     // A proxy that is started again listens where its clients know it.
     this.proxy = supervised("proxy", ({ httpPort = 0, getfilePort = 0, httpsPort }) => {
-      this.#options = { ...this.#options, httpPort, getfilePort, httpsPort: httpsPort ?? this.#options.httpsPort };
+      const options = { ...this.#options, httpPort, getfilePort, httpsPort: httpsPort ?? this.#options.httpsPort };
+      this.#settings = { ...this.#settings, options };
     });
+  }
+
+  get #options(): Options {
+    return this.#settings.options;
   }
 
   get isReady(): boolean {
@@ -129,6 +142,14 @@ export class ProcessPair {
     const { host, httpsPort, tlsCert } = this.#options;
     const https = tlsCert === undefined ? "" : ` https=${addressText(host, httpsPort)}`;
     return `webproxy ready http=${http} getfile=${getfile} admin=${addressText(admin.host, admin.port)}${https} pid=${process.pid}`;
+  }
+
+  /** From now on these hold: the cache goes first, which still knows the former sites for a while. */
+  async use(options: Options, sites: readonly SiteSettings[]): Promise<void> {
+    const { httpPort, getfilePort, httpsPort } = this.#options;
+    this.#settings = { options: { ...options, httpPort, getfilePort, httpsPort }, sites };
+    await this.cache.configure();
+    await this.proxy.configure();
   }
 
   start(): void {

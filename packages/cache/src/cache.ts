@@ -25,7 +25,7 @@ export interface CacheOptions {
   /** Threads, each owning a shard of the keys. 1 to 64. */
   readonly threads: number;
   /** `http:` or `https:`. What is asked for is fetched from its host; its path is the proxy's to join. */
-  readonly origin: URL;
+  readonly origin?: URL;
   /** Origins that stand for it: they serve the same at the same path. The keys of what is stored name `origin`, whichever has answered. */
   readonly replicas?: readonly URL[];
   /** Several sites, each with origins of its own, in place of `origin` and `replicas`. */
@@ -161,7 +161,9 @@ export function startCache(options: CacheOptions): Promise<RunningCache> {
 }
 
 function sitesOf({ sites, origin, replicas = [] }: CacheOptions): readonly SiteSettings[] {
-  return sites ?? [defaultSite([origin, ...replicas].map((url) => url.href))];
+  if (sites !== undefined) return sites;
+  if (origin === undefined) throw new TypeError("Cannot start without an origin: give origin, or sites");
+  return [defaultSite([origin, ...replicas].map((url) => url.href))];
 }
 
 function tableOf(sites: readonly SiteSettings[]): SiteTable<Site> {

@@ -266,7 +266,7 @@ export class Shard implements AskHandler, FillHost {
       this.log({ level: "error", message });
     }
     this.#saidForeign = true;
-    this.#channel!.refuse(ask, "refused");
+    this.#channel!.refuse(ask, "origin-error");
   }
 
   /** By an operator's rule: nothing stored answers, and nothing is stored. */

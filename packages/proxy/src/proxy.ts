@@ -35,7 +35,7 @@ export interface ProxyOptions {
   /** Limit of the hot tiers of all threads together, in bytes; 0: every response crosses the channel. */
   readonly hotBytes: number;
   /** What clients ask for is joined to its path. What caching has no part in goes there from here. */
-  readonly origin: URL;
+  readonly origin?: URL;
   /** Origins that stand for it: they serve the same at the same path. */
   readonly replicas?: readonly URL[];
   /** Several sites, each with origins of its own, in place of `origin` and `replicas`. */
@@ -237,7 +237,9 @@ async function startThreads(options: ProxyOptions, life: Life, threads: ProxyThr
 }
 
 function sitesOf({ sites, origin, replicas = [] }: ProxyOptions): readonly SiteSettings[] {
-  return sites ?? [defaultSite([origin, ...replicas].map((url) => url.href))];
+  if (sites !== undefined) return sites;
+  if (origin === undefined) throw new TypeError("Cannot start without an origin: give origin, or sites");
+  return [defaultSite([origin, ...replicas].map((url) => url.href))];
 }
 
 function removeLeftovers(names: ReturnType<typeof channelNames>): void {

@@ -1,0 +1,111 @@
+import type { FlagName } from "./options.ts";
+
+/** What an option is on the command line. */
+export interface Flag {
+  readonly flags: string;
+  /** What `--help` says. */
+  readonly help: string;
+  readonly isRepeatable?: true;
+  /** SIGHUP reads it again. Others take a restart. */
+  readonly isLive?: true;
+}
+
+/** What stands on the command line for each option, and what `--help` says about it. */
+export const FLAGS: Record<FlagName, Flag> = {
+  origin: {
+    flags: "-s, --origin <URL|DIR>",
+    help: 'origin to translate requests to; a directory is served by an embedded origin, "demo" by one with files of its own; given more than once, URLs of origins that serve the same (default ./public)',
+    isRepeatable: true,
+    isLive: true,
+  },
+  threads: { flags: "-t, --threads <N>", help: "worker threads in each process (default: the number of cores)" },
+  segments: { flags: "-n, --segments <N>", help: "shared memory segments in the pool (default 64)" },
+  segmentSize: { flags: "-z, --segment-size <SIZE>", help: "size of one segment, at least 4KiB (default 256KiB)" },
+  getfilePort: {
+    flags: "-p, --getfile-port <N>",
+    help: "port of the GETFILE listener, 0 takes a free one (default 19121)",
+  },
+  getfileWire: {
+    flags: "--getfile-wire <WIRE>",
+    help: "crlf, the written protocol, or pr3, its closed library's (default crlf)",
+  },
+  httpPort: { flags: "--http-port <N>", help: "port of the HTTP/1.1 listener, 0 takes a free one (default 8080)" },
+  adminPort: { flags: "--admin-port <N>", help: "port of the admin API, 0 takes a free one (default 8081)" },
+  adminHost: { flags: "--admin-host <ADDR>", help: "address of the admin API (default 127.0.0.1)" },
+  host: { flags: "--host <ADDR>", help: "address of the two client listeners (default 127.0.0.1)" },
+  cacheDir: {
+    flags: "-c, --cache-dir <DIR>",
+    help: 'where stored responses live, "none": memory only (default $XDG_CACHE_HOME/webproxy/CHANNEL)',
+  },
+  memory: { flags: "--memory <SIZE>", help: "limit of the memory tier, 0 turns it off (default 256MiB)" },
+  disk: { flags: "--disk <SIZE>", help: "limit of the disk tier, 0 turns it off (default 10GiB)" },
+  hot: { flags: "--hot <SIZE>", help: "limit of the hot tier, 0 turns it off (default 64MiB)" },
+  originCa: {
+    flags: "--origin-ca <FILE>",
+    help: "certificates in PEM that an https origin's has to be signed by (default: the platform's)",
+  },
+  httpsPort: {
+    flags: "--https-port <N>",
+    help: "port of the TLS listener, with --tls-cert; 0 takes a free one (default 8443)",
+  },
+  tlsCert: {
+    flags: "--tls-cert <FILE,...>",
+    help: "certificate chains in PEM, one for each host; read again on SIGHUP (default: no TLS)",
+    isLive: true,
+  },
+  tlsKey: { flags: "--tls-key <FILE,...>", help: "their keys, in the same order", isLive: true },
+  trustProxy: {
+    flags: "--trust-proxy <CIDR,...>",
+    help: "addresses and networks of proxies in front, whose X-Forwarded-* and Forwarded are taken (default: nobody's are)",
+    isLive: true,
+  },
+  headTimeout: {
+    flags: "--head-timeout <SECONDS>",
+    help: "time for the head of an HTTP request (default 10)",
+    isLive: true,
+  },
+  idleTimeout: {
+    flags: "--idle-timeout <SECONDS>",
+    help: "time between two requests of a connection (default 60)",
+    isLive: true,
+  },
+  minBodyRate: {
+    flags: "--min-body-rate <SIZE>",
+    help: "least bytes per second of a request's content, over 20 s; 0: any (default 500B)",
+    isLive: true,
+  },
+  maxConnections: {
+    flags: "--max-connections <N>",
+    help: "client connections of one thread (default 16384)",
+    isLive: true,
+  },
+  maxHead: {
+    flags: "--max-head <SIZE>",
+    help: "size of a request's head, at least 1KiB (default 64KiB)",
+    isLive: true,
+  },
+  channel: { flags: "--channel <NAME>", help: 'names the IPC objects; two channels never meet (default "default")' },
+  logFormat: { flags: "--log-format <FORMAT>", help: "pretty, json or combined (default pretty)" },
+  logFile: {
+    flags: "--log-file <FILE>",
+    help: "where the log goes; opened anew on SIGUSR1 (default: standard error)",
+  },
+  accessLog: {
+    flags: "--access-log <FILE>",
+    help: "where each request is logged, - being where the log goes; opened anew on SIGUSR1 (default: nowhere; with --log-format combined: -)",
+  },
+  quiet: { flags: "--quiet", help: "log errors only" },
+};
+
+/** `--segment-size` for `segmentSize`. */
+export function longFlag(name: FlagName): string {
+  return /--[a-z-]+/.exec(FLAGS[name].flags)?.[0] ?? name;
+}
+
+export function flagNames(): FlagName[] {
+  return Object.keys(FLAGS).filter(isFlagName);
+}
+
+export function isFlagName(name: string): name is FlagName {
+  return Object.hasOwn(FLAGS, name);
+}
