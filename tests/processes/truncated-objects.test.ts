@@ -1,0 +1,52 @@
+/** CHECKLIST 56: somebody cuts an object of /dev/shm short that is mapped. Who touches it may end, nobody else does, and all are served again. */
+import { expect, test } from "bun:test";
+import { readdirSync, truncateSync } from "node:fs";
+import { sha256, someBytes } from "../support/bytes.ts";
+import { CountingOrigin } from "../support/counting-origin.ts";
+import { getfile } from "../support/getfile-client.ts";
+import { http } from "../support/http-client.ts";
+import { Webproxy } from "../support/webproxy.ts";
+import { eventually } from "../support/within.ts";
+
+const BODY = someBytes(400_000, 56);
+const SUM = sha256(BODY);
+
+/** Everything of the channel in /dev/shm whose name, behind the channel's, is such. */
+function truncateAll(channel: string, kind: RegExp): number {
+  const prefix = `webproxy.${channel}.`;
+  const files = readdirSync("/dev/shm").filter(
+    (file) => file.startsWith(prefix) && kind.test(file.slice(prefix.length)),
+  );
+  for (const file of files) truncateSync(`/dev/shm/${file}`, 0);
+  return files.length;
+}
+
+for (const { what, kind } of [
+  { what: "all segments", kind: /^pool\.seg\./ },
+  { what: "the pool's table", kind: /^pool\.pool$/ },
+  { what: "the proxy's control block", kind: /^proxy$/ },
+  { what: "the cache's control block", kind: /^cache$/ },
+  { what: "every body on loan", kind: /^body\./ },
+  { what: "the ring of requests", kind: /^access$/ },
+]) {
+  test(`56 ${what} cut to nothing`, async () => {
+    await using origin = CountingOrigin.start({ "/": { body: BODY, headers: { "Cache-Control": "max-age=600" } } });
+    // With an access log the supervisor maps what the proxy's threads write.
+    await using webproxy = await Webproxy.start({
+      origin: origin.url,
+      args: ["--segments", "16", "--segment-size", "16KiB", "--hot", "0", "--access-log", "/dev/null"],
+    });
+    for (let times = 0; times < 2; times++) expect((await http(webproxy.http, "/")).sha256).toBe(SUM);
+    expect(truncateAll(webproxy.channel, kind)).toBeGreaterThan(0);
+    await eventually(60_000, "both ways serve again", async () => {
+      const both = await Promise.allSettled([getfile(webproxy.getfile, "/"), http(webproxy.http, "/")]);
+      const wrong = both.filter(
+        (one) => one.status === "fulfilled" && one.value.isComplete && one.value.sha256 !== SUM,
+      );
+      for (const one of wrong)
+        expect((one as PromiseFulfilledResult<{ status: string }>).value.status).toMatch(/^(5..|ERROR)$/);
+      return both.every((one) => one.status === "fulfilled" && one.value.isComplete && one.value.sha256 === SUM);
+    });
+    expect((await webproxy.stop()).exitCode).toBe(0);
+  }, 120_000);
+}
