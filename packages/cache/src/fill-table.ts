@@ -63,11 +63,16 @@ export class FillTable {
   }
 
   isPass(key: string): boolean {
+    return this.passMs(key) > 0;
+  }
+
+  /** For how long {@link isPass} will say so. */
+  passMs(key: string): number {
     const untilMs = this.#passUntilMs.get(key);
-    if (untilMs === undefined) return false;
-    if (untilMs > this.#nowMs()) return true;
-    this.#passUntilMs.delete(key);
-    return false;
+    if (untilMs === undefined) return 0;
+    const ms = Math.ceil(untilMs - this.#nowMs());
+    if (ms <= 0) this.#passUntilMs.delete(key);
+    return Math.max(0, ms);
   }
 
   /** Responses for `key` depend on these fields of the request. */

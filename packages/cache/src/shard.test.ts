@@ -122,6 +122,7 @@ class Harness {
   readonly channel = new ModelChannel();
   readonly shard: Shard;
   readonly versions = new Int32Array(STRIPES);
+  readonly arrivals = new Int32Array(STRIPES);
   #transfers = 0;
 
   constructor(limitBytes: number) {
@@ -132,6 +133,7 @@ class Harness {
       storage: new TieredStorage({ memory, disk: undefined }, () => {}, nowMs),
       sites: new CacheSites([SITE], () => this.origin as unknown as OriginClient, nowMs),
       versions: this.versions,
+      arrivals: this.arrivals,
       counters,
       originTimes: originTimes(() => new Float64Array(96)),
       log: () => {},

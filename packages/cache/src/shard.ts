@@ -51,6 +51,7 @@ export class Shard implements AskHandler, FillHost {
   readonly monotonicMs: () => number;
   readonly #sites: CacheSites;
   readonly #versions: Int32Array;
+  readonly #arrivals: Int32Array;
   readonly #transfers = new Map<number, Transfer>();
   readonly #fills: FillTable;
   /** Transfers with asks that wait for the origin. */
@@ -59,11 +60,12 @@ export class Shard implements AskHandler, FillHost {
   #channel: ChannelServer | undefined;
   #saidForeign = false;
 
-  /** @param options.versions The stripes' versions, for what proxies may keep. */
+  /** @param options.versions The stripes' versions, for what proxies may keep; `arrivals`, for what they may take to be absent. */
   constructor(options: {
     storage: TieredStorage;
     sites: CacheSites;
     versions: Int32Array;
+    arrivals: Int32Array;
     counters: Counters<CacheCounter>;
     originTimes: OriginTimes;
     log: (record: LogRecord) => void;
@@ -77,6 +79,7 @@ export class Shard implements AskHandler, FillHost {
     this.nowMs = options.nowMs;
     this.#sites = options.sites;
     this.#versions = options.versions;
+    this.#arrivals = options.arrivals;
     this.monotonicMs = options.monotonicMs;
     this.#fills = new FillTable(options.monotonicMs);
   }
@@ -142,7 +145,10 @@ export class Shard implements AskHandler, FillHost {
     const choice = chooseReply(transfer.request, available, handling);
     switch (choice.kind) {
       case "reply":
-        transfer.begin(this.#withStatus(choice.reply, transfer.request, available), source);
+        transfer.begin(
+          this.#withStatus(this.#withLeave(choice.reply, transfer.request), transfer.request, available),
+          source,
+        );
         return "attached";
       case "refusal":
         this.refuse(transfer, choice.refusal);
@@ -300,6 +306,13 @@ export class Shard implements AskHandler, FillHost {
     return reuseOnError(stored.freshness, requestControl(request), { kind: "unreachable" }, nowMs).use === "stale";
   }
 
+  /** Says for how long the proxy may do without us what {@link #fetch} would do: nothing is stored, and the response can not be shared. */
+  #withLeave(reply: Reply, { key, method, wire, stripe }: ClientRequest): Reply {
+    const ms = reply.response.verdict === "hit" || method !== "GET" || wire !== "http" ? 0 : this.#fills.passMs(key);
+    if (ms === 0 || this.storage.lookup(key).length > 0) return reply;
+    return { ...reply, response: { ...reply.response, pass: { version: stripeVersion(this.#versions, stripe), ms } } };
+  }
+
   /** Renders Cache-Status here where the proxy can not: behind what caches nearer the origin said, or with the key. */
   #withStatus(reply: Reply, request: ClientRequest, { fields }: Available): Reply {
     const upstream = fields.get("cache-status");
@@ -361,6 +374,7 @@ export class Shard implements AskHandler, FillHost {
   }
 
   #startFill(transfer: Transfer | undefined, start: FillStart, request = transfer!.request): Fill {
+    if (start.mode !== "pass") bumpStripe(this.#arrivals, request.stripe);
     const fill = new Fill(this, transfer, request, start);
     if (transfer !== undefined) transfer.fill = fill;
     this.#fills.add(fill);

@@ -20,9 +20,9 @@ import {
   readControlBlock,
   readNotices,
   SEGMENT_BODY_OFFSET,
-  STRIPES,
   shardOf,
   sleepingOffset,
+  stripeArrivals,
   stripeOf,
   stripeVersions,
   targetHash,
@@ -80,6 +80,12 @@ interface Link {
   watch: CacheWatch;
 }
 
+/** What one life of the cache says of all keys, live: see stripes.ts of the protocol. Another life has another object. */
+export interface StripeWords {
+  readonly versions: Int32Array;
+  readonly arrivals: Int32Array;
+}
+
 interface ShardLink {
   queue: MessageQueue;
   ringer: DoorbellRinger;
@@ -118,6 +124,8 @@ export class CacheClient {
   readonly #loans = new LoanTable();
   #link: Link | undefined;
   #awaySinceMs: number;
+  #checkedMs = 0;
+  #stripes: StripeWords | undefined;
   /** Of a life that is over: the hot tier still looks at its stripes, and answers from what it has while the cache is away. */
   #formerControl: SharedMemory | undefined;
   #nextTicket = 1;
@@ -169,6 +177,16 @@ export class CacheClient {
   standsStill(hash: number): boolean {
     const link = this.#link;
     return link?.watch.isSilent(shardOf(hash, link.shards.length)) === true;
+  }
+
+  /** Of the cache that is attached, or was last: they stay readable until there is another. Undefined before the first. */
+  get stripes(): StripeWords | undefined {
+    return this.#stripes;
+  }
+
+  /** Whether the cache is attached and has been seen alive a moment ago: less than a restart takes, so that there is no other life yet. */
+  get isSurelyAlive(): boolean {
+    return this.#link !== undefined && this.#now() - this.#checkedMs <= 2 * CHECK_MS;
   }
 
   /** Looks for the cache now rather than at the next check: a request need not find it away that has just come. */
@@ -261,18 +279,9 @@ export class CacheClient {
     if (this.#link === undefined) return undefined;
     if (SEGMENT_BODY_OFFSET + passedResponseBlockBytes(passed) > segment.bytes.length) return undefined;
     const shard = shardOf(hash, this.#link.shards.length);
+    bumpStripe(this.#stripes!.arrivals, stripeOf(hash));
     const blockBytes = writePassedResponseBlock(segment.bytes, passed);
     return this.#ask(segment, shard, "keep", this.newTransfer(), 0, blockBytes, owner);
-  }
-
-  /** What all proxy threads keep ready of these is no longer used, also while the cache is away. */
-  bumpStripes({ targets, groups }: Invalidation): void {
-    const control = this.#link?.control ?? this.#formerControl;
-    const block = control === undefined ? undefined : readControlBlock(control.buffer);
-    if (control === undefined || typeof block !== "object") return;
-    const versions = stripeVersions(control.buffer, block.threads);
-    for (const target of targets) bumpStripe(versions, stripeOf(targetHash(target)));
-    if (groups.length > 0) for (let stripe = 0; stripe < STRIPES; stripe++) bumpStripe(versions, stripe);
   }
 
   /** Tells the cache that nothing more of this transfer is wanted; what is still asked for comes back as `cancelled`. */
@@ -442,6 +451,7 @@ export class CacheClient {
       return this.#lose();
     }
     this.#watch(link);
+    this.#checkedMs = this.#now();
     this.#askAgain();
     const deadline = this.#now() - ANSWER_TIMEOUT_MS;
     for (let index = this.#asks.length - 1; index >= 0; index--) {
@@ -485,7 +495,11 @@ export class CacheClient {
     const link = this.#openLink();
     if (link === undefined) return;
     this.#link = link;
-    this.#onAttach(stripeVersions(link.control.buffer, link.shards.length));
+    this.#checkedMs = this.#now();
+    const { buffer } = link.control;
+    const shards = link.shards.length;
+    this.#stripes = { versions: stripeVersions(buffer, shards), arrivals: stripeArrivals(buffer, shards) };
+    this.#onAttach(this.#stripes.versions);
     this.#formerControl?.close();
     this.#formerControl = undefined;
     const waiting = [...this.#whenAttached];

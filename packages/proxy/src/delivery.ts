@@ -16,6 +16,7 @@ import type { AccessRecorder } from "./access-recorder.ts";
 import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
 import type { HotTier } from "./hot-tier.ts";
 import type { Loan } from "./loan-table.ts";
+import type { PassMemory } from "./pass-memory.ts";
 import type { RefusalReason, ResponseSink } from "./response-sink.ts";
 import { NEW_TRANSFER, nextAsk, type Sending, step, type Transfer, type TransferEvent } from "./transfer.ts";
 
@@ -33,6 +34,7 @@ export interface DeliveryContext {
   readonly cache: CacheClient;
   readonly pool: PoolMember;
   readonly hot: HotTier;
+  readonly passes: PassMemory;
   readonly counters: Counters<ProxyCounter>;
   readonly access: AccessRecorder;
   /** Deliveries whose client does not keep up. */
@@ -282,6 +284,7 @@ export class Delivery implements AskOwner {
       if (response === undefined) return this.#failMalformed();
       if (response.status < 200) return this.#passInterim(portion, answer);
       this.#opened = answer.open;
+      if (response.pass !== undefined) this.#context.passes.remember(this.#hotKey, this.#hash, response.pass);
       if (answer.loan !== undefined && !this.#borrow(portion, answer, answer.loan)) return false;
       if (!this.#sink.begin(response, answer)) {
         this.#step({ type: "refused", refusal: "refused" });

@@ -1,5 +1,6 @@
 import type { PoolMember } from "@proj/ipc";
 import {
+  bumpStripe,
   cacheTarget,
   type Invalidation,
   invalidatedGroups,
@@ -8,7 +9,11 @@ import {
   type RequestHead,
   type ResponseHead,
   type Site,
+  STRIPES,
+  stripeOf,
+  targetHash,
 } from "@proj/protocol";
+import { AbsentTargets } from "./absent-targets.ts";
 import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
 
 /**
@@ -51,21 +56,57 @@ const RETRY_MS = 20;
 /** How long the response to an unsafe request is held back for a cache that is away: its restart takes a fraction of that. */
 const CACHE_TIMEOUT_MS = 5_000;
 
+/** Invalidates for one proxy thread: in the cache, and in what all threads of the proxy keep ready. */
+export class Invalidator {
+  readonly cache: CacheClient;
+  readonly pool: PoolMember;
+  readonly absent: AbsentTargets;
+
+  constructor(cache: CacheClient, pool: PoolMember) {
+    this.cache = cache;
+    this.pool = pool;
+    this.absent = new AbsentTargets(() => cache.stripes?.arrivals);
+  }
+
+  /** Calls `done` when nobody gets any more what was stored: at once, where nothing can be. See {@link InvalidationRound.run}. */
+  run(what: Invalidation, done: () => void): void {
+    if (this.#holdsNothingOf(what)) done();
+    else InvalidationRound.run(this, what, done);
+  }
+
+  /** What all proxy threads keep ready of these is no longer used, also while the cache is away. */
+  bumpStripes({ targets, groups }: Invalidation): void {
+    const versions = this.cache.stripes?.versions;
+    if (versions === undefined) return;
+    for (const target of targets) bumpStripe(versions, stripeOf(targetHash(target)));
+    if (groups.length > 0) for (let stripe = 0; stripe < STRIPES; stripe++) bumpStripe(versions, stripe);
+  }
+
+  /** Then no proxy thread keeps anything of it ready either: all they had was made void when the cache was told, and since then nothing has been stored. */
+  #holdsNothingOf({ site, targets, groups }: Invalidation): boolean {
+    return groups.length === 0 && targets.every((target) => this.absent.has(site, target)) && this.cache.isSurelyAlive;
+  }
+}
+
 /** Tells every shard that is concerned, and knows when all of them have done it. */
-export class InvalidationRound implements AskOwner {
+class InvalidationRound implements AskOwner {
   /** A cache that stands still has to do it before anything else once it goes on. */
   readonly canDoWithout = false;
+  readonly #to: Invalidator;
   readonly #cache: CacheClient;
   readonly #pool: PoolMember;
   readonly #what: Invalidation;
+  /** By target. */
+  #arrivals: readonly number[] = [];
   #done: (() => void) | undefined;
   #open = 0;
   #wasLost = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  private constructor(cache: CacheClient, pool: PoolMember, what: Invalidation, done: () => void) {
-    this.#cache = cache;
-    this.#pool = pool;
+  private constructor(to: Invalidator, what: Invalidation, done: () => void) {
+    this.#to = to;
+    this.#cache = to.cache;
+    this.#pool = to.pool;
     this.#what = what;
     this.#done = done;
   }
@@ -74,8 +115,9 @@ export class InvalidationRound implements AskOwner {
    * Calls `done` when nobody gets any more what was stored. What the cache has on disk survives it: one that is away is told when it is back, and waited
    * for, though not for ever; then `done` is called before it has been told.
    */
-  static run(cache: CacheClient, pool: PoolMember, what: Invalidation, done: () => void): void {
-    const round = new InvalidationRound(cache, pool, what, done);
+  static run(to: Invalidator, what: Invalidation, done: () => void): void {
+    const round = new InvalidationRound(to, what, done);
+    const { cache } = to;
     // One that has been away for so long is not waited for anew by each request.
     const awayMs = cache.attached ? 0 : performance.now() - cache.awaySinceMs;
     round.#timer = setTimeout(() => round.#finish(), Math.max(0, CACHE_TIMEOUT_MS - awayMs));
@@ -94,12 +136,13 @@ export class InvalidationRound implements AskOwner {
 
   #begin(): void {
     // What all threads of the proxy keep ready is no longer used from now on, whether the cache is there or not.
-    this.#cache.bumpStripes(this.#what);
+    this.#to.bumpStripes(this.#what);
     if (!this.#cache.attached) {
       this.#cache.whenAttached(() => this.#begin());
       return;
     }
     this.#wasLost = false;
+    this.#arrivals = this.#what.targets.map((target) => this.#to.absent.arrivalsOf(target));
     this.#open = 1;
     for (const [shard, part] of this.#cache.shardsOf(this.#what)) this.#start(shard, part);
     this.#settle();
@@ -151,7 +194,9 @@ export class InvalidationRound implements AskOwner {
       return;
     }
     // What was taken from the cache before it had done this is not good either.
-    this.#cache.bumpStripes(this.#what);
+    this.#to.bumpStripes(this.#what);
+    for (const [index, target] of this.#what.targets.entries())
+      this.#to.absent.remember(this.#what.site, target, this.#arrivals[index]!);
     this.#finish();
   }
 

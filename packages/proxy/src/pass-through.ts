@@ -254,12 +254,18 @@ export class PassThrough implements OriginHandler {
   /** RFC 9111 section 4.4: before the client hears of it, or it could read what it has just changed as it was. */
   #invalidate(response: ResponseHead): void {
     const { out } = this.#client;
-    out.hold();
-    this.#exchange?.pause();
+    let isDone = false;
+    let isHeld = false;
     this.#context.invalidate(this.#head, this.#route.target, response, () => {
+      isDone = true;
+      if (!isHeld) return; // nothing had to be waited for
       out.release();
       if (!out.isHeldBack) this.drained();
     });
+    if (isDone) return;
+    isHeld = true;
+    out.hold();
+    this.#exchange?.pause();
   }
 
   get #isReceiving(): boolean {

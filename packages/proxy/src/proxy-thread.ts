@@ -21,7 +21,7 @@ import { CacheClient } from "./cache-client.ts";
 import { type Delivery, type DeliveryContext, STALL_MS } from "./delivery.ts";
 import { HeldBack } from "./held-back.ts";
 import { HotTier } from "./hot-tier.ts";
-import { InvalidationRound, invalidationOf } from "./invalidation.ts";
+import { Invalidator, invalidationOf } from "./invalidation.ts";
 import { TICK_MS } from "./limits.ts";
 import {
   Acceptor,
@@ -35,6 +35,7 @@ import { GetfileConnection } from "./listeners/getfile.ts";
 import { HttpConnection, type HttpSettings } from "./listeners/http.ts";
 import { Certificates, listenTls, type TlsListener, type TlsPair } from "./listeners/tls.ts";
 import { renderOwnResponse } from "./own-response.ts";
+import { PassMemory } from "./pass-memory.ts";
 import type { PassContext } from "./pass-through.ts";
 import { PostKeeper } from "./post-keeper.ts";
 import { ProxySites } from "./proxy-sites.ts";
@@ -83,17 +84,20 @@ class ProxyThread {
       now,
       wallMs: () => Date.now(),
     });
-    this.#context = { cache, pool: this.#pool.join(), hot, counters, access, stalled: new Set<Delivery>(), now };
+    const passes = new PassMemory(() => cache.stripes?.versions, now);
+    const stalled = new Set<Delivery>();
+    this.#context = { cache, pool: this.#pool.join(), hot, passes, counters, access, stalled, now };
     this.#bell = Doorbell.listen({
       name: objectName(names.bell("proxy", options.thread)),
       flag: { memory: this.#control, offset: sleepingOffset(options.thread) },
       look: () => cache.look(),
     });
+    const invalidator = new Invalidator(cache, this.#context.pool);
     this.#originNames = originNames(options.sites);
     this.#sites = new ProxySites(options.sites, {
       clientFor: (origin) =>
         new OriginClient({ origin, tls: options.originTls, onHealth: (news) => log(healthRecord(news)) }),
-      passFor: (site, origin) => ({ ...passContext(origin, counters, log), ...this.#cacheEffects(site, cache) }),
+      passFor: (site, origin) => ({ ...passContext(origin, counters, log), ...this.#cacheEffects(site, invalidator) }),
     });
     const getfile = { wire: options.getfileWire, sites: this.#sites, heldBack: new HeldBack() };
     const http: HttpSettings = {
@@ -183,15 +187,15 @@ class ProxyThread {
   }
 
   /** What a request that passes does to what is stored. */
-  #cacheEffects(siteOf: () => Site, cache: CacheClient): Pick<PassContext, "invalidate" | "keeperOf"> {
-    const { pool } = this.#context;
+  #cacheEffects(siteOf: () => Site, invalidator: Invalidator): Pick<PassContext, "invalidate" | "keeperOf"> {
+    const { cache, pool } = invalidator;
     const { segmentBytes } = this.#pool;
     const nowMs = () => Date.now();
     return {
       invalidate: (head, target, response, done) => {
         const what = invalidationOf(head, target, response, siteOf());
         if (what === undefined) done();
-        else InvalidationRound.run(cache, pool, what, done);
+        else invalidator.run(what, done);
       },
       keeperOf: (head, target, response, requestTimeMs) =>
         PostKeeper.of({ cache, pool, segmentBytes, site: siteOf(), nowMs }, head, target, response, requestTimeMs),

@@ -32,16 +32,23 @@ export function isSaidByProxies(lowerName: string): boolean {
  * says who asked, through which name or how, true or not: an origin that answers by it would answer everybody so.
  */
 export function renderCacheFields(fields: Fields): string {
-  return endToEndFields(fields)
-    .filter(
-      (lowerName) => !NOT_TO_CACHE.has(lowerName) && !isSaidByProxies(lowerName) && !METHOD_OVERRIDES.has(lowerName),
-    )
-    .render();
+  return cacheFields(fields).render();
+}
+
+function cacheFields(fields: Fields): Fields {
+  return endToEndFields(fields).filter(
+    (lowerName) => !NOT_TO_CACHE.has(lowerName) && !isSaidByProxies(lowerName) && !METHOD_OVERRIDES.has(lowerName),
+  );
 }
 
 /** The fields of a request that goes straight to the origin: the client's in their order, then those of this hop. */
 export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fields {
   const { framing } = route;
+  if (route.fromCache) {
+    const fields = cacheFields(head.fields);
+    fields.add("Via", `1.${head.minorVersion} webproxy`);
+    return fields;
+  }
   const expectsContinue = framing !== undefined && head.minorVersion === 1;
   const fields = endToEndFields(head.fields).filter((lowerName) => {
     if (lowerName === "host") return false;

@@ -29,6 +29,8 @@ export interface PassRoute {
   target: string;
   authority: string;
   framing: ContentFraming | undefined;
+  /** In the cache's place: the origin is told no more of the client than the cache would say. */
+  fromCache: boolean;
   /** The protocol that the client offers to switch to and that is passed on. */
   upgrade: string | undefined;
 }
@@ -76,7 +78,7 @@ export function routeOf<One extends Site>(head: RequestHead, sites: SiteTable<On
   if ((method === "TRACE" || method === "OPTIONS") && fields.get("max-forwards") === "0") {
     return { kind: method === "TRACE" ? "echo" : "options" };
   }
-  return { kind: "pass", site, target: joined, authority, framing: content, upgrade };
+  return { kind: "pass", site, target: joined, authority, fromCache: false, framing: content, upgrade };
 }
 
 /**

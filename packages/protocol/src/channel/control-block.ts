@@ -24,6 +24,7 @@ import { PAGE_BYTES } from "./thread-page.ts";
  *       60      4  beat           heartbeat of the main thread (heartbeat.ts)
  *    16384  16384  page of thread 0; more follow
  *      ...  16384  (cache) behind the last page: a version for each stripe of keys (stripes.ts)
+ *      ...  16384  (cache) for each stripe, how often something may have begun to come into the store (stripes.ts)
  *
  * A thread's page:
  *
@@ -82,12 +83,17 @@ export interface ControlBlock {
 }
 
 export function controlBlockBytes(threads: number): number {
-  return PAGE.bytes * (1 + threads) + STRIPES * 4;
+  return PAGE.bytes * (1 + threads) + 2 * STRIPES * 4;
 }
 
 /** The versions of the stripes, live; only the cache's are ever bumped. */
 export function stripeVersions(buffer: ArrayBuffer, threads: number): Int32Array {
   return new Int32Array(buffer, PAGE.bytes * (1 + threads), STRIPES);
+}
+
+/** The stripes' arrivals, live; only the cache's are ever bumped. */
+export function stripeArrivals(buffer: ArrayBuffer, threads: number): Int32Array {
+  return new Int32Array(buffer, PAGE.bytes * (1 + threads) + STRIPES * 4, STRIPES);
 }
 
 /** Writes everything but the state, then the state: a reader that sees the state sees the rest. */

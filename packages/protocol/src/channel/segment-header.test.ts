@@ -18,18 +18,26 @@ import {
 const SEGMENT_BYTES = 8192;
 const words = () => new Int32Array(SEGMENT_BYTES / 4);
 
-const response: fc.Arbitrary<ResponseAnswer> = fc.record({
-  status: fc.integer({ min: 200, max: 999 }),
-  headBytes: fc.nat(100_000),
-  verdict: fc.constantFrom(...VERDICTS),
-  ageSeconds: fc.option(fc.nat(), { nil: undefined }),
-  ttlSeconds: fc.option(fc.integer({ min: -0x7fffffff, max: 0x7fffffff }), { nil: undefined }),
-  forwardStatus: fc.option(fc.integer({ min: 100, max: 999 }), { nil: undefined }),
-  stored: fc.boolean(),
-  collapsed: fc.boolean(),
-  hasCacheStatus: fc.boolean(),
-  hotVersion: fc.option(fc.integer({ min: -0x80000000, max: 0x7fffffff }), { nil: undefined }),
-});
+const version = fc.integer({ min: -0x80000000, max: 0x7fffffff });
+/** It may be kept, or it can not be shared: never both. */
+const leave = fc.oneof(
+  fc.record({ hotVersion: fc.option(version, { nil: undefined }) }),
+  fc.record({ pass: fc.record({ version, ms: fc.integer({ min: 1, max: 0x7fffffff }) }) }),
+);
+
+const response: fc.Arbitrary<ResponseAnswer> = fc
+  .record({
+    status: fc.integer({ min: 200, max: 999 }),
+    headBytes: fc.nat(100_000),
+    verdict: fc.constantFrom(...VERDICTS),
+    ageSeconds: fc.option(fc.nat(), { nil: undefined }),
+    ttlSeconds: fc.option(fc.integer({ min: -0x7fffffff, max: 0x7fffffff }), { nil: undefined }),
+    forwardStatus: fc.option(fc.integer({ min: 100, max: 999 }), { nil: undefined }),
+    stored: fc.boolean(),
+    collapsed: fc.boolean(),
+    hasCacheStatus: fc.boolean(),
+  })
+  .chain((rest) => leave.map((one) => ({ hotVersion: undefined, ...rest, ...one })));
 
 const portion: fc.Arbitrary<PortionAnswer> = fc.record({
   kind: fc.constant("portion" as const),

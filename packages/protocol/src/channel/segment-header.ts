@@ -26,11 +26,13 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *      124      4  ttlSeconds     first portion: freshness left, may be below zero; TTL_UNKNOWN when it was not stored
  *      128      4  forwardStatus  first portion: status of the origin's answer to this request, 0 when the origin was not asked
  *      132      4  handling       first portion: 1 stored; 2 collapsed; 4 hot: the proxy may keep this response, whole in one portion, for requests that
- *                                 say nothing but which resource they want, as long as hotVersion is the version of its key's stripe;
+ *                                 say nothing but which resource they want, as long as stripeVersion is the version of its stripe;
  *                                 8 the head block has the Cache-Status field already
- *      136      4  hotVersion     first portion: version of the stripe when this was answered (stripes.ts)
+ *      136      4  stripeVersion  first portion: version of the key's stripe when this was answered (stripes.ts)
  *      140      4  loan           number of the object (names.ts); its length is bodyBytes
  *      144      4  originUs       first portion: from asking the origin to the head of its answer, -1 when this response did not wait for it
+ *      148      4  passMs         first portion: for so long the cache would only pass requests for this target on, since the response to it can not be
+ *                                 shared: the proxy may ask the origin itself, as long as stripeVersion is the version of the stripe. 0: it may not
  *      148     44  (zero)
  *      192      n  body           the request block, later the portion
  *
@@ -53,9 +55,10 @@ const FIELD = {
   ttlSeconds: 124,
   forwardStatus: 128,
   handling: 132,
-  hotVersion: 136,
+  stripeVersion: 136,
   loan: 140,
   originUs: 144,
+  passMs: 148,
 } as const;
 
 export const SEGMENT_BODY_OFFSET = 192;
@@ -139,6 +142,13 @@ export interface ResponseAnswer {
   hasCacheStatus: boolean;
   /** From asking the origin to the head of its answer, where this response waited for that. */
   originMs?: number | undefined;
+  /** For `ms` milliseconds, and while `version` is that of its stripe, the proxy may ask the origin itself for this target; undefined: it may not. */
+  pass?: PassLeave | undefined;
+}
+/** Leave to do without the cache what it would do itself: pass the request on. */
+export interface PassLeave {
+  readonly version: number;
+  readonly ms: number;
 }
 export type Answer = PortionAnswer | { kind: "refusal"; refusal: Refusal } | { kind: "malformed"; reason: string };
 
@@ -207,8 +217,9 @@ export function writePortion(words: SegmentWords, portion: PortionAnswer, respon
     words[word(FIELD.ttlSeconds)] = response.ttlSeconds ?? TTL_UNKNOWN;
     words[word(FIELD.forwardStatus)] = response.forwardStatus ?? 0;
     words[word(FIELD.handling)] = handlingBits(response);
-    words[word(FIELD.hotVersion)] = response.hotVersion ?? 0;
+    words[word(FIELD.stripeVersion)] = response.hotVersion ?? response.pass?.version ?? 0;
     words[word(FIELD.originUs)] = response.originMs === undefined ? -1 : Math.min(response.originMs * 1000, 0x7fffffff);
+    words[word(FIELD.passMs)] = response.pass?.ms ?? 0;
   }
   Atomics.store(words, word(FIELD.state), STATE.answered);
 }
@@ -280,6 +291,8 @@ export function readResponse(words: SegmentWords): ResponseAnswer | undefined {
   const forwardStatus = words[word(FIELD.forwardStatus)]!;
   const handling = words[word(FIELD.handling)]!;
   const originUs = words[word(FIELD.originUs)]!;
+  const version = words[word(FIELD.stripeVersion)]!;
+  const passMs = words[word(FIELD.passMs)]!;
   return {
     status,
     headBytes,
@@ -289,9 +302,10 @@ export function readResponse(words: SegmentWords): ResponseAnswer | undefined {
     forwardStatus: forwardStatus === 0 ? undefined : forwardStatus,
     stored: (handling & HANDLING.stored) !== 0,
     collapsed: (handling & HANDLING.collapsed) !== 0,
-    hotVersion: (handling & HANDLING.hot) === 0 ? undefined : words[word(FIELD.hotVersion)]!,
+    hotVersion: (handling & HANDLING.hot) === 0 ? undefined : version,
     hasCacheStatus: (handling & HANDLING.hasCacheStatus) !== 0,
     originMs: originUs < 0 ? undefined : originUs / 1000,
+    pass: passMs > 0 ? { version, ms: passMs } : undefined,
   };
 }
 

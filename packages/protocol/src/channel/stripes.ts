@@ -3,6 +3,9 @@
  * block. The cache bumps the stripe of a key before what changed can be seen by anybody; a response that a proxy keeps is good only while its stripe
  * has the version that the cache named when it gave it out. Versions wrap: 2^32 changes within the life of one entry would be
  * needed to be fooled.
+ *
+ * Beside it each stripe has a count of *arrivals*: it is bumped before the cache sends a request to the origin whose response it may store, and before
+ * a proxy hands it one. What a proxy knows not to be in the cache is not there as long as the count stands.
  */
 export const STRIPES = 4096;
 

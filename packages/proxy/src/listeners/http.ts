@@ -224,7 +224,8 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
       // RFC 9111 section 5.2.1.7: nothing is stored without the cache.
       if (parseCacheControl(request.fields).onlyIfCached) return this.refuse("not-stored");
       const route = routeOf(request, this.#settings.sites.table);
-      if (route.kind === "cache") return this.#passOn(request, { ...route, kind: "pass", ...WITHOUT_CONTENT });
+      if (route.kind === "cache")
+        return this.#passOn(request, { ...route, kind: "pass", fromCache: false, ...WITHOUT_CONTENT });
     }
     this.#answer({ status: STATUS_OF[reason], text: REASON_TEXT[reason], error: errorTypeOf(reason) });
   }
@@ -403,12 +404,15 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     route: Extract<Route<ProxySite>, { kind: "cache" }>,
     octets: Uint8Array | undefined,
   ): void {
-    const { site, target, keyTarget } = route;
+    const { site, target, keyTarget, authority } = route;
     const hotKey = site.hotPrefix + keyTarget;
     const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", hotKey);
     if (hot !== undefined) {
       if (octets !== undefined) this.#settings.sites.memo.keep(octets, { head, keepsAlive: this.#keepAlive, hotKey });
       return this.#sendHot(hot);
+    }
+    if (mayPass(head) && this.#context.passes.has(hotKey)) {
+      return this.#passOn(head, { kind: "pass", site, target, authority, fromCache: true, ...WITHOUT_CONTENT });
     }
     this.#record = this.#begin();
     const wanted: WantedResponse = {
@@ -621,6 +625,11 @@ function hasDecidingFields({ method, fields }: RequestHead): boolean {
     if (DECIDING.has(name)) return true;
   }
   return false;
+}
+
+/** Whether the cache, where nothing is stored, would ask the origin for just this. */
+function mayPass({ method, fields }: RequestHead): boolean {
+  return method === "GET" && !fields.has("cache-control") && !fields.has("pragma");
 }
 
 const DECIDING = new Set([
