@@ -51,7 +51,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   /** What will be said of the request; of a hot hit only if it is one of those of which something is said. */
   #record: RequestRecord | undefined;
   #path = "";
-  readonly #address: string;
+  #address: string | undefined;
   readonly #write = (bytes: Uint8Array): number => {
     const taken = this.#socket.write(bytes);
     if (taken > 0) this.#sent(taken);
@@ -63,7 +63,6 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     this.#context = context;
     this.#settings = settings;
     this.#openedMs = context.now();
-    this.#address = clientAddress(socket);
     socket.timeout(GETFILE_HEADER_TIMEOUT_MS / 1000);
   }
 
@@ -78,7 +77,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     }
     if (request.kind === "malformed") {
       this.#context.counters.add("malformedRequests");
-      this.#record = this.#context.access.begin();
+      this.#record = this.#begin();
       this.#context.access.refused(this.#record, "malformed", STATUS_OF.INVALID);
       return this.#answerWithoutBody({ status: "INVALID" });
     }
@@ -181,7 +180,9 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     return this.#out;
   }
 
+  /** Read when it is wanted, since that is a system call, and while the socket is open: a closed one has no address. */
   get address(): string {
+    this.#address ??= clientAddress(this.#socket);
     return this.#address;
   }
 
@@ -236,7 +237,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     const hotKey = site.hotPrefix + keyTarget;
     const hot = ruling.bypass ? undefined : this.#context.hot.lookup("getfile", hotKey);
     if (hot !== undefined) return this.#sendHot(hot);
-    this.#record = this.#context.access.begin();
+    this.#record = this.#begin();
     const wanted: WantedResponse = {
       wire: "getfile",
       acceptsLoan: true,
@@ -270,7 +271,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   #answerWithoutBody(outcome: Exclude<GetfileOutcome, { status: "OK" }>): void {
     this.#state = "answering";
     if (this.#record?.verdict !== "malformed") {
-      this.#record ??= this.#context.access.begin();
+      this.#record ??= this.#begin();
       this.#context.access.refused(this.#record, "refused", STATUS_OF[outcome.status]);
     }
     this.#sendReady(new ReadyResponse(Buffer.from(formatResponseHead(this.#settings.wire, outcome), "latin1")));
@@ -285,6 +286,11 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     else this.#socket.timeout(SEND_TIMEOUT_S);
   }
 
+  #begin(): RequestRecord {
+    this.#address ??= clientAddress(this.#socket);
+    return this.#context.access.begin();
+  }
+
   #sent(bytes: number): void {
     this.#context.counters.add("sentBytes", bytes);
     if (this.#record !== undefined) this.#record.bytes += bytes;
@@ -295,7 +301,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     const record = this.#record;
     if (record === undefined) return;
     this.#record = undefined;
-    this.#context.access.end(record, aborted, { ...ASKED, target: this.#path, client: this.#address });
+    this.#context.access.end(record, aborted, { ...ASKED, target: this.#path, client: this.address });
   }
 
   /** The client closes first; until then what it still sends is read and dropped, so that no reset eats the tail. */
