@@ -25,7 +25,7 @@ const { values: given, positionals } = parseArgs({
   },
 });
 /** Shares of the ceiling that the project promises. */
-const PROMISED: Readonly<Record<number, number>> = { 1024: 0.45, 65536: 0.45, 1048576: 0.3, 67108864: 0.3 };
+const PROMISED: Readonly<Record<number, number>> = { 1024: 0.9, 65536: 0.9, 1048576: 0.8, 67108864: 0.7 };
 
 const rounds = Number(given.rounds);
 const seconds = Number(given.seconds);
