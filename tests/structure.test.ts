@@ -14,7 +14,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "packages/protocol": [],
   "packages/origin": ["@proj/protocol"],
   "packages/process": ["@proj/ipc", "@proj/protocol"],
-  "packages/cache": ["@proj/ipc", "@proj/process", "@proj/origin", "@proj/protocol"],
+  "packages/shared-tier": [],
+  "packages/cache": ["@proj/ipc", "@proj/process", "@proj/origin", "@proj/protocol", "@proj/shared-tier"],
   "packages/proxy": ["@proj/ipc", "@proj/process", "@proj/origin", "@proj/protocol"],
   "apps/cli": ["@proj/ipc", "@proj/protocol", "@proj/cache", "@proj/proxy"],
 };

@@ -1,4 +1,4 @@
-import type { Purge, PurgeCount } from "@proj/cache";
+import type { NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import type { SiteSettings } from "@proj/protocol";
 import type { Options } from "./options.ts";
 
@@ -27,7 +27,9 @@ export type ChildMessage =
   /** It ends, for a reason that a person can read. */
   | { type: "failed"; message: string }
   /** What became of a purge. */
-  | { type: "purged"; id: number; outcome: PurgeCount | { message: string } };
+  | { type: "purged"; id: number; outcome: NodesPurgeCount | { message: string } }
+  /** How the node stands to the others that it shares with. */
+  | { type: "shared"; status: SharedStatus };
 
 /** The message; undefined for anything else. The channel carries JSON and its other end is our own program, perhaps another version of it. */
 export function readChildMessage(value: unknown): ChildMessage | undefined {
@@ -36,6 +38,8 @@ export function readChildMessage(value: unknown): ChildMessage | undefined {
   if (value.type === "purged") return readPurged(value);
   if (value.type === "settings-wanted") return { type: "settings-wanted" };
   if (value.type === "settings-used") return readUsed(value);
+  if (value.type === "shared" && "status" in value && typeof value.status === "object" && value.status !== null)
+    return { type: "shared", status: value.status as SharedStatus };
   if (value.type !== "ready") return undefined;
   const ready: ChildMessage = { type: "ready" };
   if ("httpPort" in value && typeof value.httpPort === "number") ready.httpPort = value.httpPort;
@@ -59,7 +63,11 @@ function readPurged(value: object): ChildMessage | undefined {
   return {
     type: "purged",
     id,
-    outcome: { responses: Number(outcome.responses), bodyBytes: Number(outcome.bodyBytes) },
+    outcome: {
+      responses: Number(outcome.responses),
+      bodyBytes: Number(outcome.bodyBytes),
+      ...("nodes" in outcome && { nodes: outcome.nodes as NonNullable<NodesPurgeCount["nodes"]> }),
+    },
   };
 }
 

@@ -73,6 +73,17 @@ export interface WebproxyConfig {
   maxHead?: number | string;
   /** Names the IPC objects; two channels never meet. Default `"default"`. */
   channel?: string;
+  /**
+   * The Redis or Valkey that nodes share what they store through: `"redis://[user:password@]host:port[,host:port]"`, `rediss:` for TLS; alone, a cluster, or
+   * Sentinels. Default: `WEBPROXY_SHARED` of the environment; none.
+   */
+  shared?: string;
+  /** Nodes of one name and one origin share. Default `"webproxy"`. */
+  deployment?: string;
+  /** This node's name, unlike any other's of its deployment. Default `HOSTNAME/CHANNEL`. */
+  node?: string;
+  /** Milliseconds for a look-up in the shared tier before the origin is asked instead. Default 50. */
+  sharedBudget?: number | string;
   /** How the log is written. Default `"pretty"`. */
   logFormat?: "pretty" | "json" | "combined";
   /** File that the log goes to; opened anew on SIGUSR1. Default: standard error. */

@@ -85,6 +85,22 @@ export const FLAGS: Record<FlagName, Flag> = {
     isLive: true,
   },
   channel: { flags: "--channel <NAME>", help: 'names the IPC objects; two channels never meet (default "default")' },
+  shared: {
+    flags: "--shared <URL>",
+    help: "Redis or Valkey that nodes share what they store through: redis://[USER:PASSWORD@]HOST:PORT[,HOST:PORT], rediss:// for TLS; alone, a cluster, or Sentinels (default: none)",
+  },
+  deployment: {
+    flags: "--deployment <NAME>",
+    help: 'nodes of one name share; those of two names never meet (default "webproxy")',
+  },
+  node: {
+    flags: "--node <NAME>",
+    help: "this node's name, unlike any other's of its deployment (default HOSTNAME/CHANNEL)",
+  },
+  sharedBudget: {
+    flags: "--shared-budget <MS>",
+    help: "time for a look-up in the shared tier before the origin is asked instead (default 50)",
+  },
   logFormat: { flags: "--log-format <FORMAT>", help: "pretty, json or combined (default pretty)" },
   logFile: {
     flags: "--log-file <FILE>",

@@ -140,3 +140,18 @@ export function yesOrNo() {
   );
   return v.union([v.boolean(), written], message);
 }
+
+/** Written out since the shared tier's code should load only where there is one. */
+const SHARED_HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::\d{1,5})?`;
+const SHARED_ADDRESS = new RegExp(String.raw`^rediss?://(?:[^@/\s]*@)?${SHARED_HOST}(?:,${SHARED_HOST})*/?$`);
+
+export function sharedAddress() {
+  const message =
+    "it must be redis:// or rediss:// and hosts with their ports, with commas between them, and nothing behind";
+  return v.pipe(text(), v.regex(SHARED_ADDRESS, message));
+}
+
+export function nodeName() {
+  const message = "a name has 1 to 128 letters, digits and -_./:, and begins with a letter or a digit";
+  return v.pipe(text(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_./:-]{0,127}$/, message));
+}

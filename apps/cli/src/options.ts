@@ -4,7 +4,19 @@ import { usageError } from "./command-error.ts";
 import { mistakesOf } from "./config-mistakes.ts";
 import { environmentValues, misspelledVariable, variableOf } from "./environment.ts";
 import { flagNames, isFlagName, longFlag } from "./flags.ts";
-import { address, networks, oneOf, paths, port, size, text, wholeNumber, yesOrNo } from "./option-values.ts";
+import {
+  address,
+  networks,
+  nodeName,
+  oneOf,
+  paths,
+  port,
+  sharedAddress,
+  size,
+  text,
+  wholeNumber,
+  yesOrNo,
+} from "./option-values.ts";
 import { Origins, Rules, Sites } from "./site-config.ts";
 
 // The channel's own limits (@proj/protocol). Written out since the protocol's code should not load for --help; a test compares them.
@@ -50,6 +62,10 @@ const OptionEntries = {
     ),
     "default",
   ),
+  shared: v.optional(sharedAddress()),
+  deployment: v.optional(nodeName(), "webproxy"),
+  node: v.optional(nodeName()),
+  sharedBudget: v.optional(wholeNumber(1, 10_000, "milliseconds"), 50),
   logFormat: v.optional(oneOf(["pretty", "json", "combined"]), "pretty"),
   logFile: v.optional(text()),
   accessLog: v.optional(text()),
@@ -140,10 +156,14 @@ function complete(options: ParsedOptions): Options {
   return options;
 }
 
-/** The options as the arguments of a child process, all of them, so that it needs neither the config file nor a default. What it is told of sites is not among them. */
+/**
+ * The options as the arguments of a child process, so that it needs neither the config file nor a default. What it is told of sites is not among them; nor is
+ * where the shared tier is, which may hold a password: every user can read arguments.
+ */
 export function asArguments(options: Options): string[] {
   const args: string[] = [];
   for (const name of flagNames()) {
+    if (name === "shared") continue;
     const value = options[name];
     if (value === true) args.push(longFlag(name));
     else if (Array.isArray(value)) for (const one of value) args.push(longFlag(name), one);

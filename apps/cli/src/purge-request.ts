@@ -44,6 +44,8 @@ export interface PurgeAnswer {
   bodyBytes: number;
   soft: boolean;
   dryRun: boolean;
+  /** Where nodes share what they store: who had applied it when this was said, and who will before it serves from the shared tier again. */
+  nodes?: { applied: readonly string[]; missing: readonly string[] };
 }
 
 /** The purge that a request asks for; a text that says what is wrong with it. */

@@ -61,8 +61,12 @@ async function send(wanted: object, address: string): Promise<PurgeAnswer> {
   throw cannotRun(reason.startsWith("Cannot") ? reason : `Cannot purge through the admin API at ${address}: ${reason}`);
 }
 
-function wordsOf({ purged, bodyBytes, soft, dryRun }: PurgeAnswer): string {
+function wordsOf({ purged, bodyBytes, soft, dryRun, nodes }: PurgeAnswer): string {
   const what = `${purged} ${purged === 1 ? "response" : "responses"}, ${bodyBytes} bytes of body`;
   if (dryRun) return `would purge ${what}`;
-  return `${soft ? "made stale" : "purged"} ${what}`;
+  const done = `${soft ? "made stale" : "purged"} ${what}`;
+  if (nodes === undefined) return done;
+  const { applied, missing } = nodes;
+  const spread = `${done}; applied on ${applied.length} of ${applied.length + missing.length} nodes`;
+  return missing.length === 0 ? spread : `${spread}, not yet on ${missing.join(", ")}`;
 }

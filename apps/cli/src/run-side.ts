@@ -1,4 +1,4 @@
-import type { Purge, PurgeCount } from "@proj/cache";
+import type { NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import { SystemCallError } from "@proj/ipc";
 import type { SiteSettings } from "@proj/protocol";
 import { addressText } from "./address-text.ts";
@@ -26,9 +26,11 @@ interface Serving {
   /** Settles when it can not go on. */
   readonly failed: Promise<Error>;
   /** Only the cache has anything to purge. */
-  purge?(purge: Purge): Promise<PurgeCount>;
+  purge?(purge: Purge): Promise<NodesPurgeCount>;
   /** From now on these hold, as far as they can while it runs. */
   configure(options: Options, sites: readonly SiteSettings[]): Promise<void>;
+  /** Only the cache shares anything: `tell` is called with each news of that. */
+  watchShared?(tell: (status: SharedStatus) => void): void;
   close(options: { graceMs: number }): Promise<void>;
 }
 
@@ -104,7 +106,8 @@ async function serveSupervised(
   await serveUntil(
     stopped,
     side,
-    { options, sites: settings.sites },
+    // Arguments can be read by everybody: what may hold a password is told.
+    { options: { ...options, shared: settings.options.shared }, sites: settings.sites },
     log,
     (serving) => {
       supervisor.obey(serving);
@@ -211,6 +214,7 @@ class SupervisorLink {
 
   /** Does what the supervisor says, and tells it what came of it. */
   obey(serving: Serving): void {
+    serving.watchShared?.((status) => this.send({ type: "shared", status }));
     process.on("message", (value: unknown) => {
       const message = readSupervisorMessage(value);
       if (message?.type === "purge") this.#purge(serving, message);

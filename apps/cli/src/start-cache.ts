@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { type RunningCache, startCache } from "@proj/cache";
 import type { SiteSettings } from "@proj/protocol";
 import { cacheDirectory } from "./cache-directory.ts";
@@ -17,10 +18,12 @@ export async function startCacheSide(
 ): Promise<RunningCache> {
   const cacheDir = cacheDirectory(options, process.env, log);
   const { channel, threads, memory, disk } = options;
+  const { shared: address, deployment, sharedBudget: budgetMs, node = `${hostname()}/${channel}` } = options;
   const originCa = readOriginCa(options);
   return startCache({
     ...{ channel, threads, sites, originCa, cacheDir, log },
     memoryBytes: memory,
     diskBytes: disk,
+    shared: address === undefined ? undefined : { address, deployment, budgetMs, node },
   });
 }

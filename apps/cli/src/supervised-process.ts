@@ -1,4 +1,4 @@
-import type { Purge, PurgeCount } from "@proj/cache";
+import type { NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import type { Side } from "@proj/protocol";
 import { type ChildMessage, type ChildSettings, readChildMessage, type SupervisorMessage } from "./child-message.ts";
 import { type CommandError, cannotRun } from "./command-error.ts";
@@ -41,11 +41,12 @@ export class SupervisedProcess {
   #starts = 0;
   #restartTimer: Timer | undefined;
   #complaint: string | undefined;
-  readonly #purges = new Map<number, PromiseWithResolvers<PurgeCount>>();
+  readonly #purges = new Map<number, PromiseWithResolvers<NodesPurgeCount>>();
   readonly #configurations = new Map<number, () => void>();
   #nextMessage = 1;
   /** What it has been told last. */
   #told: ChildSettings | undefined;
+  #sharedStatus: SharedStatus | undefined;
 
   constructor(options: SupervisedProcessOptions) {
     this.#options = options;
@@ -69,6 +70,11 @@ export class SupervisedProcess {
     return Math.max(0, this.#starts - 1);
   }
 
+  /** What it has last said of how its node stands to others; undefined: it shares nothing, or does not run. */
+  get sharedStatus(): SharedStatus | undefined {
+    return this.#sharedStatus;
+  }
+
   start(): void {
     this.#starts++;
     this.#complaint = undefined;
@@ -88,14 +94,14 @@ export class SupervisedProcess {
    *
    * @throws {CommandError} It does not serve just now, or ended over it; nothing can be said of what was purged.
    */
-  purge(purge: Purge): Promise<PurgeCount> {
+  purge(purge: Purge): Promise<NodesPurgeCount> {
     const child = this.#child;
     const { name } = this.#options;
     if (child === undefined || !this.isReady) {
       return Promise.reject(cannotRun(`Cannot purge: the ${name} process does not serve just now; try again`));
     }
     const message: SupervisorMessage = { type: "purge", id: this.#nextMessage++, purge };
-    const purged = Promise.withResolvers<PurgeCount>();
+    const purged = Promise.withResolvers<NodesPurgeCount>();
     this.#purges.set(message.id, purged);
     child.send(message);
     return purged.promise;
@@ -153,6 +159,7 @@ export class SupervisedProcess {
 
   #hear(message: ChildMessage | undefined): void {
     if (message?.type === "failed") this.#complaint = message.message;
+    if (message?.type === "shared") this.#sharedStatus = message.status;
     if (message?.type === "purged") this.#settlePurge(message);
     if (message?.type === "settings-wanted") this.#tell(0);
     if (message?.type === "settings-used") this.#settleConfiguration(message);
@@ -201,6 +208,7 @@ export class SupervisedProcess {
     this.#isReady = false;
     this.#watch?.stop();
     this.#watch = undefined;
+    this.#sharedStatus = undefined;
     this.#child = undefined;
     const ended = cannotRun(`Cannot purge: the ${this.#options.name} process has ended over it; try again`);
     for (const purged of this.#purges.values()) purged.reject(ended);

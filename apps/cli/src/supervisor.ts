@@ -40,6 +40,7 @@ export async function runSupervisor(options: Options, stop: StopRequest, hasFile
       channel: options.channel,
       processes: pair,
       purge: (purge) => pair.cache.purge(purge),
+      sharedStatus: () => pair.cache.sharedStatus,
     });
     try {
       await run(pair, { options, sites, admin, stop, onHangup: hasReload ? () => reload.ask() : undefined });

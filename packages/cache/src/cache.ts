@@ -13,9 +13,10 @@ import {
   THREADS_MAX,
 } from "@proj/protocol";
 import { keySelectors } from "./key-selector.ts";
-import type { Purge, PurgeCount } from "./purge.ts";
+import type { NodesPurgeCount, Purge } from "./purge.ts";
 import { Purges } from "./purges.ts";
-import type { ShardAnswer, ShardQuestion, ShardThreadOptions } from "./shard-thread-options.ts";
+import type { ShardAnswer, ShardQuestion, ShardThreadOptions, SharedOptions } from "./shard-thread-options.ts";
+import type { SharedNode, SharedStatus } from "./shared/shared-node.ts";
 import { PurgeJournal } from "./storage/purge-journal.ts";
 import { StoreDirectory } from "./storage/store-directory.ts";
 
@@ -37,6 +38,8 @@ export interface CacheOptions {
   /** Limits of the tiers for all threads together; 0 turns a tier off. */
   readonly memoryBytes: number;
   readonly diskBytes: number;
+  /** What this node shares with others; `node`: its name, unlike any other's of the deployment. */
+  readonly shared?: (SharedOptions & { readonly node: string }) | undefined;
   readonly log: (record: LogRecord) => void;
 }
 
@@ -55,18 +58,22 @@ export class RunningCache {
   readonly #store: OpenStore | undefined;
   readonly #purges: Purges;
   readonly #threads: readonly ShardThread[];
+  readonly #shared: SharedNode | undefined;
   #table: SiteTable<Site>;
 
   private constructor(
     life: Life,
     threads: readonly ShardThread[],
-    { sites, store }: { sites: readonly SiteSettings[]; store: OpenStore | undefined },
+    {
+      sites,
+      store,
+      purges,
+      shared,
+    }: { sites: readonly SiteSettings[]; store: OpenStore | undefined; purges: Purges; shared: SharedNode | undefined },
   ) {
     this.#store = store;
-    this.#purges = new Purges(store?.journal, async (purge) => {
-      const answers = await Promise.all(threads.map((thread) => thread.ask({ about: "purge", purge })));
-      return answers.filter((answer) => answer !== undefined);
-    });
+    this.#purges = purges;
+    this.#shared = shared;
     this.channel = life.channel;
     this.#table = tableOf(sites);
     this.#life = life;
@@ -86,6 +93,7 @@ export class RunningCache {
     });
     const threads: ShardThread[] = [];
     let store: OpenStore | undefined;
+    let shared: SharedNode | undefined;
     try {
       if (options.cacheDir !== undefined && options.diskBytes > 0) store = openStore(options.cacheDir);
       registerFamily(objectName(names.bodies)); // should this life end by kill -9, a cleaner knows whose they were
@@ -96,11 +104,17 @@ export class RunningCache {
       for (let shard = 0; shard < options.threads; shard++)
         threads.push(startShard(options, sites, { life: life.number, shard, journal: store?.journal }));
       await Promise.all(threads.map((thread) => thread.started));
+      const purges = new Purges(store?.journal, async (purge) => {
+        const answers = await Promise.all(threads.map((thread) => thread.ask({ about: "purge", purge })));
+        return answers.filter((answer) => answer !== undefined);
+      });
+      shared = await joinDeployment(options, { threads, purges, directory: store?.directory });
       life.serve();
-      const cache = new RunningCache(life, threads, { sites, store });
+      const cache = new RunningCache(life, threads, { sites, store, purges, shared });
       cache.#purges.endPending(options.log).catch(() => {}); // a thread that has died is told by `failed`
       return cache;
     } catch (error) {
+      await shared?.close();
       await Promise.all(threads.map((thread) => thread.stop(0)));
       removeLeftovers(names);
       store?.directory[Symbol.dispose]();
@@ -112,14 +126,23 @@ export class RunningCache {
   /**
    * What an operator wants out of the cache, of all threads. Once this resolves, nobody who asks gets any of it any more, from no tier of any
    * process, nor from the next life after a power cut; a soft purge leaves it to be validated. While it goes on nobody gets any of it either, and requests are answered.
+   * In a deployment every node is told, and those that have done it too are named.
    *
    * @param purge Its targets are those that clients ask for.
    * @throws {ThreadError} A thread has died: the process is about to end, and so is what it had stored. Or what the medium said when it was to
    *   take the purge for the next life to know: it is done, in this one.
    */
-  async purge(purge: Purge): Promise<PurgeCount> {
+  async purge(purge: Purge): Promise<NodesPurgeCount> {
+    const { soft, dryRun } = purge;
     const selectors = keySelectors(purge.selector, this.#table);
-    return selectors.length === 0 ? { responses: 0, bodyBytes: 0 } : this.#purges.purge({ ...purge, selectors });
+    if (selectors.length === 0) return { responses: 0, bodyBytes: 0 };
+    if (this.#shared !== undefined && !dryRun) return await this.#shared.purge({ selectors, soft });
+    return await this.#purges.purge({ selectors, soft, dryRun });
+  }
+
+  /** Calls `tell` with how this node stands to the others that it shares with, now and with each news; never where it shares nothing. */
+  watchShared(tell: (status: SharedStatus) => void): void {
+    this.#shared?.watch(tell);
   }
 
   /**
@@ -138,6 +161,7 @@ export class RunningCache {
   /** Ends every transfer, and removes every IPC object of this side. */
   async close(): Promise<void> {
     this.#life.stopping();
+    await this.#shared?.close();
     await Promise.all(this.#threads.map((thread) => thread.stop(STOP_MS)));
     removeLeftovers(channelNames(this.channel));
     await this.#store?.journal.close();
@@ -158,6 +182,24 @@ export class RunningCache {
  */
 export function startCache(options: CacheOptions): Promise<RunningCache> {
   return RunningCache.start(options);
+}
+
+/** Applies what the deployment has purged meanwhile before anything is served. */
+async function joinDeployment(
+  { shared, log }: CacheOptions,
+  own: { threads: readonly ShardThread[]; purges: Purges; directory: StoreDirectory | undefined },
+): Promise<SharedNode | undefined> {
+  if (shared === undefined) return undefined;
+  const { SharedNode } = await import("./shared/shared-node.ts");
+  const { threads, purges, directory } = own;
+  const node = new SharedNode({
+    ...{ shared, node: shared.node, log, purges, directory: directory?.path },
+    tell: async (news) => {
+      await Promise.all(threads.map((thread) => thread.ask({ about: "shared", news })));
+    },
+  });
+  await node.started();
+  return node;
 }
 
 function sitesOf({ sites, origin, replicas = [] }: CacheOptions): readonly SiteSettings[] {
@@ -199,6 +241,7 @@ function startShard(
     diskBytes: Math.floor(options.diskBytes / threads),
     purgesSeen: journal?.last ?? 0,
     purgesPending: journal?.pending ?? [],
+    shared: options.shared,
   };
   return new Thread(`cache ${shard}`, threadEntry(import.meta.url, "shard-thread"), shardOptions, options.log);
 }

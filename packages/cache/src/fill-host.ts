@@ -3,6 +3,7 @@ import type { Fill } from "./fill.ts";
 import type { FillAsk } from "./fill-ask.ts";
 import type { OriginTimes } from "./origin-times.ts";
 import type { Available, Handling } from "./reply.ts";
+import type { SharedSide } from "./shared/shared-side.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
 import type { Source, Transfer } from "./transfer.ts";
 
@@ -23,6 +24,8 @@ export interface FillStart {
 /** What a fill needs of the shard it belongs to. */
 export interface FillHost {
   readonly storage: TieredStorage;
+  /** Where there is one, it is asked before the origin is. */
+  readonly shared: SharedSide | undefined;
   readonly counters: Counters<CacheCounter>;
   readonly originTimes: OriginTimes;
   readonly log: (record: LogRecord) => void;

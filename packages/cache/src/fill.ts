@@ -34,7 +34,8 @@ import { keepArrived, keepRest } from "./keeping.ts";
 import type { KeyMatch } from "./key-selector.ts";
 import { quietMs, refusalOf } from "./origin-failure.ts";
 import { type Available, availableFrom, type Handling } from "./reply.ts";
-import { isWhole, requestControl } from "./selection.ts";
+import { isDoubtful, isWhole, requestControl } from "./selection.ts";
+import type { SharedSource } from "./shared/shared-source.ts";
 import type { StoredResponse } from "./stored-response.ts";
 import type { Source, Transfer } from "./transfer.ts";
 
@@ -42,6 +43,9 @@ import type { Source, Transfer } from "./transfer.ts";
 const WINDOW_BYTES = 1024 * 1024;
 /** How much of one may be held back for a GETFILE client, which has to be told the length first. */
 const HELD_BACK_BYTES_MAX = 16 * 1024 * 1024;
+/** Other nodes do not wait for a body that is longer: it takes too long to be shared. */
+const AWAITED_BYTES_MAX = 8 * 1024 * 1024;
+
 /** One request to the origin and what becomes of its response: it is stored while the transfers that wait for it are served. */
 export class Fill implements Source, OriginHandler {
   readonly key: string;
@@ -55,11 +59,15 @@ export class Fill implements Source, OriginHandler {
   readonly #waiting = new Set<Transfer>();
   readonly #lengthWanted = new Set<Transfer>();
   readonly #readers = new Set<Transfer>();
-  readonly #requestTimeMs: number;
+  #requestTimeMs: number;
   #askedMs = 0;
   /** From asking the origin to the head of its answer. */
   #originMs: number | undefined;
-  #exchange: OriginExchange | undefined;
+  /** What is asked before the origin is. */
+  #sharedSource: SharedSource | undefined;
+  /** The last purge that was known when the origin was asked, or when the node that shares this asked it. */
+  #filledAfter = 0;
+  #exchange: Pick<OriginExchange, "pause" | "resume" | "abort"> | undefined;
   #isConditional = false;
   #response: Arriving | undefined;
   #body: GrowingBody | undefined;
@@ -92,13 +100,56 @@ export class Fill implements Source, OriginHandler {
     return this.#body?.tier !== undefined;
   }
 
+  /** Nobody has asked the origin yet, and perhaps nobody will. */
+  get isSearching(): boolean {
+    return this.#sharedSource?.isSearching === true;
+  }
+
   start(): void {
+    this.#sharedSource = this.mode === "shared" ? this.#host.shared?.sourceFor(this.request, this.#ask) : undefined;
+    if (this.#sharedSource === undefined) return this.#askOrigin();
+    this.#exchange = this.#sharedSource;
+    this.#sharedSource.start({
+      missed: () => {
+        this.#host.counters.add("misses", this.#waiting.size);
+        this.#askOrigin();
+      },
+      begin: (arriving, body) => {
+        this.#host.counters.add("hits", this.#waiting.size);
+        this.#body = body;
+        this.#mayStore = body.tier !== undefined;
+        this.#response = arriving;
+        this.#attachWaiting();
+      },
+      askAnew: (handler) => this.#send({ kind: "whole", selected: undefined, candidates: [] }, handler),
+      take: (bytes) => this.#take(bytes),
+      end: () => {
+        this.#exchange?.abort();
+        this.onEnd();
+      },
+      cut: () => {
+        this.#giveUp();
+        this.#fail("cut-short");
+      },
+      decideAnew: () => this.#decideAnew(),
+      isPurged: () => this.#isPurged,
+    });
+  }
+
+  #askOrigin(): void {
+    this.#requestTimeMs = this.#host.nowMs();
+    this.#filledAfter = this.#host.shared?.sequence ?? 0;
+    this.#isConditional = this.#send(this.#ask, this);
+  }
+
+  /** Returns whether a 304 is an answer. */
+  #send(ask: FillAsk, handler: OriginHandler): boolean {
     const { method, target } = this.request;
-    const { fields, isConditional } = askFields(this.#ask, this.request, this.#requestTimeMs);
-    this.#isConditional = isConditional;
+    const { fields, isConditional } = askFields(ask, this.request, this.#host.nowMs());
     this.#host.counters.add("originRequests");
     this.#askedMs = this.#host.monotonicMs();
-    this.#exchange = this.request.site.origin.send({ method, target, fields }, this);
+    this.#exchange = this.request.site.origin.send({ method, target, fields }, handler);
+    return isConditional;
   }
 
   /** Whether `request` may wait for this fill's response, or read it as it comes. */
@@ -110,7 +161,8 @@ export class Fill implements Source, OriginHandler {
   }
 
   join(transfer: Transfer): void {
-    this.#host.counters.add("collapsed");
+    if (this.#sharedSource?.found !== undefined) this.#host.counters.add("hits");
+    else if (!this.isSearching) this.#host.counters.add("collapsed");
     if (this.#response === undefined) this.#waiting.add(transfer);
     else this.#attach(transfer);
   }
@@ -172,13 +224,17 @@ export class Fill implements Source, OriginHandler {
 
   onContent(chunk: Uint8Array): void {
     this.#host.counters.add("originBytes", chunk.length);
+    this.#take(chunk);
+  }
+
+  #take(chunk: Uint8Array): void {
     this.#body?.append(chunk);
     this.#control();
     this.#serveReadersSoon();
   }
 
   onEnd(): void {
-    this.#host.originTimes.total.add(this.#host.monotonicMs() - this.#askedMs);
+    if (this.#originMs !== undefined) this.#host.originTimes.total.add(this.#host.monotonicMs() - this.#askedMs);
     if (this.#isOver) return;
     this.#end();
     const body = this.#body!;
@@ -255,6 +311,8 @@ export class Fill implements Source, OriginHandler {
       part: isPart ? parseContentRange(endToEnd) : undefined,
     };
     if (this.mode === "pass") return;
+    if (!this.#mayStore || (bodyBytes ?? Number.POSITIVE_INFINITY) > AWAITED_BYTES_MAX)
+      this.#sharedSource?.takeLease()?.pass();
     this.#host.rememberVary(this.key, variant?.varyNames ?? []);
     if (!this.#mayStore && this.mode === "shared" && !this.#isPurged) this.#host.rememberPass(this.key);
   }
@@ -325,6 +383,7 @@ export class Fill implements Source, OriginHandler {
 
   #handling(transfer: Transfer, status: number): Handling {
     const { freshness } = this.#response!;
+    if (this.#sharedSource?.found !== undefined) return this.#sharedSource.handling(freshness);
     // Whoever asked gets the origin's Age as it came; who joined, or gets stored bytes too, gets it as it is now.
     const passes = transfer === this.#leader && this.#bodyStart === 0;
     return {
@@ -364,6 +423,7 @@ export class Fill implements Source, OriginHandler {
       else this.#host.goAlone(transfer);
     }
     for (const { drop } of renewed) drop();
+    for (const { response } of renewed) this.#sharedSource?.renewed(response);
   }
 
   /** RFC 9111 section 4.3.5: what a 200 to HEAD says of a stored response; true when that is the answer. */
@@ -387,8 +447,9 @@ export class Fill implements Source, OriginHandler {
   /** RFC 5861 section 4, RFC 9111 section 4.2.4: what is stale may be better than nothing, and the origin gets some rest. */
   #serveStale(stored: StoredResponse, failure: OriginFailure, head: ResponseHead | undefined): boolean {
     const nowMs = this.#host.nowMs();
+    const doubtful = isDoubtful(stored, this.#host.shared?.validFrom ?? 0);
     const mayHave = (request: ClientRequest) =>
-      reuseOnError(stored.freshness, requestControl(request), failure, nowMs).use === "stale";
+      reuseOnError(stored.freshness, requestControl(request), failure, nowMs, doubtful).use === "stale";
     if (!mayHave(this.request)) return false;
     this.#host.storage.adopt(stored);
     stored.quietUntilMs = nowMs + quietMs(head?.fields.get("retry-after"), nowMs);
@@ -438,9 +499,24 @@ export class Fill implements Source, OriginHandler {
     if (this.#ask.kind === "rest" && this.#bodyStart > 0) keepRest(storage, this.#ask.stored, response, body);
     else {
       const { request } = this;
-      keepArrived(storage, { request, requestTimeMs: this.#requestTimeMs, response, variant, body, tier });
+      const arrived = { request, requestTimeMs: this.#requestTimeMs, response, variant, body, tier };
+      const found = this.#sharedSource?.found;
+      const origins = { filledAfter: this.#filledAfter, sharedAs: "" };
+      const stored = keepArrived(storage, { ...arrived, ...(found ?? origins) });
+      if (stored !== undefined && found === undefined)
+        this.#host.shared?.offer(stored, this.#sharedSource?.takeLease(), () => storage.has(stored));
     }
     body.settle();
+  }
+
+  #decideAnew(): void {
+    this.#end();
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const transfer of waiting) {
+      this.#host.decide(transfer, this);
+      this.#host.serve(transfer);
+    }
   }
 
   /**
@@ -455,7 +531,8 @@ export class Fill implements Source, OriginHandler {
   }
 
   get #validation(): Validation {
-    return { request: this.request, times: this.#times(), isPurged: this.#isPurged };
+    const { request } = this;
+    return { request, times: this.#times(), isPurged: this.#isPurged, filledAfter: this.#filledAfter };
   }
 
   #times(): ExchangeTimes {
@@ -500,5 +577,7 @@ export class Fill implements Source, OriginHandler {
   #end(): void {
     this.#isOver = true;
     this.#host.ended(this);
+    // Whoever waits for what this node was to bring looks again, unless it is being written.
+    if (this.#sharedSource !== undefined) queueMicrotask(() => this.#sharedSource?.takeLease()?.release());
   }
 }

@@ -48,6 +48,8 @@ export interface Validation {
   readonly times: ExchangeTimes;
   /** A purge has been since: what it has reached is good for those who asked before it, and stays as the purge left it. */
   readonly isPurged: boolean;
+  /** See {@link StoredResponse}. */
+  readonly filledAfter: number;
 }
 
 /** A stored response after a newer message about it. */
@@ -97,7 +99,7 @@ export function renew(
   storage: TieredStorage,
   stored: StoredResponse,
   newer: Fields,
-  { request, times, isPurged }: Validation,
+  { request, times, isPurged, filledAfter }: Validation,
   answersThis: boolean,
 ): Renewed {
   // What is no longer stored, or was purged, is renewed for those who wait, and changes nothing for anybody else.
@@ -107,6 +109,7 @@ export function renew(
   const response = isKept ? stored : { ...stored };
   if (isKept) storage.renewed(stored);
   freshen(response, newer, times, request.rule);
+  response.filledAfter = filledAfter;
   const variant = answersThis ? variantOf(request.fields, response.fields, request.rule?.headers) : undefined;
   if (variant !== undefined) response.variant = variant;
   if (isKept && answersThis) {

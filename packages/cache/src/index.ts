@@ -1,6 +1,7 @@
 export { type CacheOptions, type RunningCache, startCache } from "./cache.ts";
 export { S3Fifo } from "./eviction/s3-fifo.ts";
-export type { Purge, PurgeCount, PurgeSelector } from "./purge.ts";
+export type { NodesPurgeCount, NodesPurged, Purge, PurgeCount, PurgeSelector } from "./purge.ts";
+export type { SharedStatus } from "./shared/shared-node.ts";
 export { type ArchiveCount, ArchiveError, exportStore, importStore } from "./storage/store-archive.ts";
 export { StoreDirectoryError } from "./storage/store-directory.ts";
 export { inspectStore, type StoreEntry } from "./storage/store-reader.ts";

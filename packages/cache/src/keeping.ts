@@ -19,12 +19,19 @@ export interface Arrived {
   readonly body: GrowingBody;
   /** The tier that has its body. */
   readonly tier: Storage;
+  /** See {@link StoredResponse}. */
+  readonly filledAfter: number;
+  readonly sharedAs: string;
 }
 
-/** Puts a response into the store, or, for a 206, the part that it brings. */
-export function keepArrived(storage: TieredStorage, arrived: Arrived): void {
-  if (arrived.response.status === 206) keepPart(storage, arrived);
-  else storage.store(arrived.tier, storedResponse(arrived));
+/** Puts a response into the store, or, for a 206, the part that it brings. Returns the response when it is stored whole. */
+export function keepArrived(storage: TieredStorage, arrived: Arrived): StoredResponse | undefined {
+  if (arrived.response.status === 206) {
+    keepPart(storage, arrived);
+    return undefined;
+  }
+  const stored = storedResponse(arrived);
+  return storage.store(arrived.tier, stored) ? stored : undefined;
 }
 
 /** What was missing of `stored` is there now. */
@@ -61,6 +68,7 @@ function keepPart(storage: TieredStorage, arrived: Arrived): void {
   if (joins) {
     storage.renewed(stored);
     freshen(stored, response.fields, { requestTimeMs, responseTimeMs }, request.rule);
+    stored.filledAfter = Math.min(stored.filledAfter, arrived.filledAfter);
     stored.parts?.add(part, body.store);
     return;
   }
@@ -72,7 +80,8 @@ function keepPart(storage: TieredStorage, arrived: Arrived): void {
   storage.store(tier, { ...whole, body: parts, parts, bodyBytes: completeBytes });
 }
 
-function storedResponse({ request, response, variant, body }: Arrived): StoredResponse {
+function storedResponse(arrived: Arrived): StoredResponse {
+  const { request, response, variant, body, filledAfter, sharedAs } = arrived;
   const { status, freshness } = response;
   const fields = fieldsToStore(response.fields);
   return {
@@ -88,5 +97,7 @@ function storedResponse({ request, response, variant, body }: Arrived): StoredRe
     bodyBytes: body.bytes,
     quietUntilMs: 0,
     purgesSeen: 0,
+    filledAfter,
+    sharedAs,
   };
 }

@@ -24,12 +24,25 @@ export interface ShardPurge extends Omit<Purge, "selector"> {
   readonly selectors: readonly KeySelector[];
   /** Above that of any purge before, in this life and in former ones. */
   readonly number: number;
+  /** Its number in the log of the deployment: what was filled after it stays. Left out: it concerns all. */
+  readonly filledBefore?: number;
 }
 
 /** What a purge found. */
 export interface PurgeCount {
   responses: number;
   bodyBytes: number;
+}
+
+/** What a purge found here, and which nodes of the deployment have applied it, where there is one. */
+export interface NodesPurgeCount extends PurgeCount {
+  nodes?: NodesPurged;
+}
+
+/** Names of nodes. */
+export interface NodesPurged {
+  readonly applied: readonly string[];
+  readonly missing: readonly string[];
 }
 
 /** What it found in one shard. */

@@ -12,42 +12,63 @@ import {
 import type { ClientRequest } from "./client-request.ts";
 import type { StoredResponse } from "./stored-response.ts";
 
+/** What of a stored response its selection depends on. */
+export type Selectable = Pick<
+  StoredResponse,
+  "variant" | "fields" | "freshness" | "bodyBytes" | "parts" | "onlyForRange" | "filledAfter"
+>;
+
 /** What the store holds for a request. `candidates`: other whole responses that this client could use, if the origin said so. */
-export type Selection =
-  | { kind: "none"; reason: "uri-miss" | "vary-miss"; candidates: readonly StoredResponse[] }
+export type Selection<Stored = StoredResponse> =
+  | { kind: "none"; reason: "uri-miss" | "vary-miss"; candidates: readonly Stored[] }
   /** It matches, but bytes are missing that the client wants. */
-  | { kind: "incomplete"; stored: StoredResponse }
-  | { kind: "stored"; stored: StoredResponse; reuse: Reuse; candidates: readonly StoredResponse[] };
+  | { kind: "incomplete"; stored: Stored }
+  | { kind: "stored"; stored: Stored; reuse: Reuse; candidates: readonly Stored[] };
 
-const NOBODY: readonly StoredResponse[] = [];
-const NONE: Selection = { kind: "none", reason: "uri-miss", candidates: NOBODY };
+const NOBODY: readonly never[] = [];
+const NONE = { kind: "none", reason: "uri-miss", candidates: NOBODY } as const;
 
-/** Which of the stored variants answers `request`, and whether it may as it is (RFC 9111 section 4). */
-export function select(variants: readonly StoredResponse[], request: ClientRequest, nowMs: number): Selection {
+/**
+ * Which of the stored variants answers `request`, and whether it may as it is (RFC 9111 section 4).
+ *
+ * @param validFrom What was filled after an earlier purge may itself have been purged: it is validated first.
+ */
+export function select<Stored extends Selectable>(
+  variants: readonly Stored[],
+  request: ClientRequest,
+  nowMs: number,
+  validFrom: number,
+): Selection<Stored> {
   if (variants.length === 0) return NONE;
   const [only] = variants;
   if (variants.length === 1 && answersAnyRequest(only!)) {
-    return { kind: "stored", stored: only!, reuse: reuseOf(only!, request, nowMs), candidates: NOBODY };
+    const reuse = reuseOf(only!, request, nowMs, validFrom);
+    return { kind: "stored", stored: only!, reuse, candidates: NOBODY };
   }
   const usable = variants.filter((stored) => mayBeFor(request, stored));
   const stored = mostRecent(matchingVariants(usable, request.fields));
   const candidates = usable.filter((other) => other !== stored && isWhole(other));
   if (stored === undefined) return { kind: "none", reason: "vary-miss", candidates };
   if (!holdsWhatIsWanted(stored, request, nowMs)) return { kind: "incomplete", stored };
-  return { kind: "stored", stored, reuse: reuseOf(stored, request, nowMs), candidates };
+  return { kind: "stored", stored, reuse: reuseOf(stored, request, nowMs, validFrom), candidates };
 }
 
-function reuseOf(stored: StoredResponse, request: ClientRequest, nowMs: number): Reuse {
-  return reuse(stored.freshness, requestControl(request), nowMs);
+function reuseOf(stored: Selectable, request: ClientRequest, nowMs: number, validFrom: number): Reuse {
+  return reuse(stored.freshness, requestControl(request), nowMs, isDoubtful(stored, validFrom));
 }
 
-function answersAnyRequest({ variant, fields, parts, onlyForRange }: StoredResponse): boolean {
+/** Whether a purge may have been missed that concerns it. */
+export function isDoubtful({ filledAfter }: Pick<StoredResponse, "filledAfter">, validFrom: number): boolean {
+  return filledAfter < validFrom;
+}
+
+function answersAnyRequest({ variant, fields, parts, onlyForRange }: Selectable): boolean {
   if (parts !== undefined || onlyForRange !== undefined) return false;
   return variant.varyNames.length === 0 && !fields.has("content-encoding");
 }
 
 /** Whether this client can use it at all, whatever it varies on. */
-function mayBeFor(request: ClientRequest, stored: StoredResponse): boolean {
+function mayBeFor(request: ClientRequest, stored: Selectable): boolean {
   if (stored.onlyForRange !== undefined) {
     const isSameRange = stored.onlyForRange === request.range && !request.fields.has("if-range");
     if (!isSameRange) return false;
@@ -56,15 +77,11 @@ function mayBeFor(request: ClientRequest, stored: StoredResponse): boolean {
 }
 
 /** Whether all of the body is there. */
-export function isWhole({ parts, onlyForRange }: StoredResponse): boolean {
+export function isWhole({ parts, onlyForRange }: Selectable): boolean {
   return onlyForRange === undefined && (parts?.isComplete ?? true);
 }
 
-function holdsWhatIsWanted(
-  { parts, fields, bodyBytes }: StoredResponse,
-  request: ClientRequest,
-  nowMs: number,
-): boolean {
+function holdsWhatIsWanted({ parts, fields, bodyBytes }: Selectable, request: ClientRequest, nowMs: number): boolean {
   if (parts === undefined || request.method === "HEAD") return true;
   const wanted = request.range === undefined ? undefined : evaluateRange(request, fields, bodyBytes, nowMs);
   switch (wanted?.kind) {

@@ -1,5 +1,6 @@
 import type { SiteSettings } from "@proj/protocol";
 import type { ShardPurge, ShardPurgeCount } from "./purge.ts";
+import type { SharedNews } from "./shared/shared-side.ts";
 
 /** What the main thread tells a thread of the cache. */
 export interface ShardThreadOptions {
@@ -21,13 +22,26 @@ export interface ShardThreadOptions {
   readonly purgesSeen: number;
   /** Purges of a former life that may not have reached all that is on disk. */
   readonly purgesPending: readonly ShardPurge[];
+  /** What the nodes of a deployment share; undefined: nothing. */
+  readonly shared: SharedOptions | undefined;
+}
+
+/** The shared tier of a deployment, as options name it. */
+export interface SharedOptions {
+  /** `redis://...`: see `parseSharedAddress` of @proj/shared-tier. */
+  readonly address: string;
+  /** Deployments of different names never meet. */
+  readonly deployment: string;
+  /** How long a look-up may take, in ms. */
+  readonly budgetMs: number;
 }
 
 /** What it may be asked while it runs. */
 export type ShardQuestion =
   | { readonly about: "purge"; readonly purge: ShardPurge }
   /** From now on these are the sites. */
-  | { readonly about: "sites"; readonly sites: readonly SiteSettings[] };
+  | { readonly about: "sites"; readonly sites: readonly SiteSettings[] }
+  | { readonly about: "shared"; readonly news: SharedNews };
 
 /** Of a purge. */
 export type ShardAnswer = ShardPurgeCount | undefined;

@@ -23,6 +23,7 @@ import { originTimes } from "./origin-times.ts";
 import type { PurgeCount, ShardPurge, ShardPurgeCount } from "./purge.ts";
 import { Shard } from "./shard.ts";
 import type { ShardAnswer, ShardQuestion, ShardThreadOptions } from "./shard-thread-options.ts";
+import type { SharedSide } from "./shared/shared-side.ts";
 import { DiskStorage } from "./storage/disk-storage.ts";
 import { Loans } from "./storage/loans.ts";
 import { MemoryStorage } from "./storage/memory-storage.ts";
@@ -42,6 +43,7 @@ class ShardThread {
   readonly #upkeep: Upkeep;
   readonly #sites: CacheSites;
   #originNames: readonly string[];
+  readonly #shared: SharedSide | undefined;
   readonly #shard: Shard;
   readonly #channel: ChannelServer;
   readonly #counters: Counters<CacheCounter>;
@@ -50,7 +52,11 @@ class ShardThread {
   /** By number: purges of a former life that go on. */
   readonly #pending = new Map<number, Promise<PurgeCount>>();
 
-  constructor(options: ShardThreadOptions, log: (record: LogRecord) => void) {
+  constructor(
+    options: ShardThreadOptions,
+    log: (record: LogRecord) => void,
+    openShared: typeof import("./shared/open-shared.ts").openShared | undefined,
+  ) {
     const { channel, shard } = options;
     this.#control = SharedMemory.open(objectName(channelNames(channel).controlBlock("cache")));
     this.#heartbeat = startHeartbeat(this.#control, shard);
@@ -67,15 +73,21 @@ class ShardThread {
       new OriginClient({ origin, tls: options.originTls, onHealth: (news) => log(healthRecord(news)) });
     this.#sites = new CacheSites(options.sites, clientOf, monotonicMs);
     this.#originNames = originNames(options.sites);
+    const nowMs = () => Date.now();
+    const { shared } = options;
+    if (shared !== undefined) {
+      this.#shared = openShared?.({ shared, shard, storage: this.#storage, counters, log, nowMs, monotonicMs });
+    }
     this.#shard = new Shard({
       storage: this.#storage,
+      shared: this.#shared,
       sites: this.#sites,
       versions,
       arrivals: stripeArrivals(this.#control.buffer, options.shards),
       counters,
       originTimes: originTimes((index) => threadHistogram(this.#control.buffer, shard, index)),
       log,
-      nowMs: () => Date.now(),
+      nowMs,
       monotonicMs,
     });
     // Before anybody can ask for anything.
@@ -97,6 +109,10 @@ class ShardThread {
 
   async answer(question: ShardQuestion): Promise<ShardAnswer> {
     if (question.about === "purge") return this.#purge(question.purge);
+    if (question.about === "shared") {
+      this.#shard.hear(question.news);
+      return undefined;
+    }
     this.#use(question.sites);
     return undefined;
   }
@@ -116,6 +132,7 @@ class ShardThread {
   async stop(): Promise<void> {
     clearInterval(this.#levels);
     this.#channel.close();
+    this.#shared?.tier.close();
     this.#sites.close();
     this.#upkeep.stop();
     this.#storage.close();
@@ -133,6 +150,7 @@ class ShardThread {
       (memory?.count ?? 0) + (disk === undefined ? 0 : disk.count - disk.copiesCount),
     );
     this.#counters.set("storesDegradedOpen", disk?.isDegraded === true ? 1 : 0);
+    this.#counters.set("sharedBreakersOpen", this.#shared?.tier.openBreakers ?? 0);
   }
 }
 
@@ -194,6 +212,7 @@ function openDisk(
 }
 
 runThread<ShardThreadOptions, void, ShardQuestion, ShardAnswer>(async (options, log) => {
-  const thread = new ShardThread(options, log);
+  const openShared = options.shared === undefined ? undefined : (await import("./shared/open-shared.ts")).openShared;
+  const thread = new ShardThread(options, log, openShared);
   return { result: undefined, answer: (question) => thread.answer(question), stop: () => thread.stop() };
 });

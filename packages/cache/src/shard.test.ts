@@ -131,6 +131,7 @@ class Harness {
     const nowMs = () => this.origin.nowMs;
     this.shard = new Shard({
       storage: new TieredStorage({ memory, disk: undefined }, () => {}, nowMs),
+      shared: undefined,
       sites: new CacheSites([SITE], () => this.origin as unknown as OriginClient, nowMs),
       versions: this.versions,
       arrivals: this.arrivals,

@@ -31,7 +31,8 @@ import { type KeyMatch, keyMatch } from "./key-selector.ts";
 import type { OriginTimes } from "./origin-times.ts";
 import type { PurgeCount, ShardPurge } from "./purge.ts";
 import { type Available, availableFrom, chooseReply, type Handling, type Reply } from "./reply.ts";
-import { requestControl, type Selection, select } from "./selection.ts";
+import { isDoubtful, requestControl, type Selection, select } from "./selection.ts";
+import type { SharedNews, SharedSide } from "./shared/shared-side.ts";
 import type { PurgeRule } from "./storage/purging.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
 import { storedFromPost } from "./stored-from-post.ts";
@@ -44,6 +45,7 @@ const PENDING_AFTER_MS = 25;
 /** The keys of one thread: what is stored under them, what is being fetched, who is being served. Nobody else touches any of it. */
 export class Shard implements AskHandler, FillHost {
   readonly storage: TieredStorage;
+  readonly shared: SharedSide | undefined;
   readonly counters: Counters<CacheCounter>;
   readonly originTimes: OriginTimes;
   readonly log: (record: LogRecord) => void;
@@ -63,6 +65,7 @@ export class Shard implements AskHandler, FillHost {
   /** @param options.versions The stripes' versions, for what proxies may keep; `arrivals`, for what they may take to be absent. */
   constructor(options: {
     storage: TieredStorage;
+    shared: SharedSide | undefined;
     sites: CacheSites;
     versions: Int32Array;
     arrivals: Int32Array;
@@ -73,6 +76,7 @@ export class Shard implements AskHandler, FillHost {
     monotonicMs: () => number;
   }) {
     this.storage = options.storage;
+    this.shared = options.shared;
     this.counters = options.counters;
     this.originTimes = options.originTimes;
     this.log = options.log;
@@ -130,7 +134,7 @@ export class Shard implements AskHandler, FillHost {
   decide(transfer: Transfer, without: Fill | "any" | undefined): void {
     const { request } = transfer;
     if (request.ruling.bypass) return this.#bypass(transfer);
-    const selection = select(this.storage.lookup(request.key), request, this.nowMs());
+    const selection = select(this.storage.lookup(request.key), request, this.nowMs(), this.shared?.validFrom ?? 0);
     if (selection.kind === "stored" && this.#answerFromStore(transfer, selection)) return;
     if (selection.kind !== "stored" && requestControl(request).onlyIfCached) return this.refuse(transfer, "not-stored");
     this.#fetch(transfer, selection, without);
@@ -216,13 +220,14 @@ export class Shard implements AskHandler, FillHost {
    * What an operator wants out of the cache. When this returns, nothing of it is found any more, what proxies keep of it is no longer used either, and what is on
    * its way in neither comes back into the store nor answers anybody who asks from now on. The promise resolves when nothing of it is stored any more.
    */
-  purge({ selectors, soft, dryRun, number }: ShardPurge): Promise<PurgeCount> {
+  purge(purge: ShardPurge): Promise<PurgeCount> {
+    const { selectors, soft, dryRun, number, filledBefore = Number.POSITIVE_INFINITY } = purge;
     const tests = selectors.map(keyMatch);
     const matches: KeyMatch = (key, tags) => tests.some((test) => test(key, tags));
     const rule: PurgeRule = {
       number,
       kind: dryRun ? "dry-run" : soft ? "make-stale" : "drop",
-      concerns: ({ key, tags }) => matches(key, tags),
+      concerns: ({ key, tags, filledAfter }) => filledAfter < filledBefore && matches(key, tags),
       givenMs: this.nowMs(),
     };
     const count = this.storage.purge(rule, keysOf(selectors));
@@ -235,13 +240,21 @@ export class Shard implements AskHandler, FillHost {
     return count;
   }
 
+  /** What is said by the nodes that this one shares with. */
+  hear(news: SharedNews): void {
+    if (this.shared?.hear(news) !== true) return;
+    this.#fills.purge(() => true);
+    for (let stripe = 0; stripe < STRIPES; stripe++) bumpStripe(this.#versions, stripe);
+  }
+
   /** RFC 9111 section 4.4: an unsafe request has changed these. `groups`: RFC 9875 section 3. */
   invalidate({ site: id, targets, groups }: Invalidation): void {
     const site = this.#sites.get(id);
     if (site === undefined) return;
     for (const target of targets) {
       const key = site.keyPrefix + target;
-      this.storage.invalidate(key);
+      const wasStored = this.storage.invalidate(key) > 0;
+      this.shared?.changed({ by: "key", key, target }, wasStored);
       this.#fills.purgeKey(key);
       bumpStripe(this.#versions, stripeOf(targetHash(target)));
     }
@@ -249,14 +262,19 @@ export class Shard implements AskHandler, FillHost {
     const selectors = groups.map((tag) => ({ by: "tag", tag, before: `${site.keyPrefix}/` }) as const);
     // Nothing is found of it from now on: nobody need wait until all of it has gone.
     this.purge({ selectors, soft: false, dryRun: false, number: this.storage.purgesSeen + 1 });
+    for (const selector of selectors) this.shared?.changed(selector, true);
   }
 
   /** RFC 9110 section 9.3.3: what a POST was answered with, as if a GET had been. */
   keep(passed: PassedResponse): void {
     const site = this.#sites.get(passed.site);
     const stored = site === undefined ? undefined : storedFromPost(passed, site, this.storage);
-    if (stored !== undefined) this.storage.store(stored.storage, stored.response);
-    stored?.response.body.release();
+    if (stored === undefined) return;
+    const { response } = stored;
+    response.filledAfter = this.shared?.sequence ?? 0;
+    const isStored = this.storage.store(stored.storage, response);
+    if (isStored) this.shared?.offer(response, undefined, () => this.storage.has(response));
+    response.body.release();
   }
 
   ended(fill: Fill): void {
@@ -303,7 +321,9 @@ export class Shard implements AskHandler, FillHost {
   #isGoodEnough(stored: StoredResponse, reason: ValidationReason, request: ClientRequest): boolean {
     const nowMs = this.nowMs();
     if (reason !== "stale" || nowMs >= stored.quietUntilMs) return false;
-    return reuseOnError(stored.freshness, requestControl(request), { kind: "unreachable" }, nowMs).use === "stale";
+    const doubtful = isDoubtful(stored, this.shared?.validFrom ?? 0);
+    const failure = { kind: "unreachable" } as const;
+    return reuseOnError(stored.freshness, requestControl(request), failure, nowMs, doubtful).use === "stale";
   }
 
   /** Says for how long the proxy may do without us what {@link #fetch} would do: nothing is stored, and the response can not be shared. */
@@ -343,14 +363,15 @@ export class Shard implements AskHandler, FillHost {
 
   #fetch(transfer: Transfer, selection: Selection, without: Fill | "any" | undefined): void {
     const { request } = transfer;
-    this.counters.add("misses");
     const reason = reasonOf(selection);
     const ask = askFor(request, selection);
     if (ask.kind === "as-sent") {
+      this.counters.add("misses");
       this.#startFill(transfer, { mode: "pass", ask, reason });
       return;
     }
     if (selection.kind === "none" && this.#fills.isPass(request.key)) {
+      this.counters.add("misses");
       this.counters.add("passes");
       // One client's conditions and ranges are the origin's to judge. What a plain request is answered with may well be stored: that it lately could
       // not be may have been due to who asked then.
@@ -359,10 +380,11 @@ export class Shard implements AskHandler, FillHost {
       return;
     }
     const other = without !== "any" && mayShare(request) ? this.#fills.find(request, without) : undefined;
-    if (other === undefined) {
-      this.#startFill(transfer, { mode: without === "any" ? "own" : modeOf(request), ask, reason });
-      return;
-    }
+    const mode = without === "any" ? "own" : modeOf(request);
+    const fill = other ?? this.#startFill(transfer, { mode, ask, reason });
+    // Of one that still looks in the shared tier it is not known yet.
+    if (!fill.isSearching) this.counters.add("misses");
+    if (other === undefined) return;
     transfer.fill = other;
     other.join(transfer);
   }

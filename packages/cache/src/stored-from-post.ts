@@ -59,6 +59,8 @@ export function storedFromPost(
     bodyBytes: content.length,
     quietUntilMs: 0,
     purgesSeen: 0,
+    filledAfter: 0,
+    sharedAs: "",
   };
   return { storage, response };
 }

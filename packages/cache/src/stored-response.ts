@@ -24,6 +24,10 @@ export interface StoredResponse {
   readonly parts?: Parts;
   /** A 206 that can not be combined with others: it answers only who sends this very Range. */
   readonly onlyForRange?: string;
+  /** The last purge of the deployment that this node had applied when it asked the origin for this; 0: it was in no deployment. */
+  filledAfter: number;
+  /** Which writing of the shared tier it is the same as; "": of none. */
+  sharedAs: string;
   /** Wall clock: until then the origin is not asked about it again, since it has just failed to answer. */
   quietUntilMs: number;
   /** The number of the last purge before it was stored or renewed: it need not be compared with that one, or any before. */

@@ -31,6 +31,7 @@ function api(processes: { proxy: boolean; cache: boolean }, stats = STATS) {
       if (selector.by === "all") throw new Error("Cannot purge: told so");
       return { responses: 3, bodyBytes: 700 };
     },
+    sharedStatus: () => undefined,
     renderMetrics: () => renderMetrics({ stats: STATS, proxyTimings: undefined, cacheTimings: undefined }, views),
   });
   return (path: string, init: RequestInit = {}) =>
@@ -79,6 +80,7 @@ describe("adminApp()", () => {
       ...STATS,
       restarts: { proxy: 0, cache: 4 },
       stalls: { proxy: 0, cache: 1 },
+      shared: null,
     });
     expect(response.headers.get("cache-control")).toBe("no-store");
     expect(response.headers.get("access-control-allow-origin")).toBeNull();

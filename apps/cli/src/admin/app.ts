@@ -1,4 +1,4 @@
-import type { Purge, PurgeCount } from "@proj/cache";
+import type { NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import { type Context, Hono } from "hono";
 import type { ChannelStats } from "../channel-stats.ts";
 import { messageOf } from "../command-error.ts";
@@ -25,7 +25,9 @@ export interface AdminSources {
   processes: ProcessViews;
   readStats: () => ChannelStats;
   /** Rejects when the cache can not do it now. */
-  purge: (purge: Purge) => Promise<PurgeCount>;
+  purge: (purge: Purge) => Promise<NodesPurgeCount>;
+  /** Undefined: nothing is shared. */
+  sharedStatus: () => SharedStatus | undefined;
   renderMetrics: () => Promise<{ contentType: string; text: string }>;
 }
 
@@ -35,7 +37,7 @@ const PURGE_BYTES_MAX = 64 * 1024;
  * The admin API: `/healthz`, `/readyz`, `/metrics`, `/api/stats`, `/api/purge`. Answers nobody who calls it by a foreign name, and sends no CORS
  * fields, so that no web page of another origin reads it.
  */
-export function adminApp({ host, processes, readStats, purge, renderMetrics }: AdminSources): Hono {
+export function adminApp({ host, processes, readStats, purge, sharedStatus, renderMetrics }: AdminSources): Hono {
   const app = new Hono();
   app.use(async (context, next) => {
     if (!isAdminHost(context.req.header("host") ?? null, host)) {
@@ -53,7 +55,7 @@ export function adminApp({ host, processes, readStats, purge, renderMetrics }: A
   app.get("/readyz", (context) => {
     const { proxy, cache } = processes;
     const isReady = proxy.isReady && cache.isReady;
-    const degraded = isReady ? degradedParts(readStats()) : [];
+    const degraded = isReady ? degradedParts(readStats(), sharedStatus()) : [];
     const status = isReady ? (degraded.length === 0 ? "ready" : "degraded") : "not-ready";
     return context.json({ status, proxy: proxy.isReady, cache: cache.isReady, degraded }, isReady ? 200 : 503);
   });
@@ -63,6 +65,7 @@ export function adminApp({ host, processes, readStats, purge, renderMetrics }: A
       ...readStats(),
       restarts: { proxy: proxy.restarts, cache: cache.restarts },
       stalls: { proxy: proxy.stalls, cache: cache.stalls },
+      shared: sharedStatus() ?? null,
     });
   });
   app.post("/api/purge", async (context) => {
@@ -73,8 +76,9 @@ export function adminApp({ host, processes, readStats, purge, renderMetrics }: A
     const wanted = readPurgeRequest(parsed(text));
     if (typeof wanted === "string") return context.json({ error: wanted }, 400);
     try {
-      const { responses: purged, bodyBytes } = await purge(wanted);
-      const answer: PurgeAnswer = { purged, bodyBytes, soft: wanted.soft, dryRun: wanted.dryRun };
+      const { responses: purged, bodyBytes, nodes } = await purge(wanted);
+      const { soft, dryRun } = wanted;
+      const answer: PurgeAnswer = { purged, bodyBytes, soft, dryRun, ...(nodes !== undefined && { nodes }) };
       return context.json(answer);
     } catch (error) {
       return context.json({ error: messageOf(error) }, 503);
@@ -90,16 +94,20 @@ export function adminApp({ host, processes, readStats, purge, renderMetrics }: A
 }
 
 /**
+ * What does not work although requests are served: a disk that refuses is done without until it recovers, an origin that fails is left alone a while, and
+ * so is the engine that nodes share through.
+ */
+function degradedParts({ cache, origins }: ChannelStats, shared: SharedStatus | undefined): string[] {
+  const disk = (cache?.counters.storesDegradedOpen ?? 0) > 0 ? ["disk"] : [];
+  const failing = origins.filter(({ restingThreads }) => restingThreads > 0);
+  const isCutOff = shared?.state === "alone" || (cache?.counters.sharedBreakersOpen ?? 0) > 0;
+  return [...disk, ...failing.map(({ origin }) => `origin ${origin}`), ...(isCutOff ? ["shared"] : [])];
+}
+
+/**
  * Why a request that changes something is not one of ours (CHECKLIST 42): a web page of another origin can send a POST, but neither this content type
  * nor without these fields.
  */
-/** What does not work although requests are served: a disk that refuses is done without until it recovers, an origin that fails is left alone a while. */
-function degradedParts({ cache, origins }: ChannelStats): string[] {
-  const disk = (cache?.counters.storesDegradedOpen ?? 0) > 0 ? ["disk"] : [];
-  const failing = origins.filter(({ restingThreads }) => restingThreads > 0);
-  return [...disk, ...failing.map(({ origin }) => `origin ${origin}`)];
-}
-
 function foreignReason({ req }: Context): string | undefined {
   const site = req.header("sec-fetch-site");
   if (site !== undefined && site !== "same-origin" && site !== "none") return "web pages of other origins do not purge";

@@ -1,3 +1,4 @@
+import type { SharedStatus } from "@proj/cache";
 import type { HistogramReading, OriginSeen } from "@proj/protocol";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import packageJson from "../../package.json" with { type: "json" };
@@ -20,11 +21,13 @@ type Sample = readonly [labels: Labels, value: number];
 export async function renderMetrics(
   { stats, proxyTimings, cacheTimings }: ChannelReading,
   processes: ProcessViews,
+  shared?: SharedStatus,
 ): Promise<{ contentType: string; text: string }> {
   const metrics = new Metrics();
   addProcesses(metrics, stats, processes);
   addTotals(metrics, stats);
   addOrigins(metrics, stats.origins);
+  if (shared !== undefined) addShared(metrics, shared);
   for (const [side, values] of [
     ["proxy", stats.proxy],
     ["cache", stats.cache],
@@ -123,6 +126,21 @@ function addOrigins(metrics: Metrics, origins: readonly OriginSeen[]): void {
     "Threads that leave the origin alone since it failed.",
     perOrigin(({ restingThreads }) => restingThreads),
   );
+}
+
+function addShared(metrics: Metrics, { state, behind, unsent, nodes }: SharedStatus): void {
+  metrics.gauge("webproxy_shared_joined", "1 when the node hears of every purge of its deployment.", [
+    [{}, state === "joined" ? 1 : 0],
+  ]);
+  metrics.gauge("webproxy_shared_purges_behind", "Purges of the deployment that this node has not applied yet.", [
+    [{}, behind],
+  ]);
+  metrics.gauge("webproxy_shared_purges_unsent", "Purges made here that other nodes can not know of yet.", [
+    [{}, unsent],
+  ]);
+  metrics.gauge("webproxy_shared_nodes", "Nodes of the deployment that have been heard and not said good-bye.", [
+    [{}, nodes.length],
+  ]);
 }
 
 function addCounters(metrics: Metrics, side: "proxy" | "cache", stats: SideStats<string> | null): void {

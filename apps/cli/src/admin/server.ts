@@ -21,12 +21,14 @@ export function startAdmin(options: {
   channel: string;
   processes: ProcessViews;
   purge: AdminSources["purge"];
+  sharedStatus: AdminSources["sharedStatus"];
 }): AdminServer {
-  const { host, port, channel, processes, purge } = options;
+  const { host, port, channel, processes, purge, sharedStatus } = options;
   const readStats = () => readChannelStats(channel);
   // The metrics library is loaded when somebody asks for metrics: it takes as long as all the rest of the start.
-  const renderMetrics = async () => (await import("./metrics.ts")).renderMetrics(readChannel(channel), processes);
-  const app = adminApp({ host, processes, readStats, purge, renderMetrics });
+  const renderMetrics = async () =>
+    (await import("./metrics.ts")).renderMetrics(readChannel(channel), processes, sharedStatus());
+  const app = adminApp({ host, processes, readStats, purge, sharedStatus, renderMetrics });
   try {
     // Said aloud: Bun 1.4.5 sets SO_REUSEPORT when development is off, and two supervisors would share the port unnoticed.
     const exclusive = { hostname: host, port, development: false, reusePort: false } as const;

@@ -32,6 +32,9 @@ export interface EntryMeta {
   readonly tags: readonly string[];
   /** See {@link StoredResponse}: 0 in files that were written before it was kept. */
   readonly purgesSeen: number;
+  /** See {@link StoredResponse}; left out of files where there is none. */
+  readonly filledAfter: number;
+  readonly sharedAs: string;
 }
 
 export interface Footer {
@@ -94,23 +97,41 @@ export function decodeTail(tail: Uint8Array, footer: Footer): { sums: BigUint64A
 }
 
 /** Names and values of the fields in two lists: the same order, the same case, repeated lines repeated. */
-interface MetaJson extends Omit<EntryMeta, "fields"> {
+interface MetaJson
+  extends Omit<EntryMeta, "fields" | "filledAfter" | "sharedAs">,
+    Partial<Pick<EntryMeta, "filledAfter" | "sharedAs">> {
   readonly names: string[];
   readonly values: string[];
 }
 
-function renderMeta({ fields, key, variant, status, freshness, tags, purgesSeen }: EntryMeta): string {
+/** Metadata as text: what {@link parseMeta} takes. */
+export function renderMeta({
+  fields,
+  key,
+  variant,
+  status,
+  freshness,
+  tags,
+  purgesSeen,
+  filledAfter,
+  sharedAs,
+}: EntryMeta): string {
   const names: string[] = [];
   const values: string[] = [];
   for (const [name, value] of fields) {
     names.push(name);
     values.push(value);
   }
-  return JSON.stringify({ key, variant, status, freshness, tags, purgesSeen, names, values } satisfies MetaJson);
+  const json: MetaJson = {
+    ...{ key, variant, status, freshness, tags, purgesSeen, names, values },
+    ...(filledAfter !== 0 && { filledAfter }),
+    ...(sharedAs !== "" && { sharedAs }),
+  };
+  return JSON.stringify(json);
 }
 
 // What the checksum vouches for is what renderMeta wrote: it needs no second check.
-function parseMeta(json: string): EntryMeta {
-  const { names, values, ...meta } = JSON.parse(json) as MetaJson;
-  return { ...meta, purgesSeen: meta.purgesSeen ?? 0, fields: new Fields(names, values) };
+export function parseMeta(json: string): EntryMeta {
+  const { names, values, filledAfter = 0, sharedAs = "", ...meta } = JSON.parse(json) as MetaJson;
+  return { ...meta, purgesSeen: meta.purgesSeen ?? 0, filledAfter, sharedAs, fields: new Fields(names, values) };
 }

@@ -61,6 +61,9 @@ interface Extras {
   readonly tags?: readonly string[];
   readonly names?: readonly string[];
   readonly control?: CacheControl;
+  /** Only where nodes share what they store. */
+  readonly filledAfter?: number;
+  readonly sharedAs?: string;
 }
 
 /** Writes stored responses into records, and makes responses of them again. */
@@ -136,6 +139,8 @@ export class ResponsePacker {
       tags: extras.tags ?? NO_TAGS,
       quietUntilMs: 0,
       purgesSeen: view.getFloat64(offset + FIELD.purgesSeen, true),
+      filledAfter: extras.filledAfter ?? 0,
+      sharedAs: extras.sharedAs ?? "",
       body: new PackedBody(this.#log, id, bodyBytes),
       bodyBytes,
     };
@@ -185,7 +190,7 @@ function writeNumbers(
 }
 
 function renderExtras(
-  { variant, tags, freshness }: StoredResponse,
+  { variant, tags, freshness, filledAfter, sharedAs }: StoredResponse,
   names: readonly string[],
   shared: { names: number | undefined; control: number | undefined },
 ): string {
@@ -194,6 +199,8 @@ function renderExtras(
     ...(tags.length > 0 && { tags }),
     ...(shared.names === undefined && { names }),
     ...(shared.control === undefined && { control: freshness.control }),
+    ...(filledAfter !== 0 && { filledAfter }),
+    ...(sharedAs !== "" && { sharedAs }),
   };
   const text = JSON.stringify(extras);
   return text === "{}" ? "" : text;

@@ -60,6 +60,8 @@ export function responseTo(key: string, body: BodyStore, varyKey = ""): StoredRe
     tags: ["a", "b"],
     quietUntilMs: 0,
     purgesSeen: 0,
+    filledAfter: 0,
+    sharedAs: "",
     body,
     bodyBytes: body.bytes,
   };

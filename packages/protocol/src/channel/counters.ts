@@ -66,6 +66,20 @@ export const CACHE_COUNTERS = [
   "loans",
   "storedBroken",
   "storesDegradedOpen",
+  "sharedHits",
+  "sharedMisses",
+  "sharedWaits",
+  "sharedRecovered",
+  "sharedLookups",
+  "sharedLookupMicros",
+  "sharedFailures",
+  "sharedBroken",
+  "sharedWrites",
+  "sharedDropped",
+  "sharedReadBytes",
+  "sharedWrittenBytes",
+  "sharedAloneOpen",
+  "sharedBreakersOpen",
 ] as const;
 
 /** What a proxy thread measures of the requests it answers, by what became of them; of hot hits a sample, weighted. */

@@ -1,0 +1,522 @@
+import { randomBytes } from "node:crypto";
+import { describeAddress, type SharedAddress } from "./address.ts";
+import { Engine, EngineError } from "./engine.ts";
+import type { SharedKeys } from "./keys.ts";
+import { type LogPosition, type LogPositionFile, NOWHERE } from "./log-position.ts";
+import { APPEND, BEAT, JOIN } from "./log-scripts.ts";
+import type { LoggedSelector } from "./purge-index.ts";
+
+/** One entry of the log. */
+export interface LoggedPurge {
+  readonly sequence: number;
+  /** What any of them names is purged. */
+  readonly selectors: readonly LoggedSelector[];
+  readonly soft: boolean;
+}
+
+/** How a node stands to the others, as its threads and its operator are told. */
+export interface LogState {
+  /** It hears of every purge. If not, it goes on with what it stores itself. */
+  readonly isJoined: boolean;
+  /** The number of the last purge that it has applied. */
+  readonly sequence: number;
+  /** What was filled after an earlier number has to be validated before it is used. */
+  readonly validFrom: number;
+  /** The number of the last purge that it knows of. */
+  readonly newest: number;
+  /** How many it knows of and has not applied yet. */
+  readonly behind: number;
+  /** Nodes of this deployment that have been heard and have not said good-bye. */
+  readonly nodes: number;
+  /** The engine's clock less this node's. */
+  readonly clockOffsetMs: number;
+  /** Purges made here that the others do not know of yet. */
+  readonly unsent: number;
+}
+
+export interface NodePosition {
+  readonly name: string;
+  readonly sequence: number;
+  /** Since it was heard, by the engine's clock. */
+  readonly silentMs: number;
+}
+
+/** How much a purge found. */
+export interface Count {
+  responses: number;
+  bodyBytes: number;
+}
+
+/** A purge that holds. `count`: how much it was, when all that is stored has been seen. */
+export interface Applied {
+  readonly count: Promise<Count>;
+}
+
+/** What the log has this node do. Everything is awaited before the next call. */
+export interface PurgeLogHost {
+  /** Purges that are applied already: nothing that was filled before them is to be taken from the engine. */
+  recall(purges: readonly LoggedPurge[]): Promise<void>;
+  /** Nothing filled before this number is to be taken from the engine. */
+  forgetBefore(sequence: number): Promise<void>;
+  /**
+   * Applies a purge to all that the node stores, and resolves when nobody gets any of it any more; `count` is how much that was, when all of it has
+   * been seen. `sequence` 0: a purge that is not in the log yet.
+   */
+  apply(purge: LoggedPurge): Promise<Applied>;
+  tell(state: LogState): void;
+}
+
+/** What became of a purge. */
+export interface PurgeOutcome extends Count {
+  /** Names of the nodes that had applied it when the answer was given, and of those that had not: they will before they serve from the engine again. */
+  applied: string[];
+  missing: string[];
+}
+
+type Log = (level: "info" | "warn" | "error", message: string) => void;
+
+/** Stream entries that are kept, about: what was filled before the oldest of them is no longer believed. */
+export const LOG_ENTRIES_MAX = 65_536;
+const PAGE_ENTRIES = 1_000;
+const BEAT_MS = 1_000;
+const BLOCK_MS = 1_000;
+/** The engine may be slow here: no client waits for it. */
+const PATIENCE_MS = 2_000;
+const REJOIN_MS = 200;
+/** How long a start waits for the log: what is on disk may have been purged meanwhile. */
+const START_WAIT_MS = 3_000;
+const ACK_DEADLINE_MS = 2_000;
+const ACK_POLL_MS = 20;
+const APPLIED_MAX = 64;
+/** A node that has not been heard for so long is no longer waited for. */
+const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
+/** The node is cut off when it has heard nothing for so long. */
+const SILENCE_MS = 2_500;
+
+/**
+ * One node's end of the purge log: applies every purge of the deployment in order, once, over restarts; replays what it missed; says to the others how far it
+ * is. There is one for each node, whatever the number of its threads.
+ */
+export class PurgeLog {
+  readonly node: string;
+  readonly #keys: SharedKeys;
+  readonly #host: PurgeLogHost;
+  readonly #file: LogPositionFile;
+  readonly #log: Log;
+  readonly #where: string;
+  /** A blocking read holds its connection: what is said goes over another. */
+  readonly #reader: Engine;
+  readonly #writer: Engine;
+  readonly #joinedOnce = Promise.withResolvers<void>();
+  readonly #waiting = new Map<number, PromiseWithResolvers<Applied>>();
+  #position: LogPosition;
+  #isRecalled = false;
+  /** Settles when everything applied has gone through all that is stored. */
+  #unfinished: Promise<void> = Promise.resolve();
+  #state: LogState;
+  #newest = 0;
+  #heardAtMs = 0;
+  #isClosed = false;
+  /** Names of the nodes as they were last heard of. */
+  #names: readonly string[] = [];
+  /** What has been applied lately, for who asks after the fact. */
+  readonly #applied = new Map<number, Applied>();
+  readonly #beat: Timer;
+  readonly #running: Promise<void>;
+
+  constructor(options: {
+    address: SharedAddress;
+    keys: SharedKeys;
+    /** Unlike any other node's of the deployment. */
+    node: string;
+    host: PurgeLogHost;
+    file: LogPositionFile;
+    log: Log;
+  }) {
+    this.node = options.node;
+    this.#keys = options.keys;
+    this.#host = options.host;
+    this.#file = options.file;
+    this.#log = options.log;
+    this.#where = describeAddress(options.address);
+    this.#position = options.file.read();
+    this.#state = {
+      isJoined: false,
+      sequence: this.#position.sequence,
+      validFrom: this.#position.validFrom,
+      newest: 0,
+      behind: 0,
+      nodes: 1,
+      clockOffsetMs: 0,
+      unsent: this.#position.unsent.length,
+    };
+    this.#reader = new Engine(options.address);
+    this.#writer = new Engine(options.address);
+    this.#running = this.#run();
+    this.#beat = setInterval(() => void this.#sayWhere(), BEAT_MS);
+  }
+
+  get state(): LogState {
+    return this.#state;
+  }
+
+  /** Resolves when all purges that this node has missed are applied; or, after a while, when the log can not be read: the node then begins alone. */
+  async started(): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, START_WAIT_MS);
+    await Promise.race([this.#joinedOnce.promise, late]);
+    clearTimeout(timer);
+    if (this.#state.isJoined) return;
+    this.#log("warn", `Cannot read the purge log at ${this.#where} yet. This node begins alone, and tries again`);
+    this.#say({ isJoined: false });
+  }
+
+  /** Has every node apply a purge, this one first; waits for the others, not for ever. */
+  async purge(purge: Pick<LoggedPurge, "selectors" | "soft">): Promise<PurgeOutcome> {
+    const deadlineMs = performance.now() + ACK_DEADLINE_MS;
+    const appended = await this.#append(purge);
+    if (appended === undefined) return await this.#purgeAlone(purge);
+    const { count } = await appended.applied;
+    const [found, nodes] = await Promise.all([count, this.#acknowledged(appended.sequence, deadlineMs)]);
+    return { ...found, ...nodes };
+  }
+
+  /** All nodes that the engine knows of. @throws {EngineError} */
+  async nodes(): Promise<NodePosition[]> {
+    const [reply, time] = await Promise.all([
+      this.#writer.call(PATIENCE_MS, "HGETALL", this.#keys.nodes),
+      this.#writer.call(PATIENCE_MS, "TIME"),
+    ]);
+    const nowMs = engineMs(time as Buffer[]);
+    const fields = (reply as Buffer[]).map(String);
+    const nodes: NodePosition[] = [];
+    for (let index = 0; index < fields.length; index += 2) {
+      const [sequence, heardMs] = fields[index + 1]!.split(" ").map(Number);
+      nodes.push({ name: fields[index]!, sequence: sequence ?? 0, silentMs: Math.max(0, nowMs - (heardMs ?? 0)) });
+    }
+    nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.#names = nodes.map(({ name }) => name);
+    return nodes;
+  }
+
+  /** Says good-bye: nobody waits for this node any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#beat);
+    if (this.#writer.isConnected) await this.#writer.call(200, "HDEL", this.#keys.nodes, this.node).catch(() => {}); // it will be forgotten
+    this.#reader.close();
+    this.#writer.close();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        await Promise.all([this.#reader.connected(PATIENCE_MS), this.#writer.connected(PATIENCE_MS)]);
+        if (this.#isClosed) return;
+        await this.#join();
+        for (;;) await this.#follow();
+      } catch (error) {
+        if (this.#isClosed) return;
+        if (!(error instanceof EngineError)) throw error;
+        this.#leave(error.message);
+        await Bun.sleep(REJOIN_MS);
+      }
+    }
+  }
+
+  async #join(): Promise<void> {
+    const { sequence, id } = this.#position;
+    const begin = [Date.now() * 1000, randomId(), JSON.stringify({ begin: true }), LOG_ENTRIES_MAX] as const;
+    const reply = await this.#reader.run(PATIENCE_MS, JOIN, [this.#keys.log], sequence, id, ...begin);
+    const [how, newest] = (reply as Buffer[]).map(String) as [string, string];
+    this.#newest = Number(newest);
+    if (how !== "same" || !this.#isRecalled) await this.#recall(how === "same" ? sequence : this.#newest);
+    if (how !== "same") await this.#beginAt(this.#newest, how);
+    await this.#sendUnsent();
+    while ((await this.#replay()) > 0);
+    this.#heardAtMs = performance.now();
+    await this.#beatNow();
+    const wasJoined = this.#state.isJoined;
+    this.#say({ isJoined: true });
+    this.#joinedOnce.resolve();
+    if (!wasJoined) this.#log("info", `Joined the shared tier at ${this.#where} as ${this.node}`);
+  }
+
+  /** Learns of the purges up to `until` that the log still knows: they have been applied here, or what they are about has to be validated anyway. */
+  async #recall(until: number): Promise<void> {
+    let from = "-";
+    for (let isFirst = true; ; isFirst = false) {
+      const page = await this.#read(from, String(until));
+      const [oldest] = page;
+      if (oldest === undefined) break;
+      if (isFirst) await this.#host.forgetBefore(oldest.purge === undefined ? oldest.sequence : oldest.sequence - 1);
+      await this.#host.recall(page.flatMap(({ purge }) => purge ?? []));
+      for (const { purge, sequence } of page) if (purge === undefined) await this.#host.forgetBefore(sequence);
+      from = `(${page.at(-1)!.sequence}-0`;
+    }
+    this.#isRecalled = true;
+  }
+
+  /** What this node stores may have been purged without its knowledge: from now on it is validated first. */
+  async #beginAt(sequence: number, how: string): Promise<void> {
+    const [entry] = await this.#read(String(sequence), String(sequence));
+    const isNew = this.#position === NOWHERE || this.#position.sequence === 0;
+    this.#moveTo({ ...this.#position, sequence, id: entry?.id ?? "", validFrom: sequence });
+    if (isNew) return;
+    const why = how === "trimmed" ? "is trimmed beyond what this node had applied" : "has a new beginning";
+    this.#log(
+      "warn",
+      `The purge log at ${this.#where} ${why}: everything stored before is validated before it is used`,
+    );
+  }
+
+  /** Waits for news and applies them. */
+  async #follow(): Promise<void> {
+    const args = ["COUNT", 1, "BLOCK", BLOCK_MS, "STREAMS", this.#keys.log, `${this.#position.sequence}-0`];
+    const news = await this.#reader.call(BLOCK_MS + PATIENCE_MS, "XREAD", ...args);
+    if (news !== null) while ((await this.#replay()) > 0);
+    if (performance.now() - this.#heardAtMs > SILENCE_MS) throw awayError(this.#where);
+  }
+
+  /** Applies a page of what is behind this node's position; returns how many entries that was. */
+  async #replay(): Promise<number> {
+    const { sequence, id } = this.#position;
+    const [here, ...entries] = await this.#read(`${sequence}`, "+");
+    // The log was replaced by another one (a failover that lost entries, a flush): to join anew finds out.
+    if (here?.sequence !== sequence || here.id !== id) throw awayError(this.#where);
+    for (const entry of entries) {
+      await this.#apply(entry);
+      this.#newest = Math.max(this.#newest, entry.sequence);
+    }
+    if (entries.length > 0) void this.#sayWhere();
+    return entries.length;
+  }
+
+  async #apply({ sequence, id, purge }: LogEntry): Promise<void> {
+    const position = { ...this.#position, sequence, id };
+    if (purge === undefined) {
+      await this.#host.forgetBefore(sequence);
+      this.#moveTo({ ...position, validFrom: sequence });
+      return;
+    }
+    const applied = await this.#host.apply(purge);
+    this.#position = position;
+    this.#say({});
+    this.#waiting.get(sequence)?.resolve(applied);
+    this.#waiting.delete(sequence);
+    this.#applied.set(sequence, applied);
+    const [oldest] = this.#applied.keys();
+    if (this.#applied.size > APPLIED_MAX && oldest !== undefined) this.#applied.delete(oldest);
+    this.#persistAfter(applied);
+  }
+
+  /** Another life need not apply what has gone through all that is stored. What fails there is told where it was asked for. */
+  #persistAfter({ count }: Applied): void {
+    const before = this.#unfinished;
+    const done = Promise.allSettled([before, count]).then(() => {
+      if (this.#unfinished === done) this.#persist();
+    });
+    this.#unfinished = done;
+  }
+
+  async #read(from: string, to: string): Promise<LogEntry[]> {
+    const reply = await this.#reader.call(PATIENCE_MS, "XRANGE", this.#keys.log, from, to, "COUNT", PAGE_ENTRIES);
+    return (reply as [Buffer, Buffer[]][]).map(entryOf);
+  }
+
+  /** Undefined when the engine is away. */
+  async #append(
+    purge: Pick<LoggedPurge, "selectors" | "soft">,
+  ): Promise<{ sequence: number; applied: Promise<Applied> } | undefined> {
+    if (!this.#state.isJoined) return undefined;
+    let reply: unknown;
+    try {
+      reply = await this.#writer.run(
+        PATIENCE_MS,
+        APPEND,
+        [this.#keys.log],
+        randomId(),
+        payloadOf(purge),
+        LOG_ENTRIES_MAX,
+      );
+    } catch {
+      return undefined; // it may have arrived all the same: then it is applied twice
+    }
+    if (reply === null) return undefined;
+    const sequence = Number(reply);
+    const applied = Promise.withResolvers<Applied>();
+    const already = this.#applied.get(sequence);
+    if (already !== undefined)
+      applied.resolve(already); // the log was quicker than the answer
+    else this.#waiting.set(sequence, applied);
+    return { sequence, applied: this.#appliedInTime(purge, sequence, applied.promise) };
+  }
+
+  /** The log's own way is the rule; should the connection be lost over it, the purge is not left waiting for that. */
+  async #appliedInTime(
+    { selectors, soft }: Pick<LoggedPurge, "selectors" | "soft">,
+    sequence: number,
+    applied: Promise<Applied>,
+  ): Promise<Applied> {
+    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => resolve(undefined), ACK_DEADLINE_MS);
+    const known = await Promise.race([applied, late]);
+    clearTimeout(timer);
+    this.#waiting.delete(sequence);
+    return known ?? (await this.#host.apply({ selectors, soft, sequence: 0 }));
+  }
+
+  async #purgeAlone(purge: Pick<LoggedPurge, "selectors" | "soft">): Promise<PurgeOutcome> {
+    const { count } = await this.#host.apply({ ...purge, sequence: 0 });
+    this.#keepUnsent(purge);
+    return { ...(await count), applied: [this.node], missing: this.#names.filter((name) => name !== this.node) };
+  }
+
+  #keepUnsent({ selectors, soft }: Pick<LoggedPurge, "selectors" | "soft">): void {
+    this.#moveTo({ ...this.#position, unsent: [...this.#position.unsent, { selectors, soft }] });
+  }
+
+  async #sendUnsent(): Promise<void> {
+    for (const purge of this.#position.unsent) {
+      await this.#writer.run(PATIENCE_MS, APPEND, [this.#keys.log], randomId(), payloadOf(purge), LOG_ENTRIES_MAX);
+      this.#moveTo({ ...this.#position, unsent: this.#position.unsent.slice(1) });
+    }
+  }
+
+  /** Who has applied `sequence`, when all have, or at the deadline. */
+  async #acknowledged(sequence: number, deadlineMs: number): Promise<{ applied: string[]; missing: string[] }> {
+    for (;;) {
+      const nodes = await this.nodes().catch(() => undefined);
+      const isLate = performance.now() > deadlineMs;
+      if (nodes !== undefined) {
+        const known = await this.#withoutForgotten(nodes);
+        const applied = known.filter((node) => node.sequence >= sequence).map(({ name }) => name);
+        const missing = known.filter((node) => node.sequence < sequence).map(({ name }) => name);
+        if (missing.length === 0 || isLate) return { applied, missing };
+      } else if (isLate) {
+        return { applied: [this.node], missing: this.#names.filter((name) => name !== this.node) };
+      }
+      await Bun.sleep(ACK_POLL_MS);
+    }
+  }
+
+  async #withoutForgotten(nodes: readonly NodePosition[]): Promise<readonly NodePosition[]> {
+    const forgotten = nodes.filter(({ silentMs, name }) => silentMs > FORGOTTEN_MS && name !== this.node);
+    if (forgotten.length === 0) return nodes;
+    const names = forgotten.map(({ name }) => name);
+    await this.#writer.call(PATIENCE_MS, "HDEL", this.#keys.nodes, ...names).catch(() => {}); // next time
+    return nodes.filter((node) => !forgotten.includes(node));
+  }
+
+  async #sayWhere(): Promise<void> {
+    try {
+      await this.#beatNow();
+    } catch (error) {
+      if (error instanceof EngineError) this.#leave(error.message);
+      else throw error;
+    }
+  }
+
+  async #beatNow(): Promise<void> {
+    const sentMs = Date.now();
+    const keys = [this.#keys.nodes, this.#keys.log];
+    const reply = await this.#writer.run(PATIENCE_MS, BEAT, keys, this.node, this.#position.sequence);
+    const [time, newest, , nodes] = (reply as Buffer[]).map(String);
+    this.#heardAtMs = performance.now();
+    this.#newest = Number(newest);
+    this.#say({ nodes: Number(nodes), clockOffsetMs: Number(time) - (sentMs + Date.now()) / 2 });
+  }
+
+  #leave(why: string): void {
+    if (this.#isClosed) return;
+    if (!this.#state.isJoined) return;
+    this.#log("warn", `Cut off from the shared tier: ${why}. This node goes on alone, and tries again`);
+    this.#say({ isJoined: false });
+    this.#heardAtMs = Number.NEGATIVE_INFINITY; // whatever is still under way does not count: it joins anew
+    this.#reader.reconnect();
+    this.#writer.reconnect();
+  }
+
+  #moveTo(position: LogPosition): void {
+    this.#position = position;
+    this.#persist();
+    this.#say({});
+  }
+
+  #persist(): void {
+    try {
+      this.#file.write(this.#position);
+    } catch (error) {
+      this.#log(
+        "error",
+        `Cannot keep the position in the purge log: ${String(error)}. After a restart everything stored is validated`,
+      );
+    }
+  }
+
+  #say(change: Partial<LogState>): void {
+    const { sequence, validFrom, unsent } = this.#position;
+    const behind = Math.max(0, this.#newest - sequence);
+    const newest = this.#newest;
+    this.#state = { ...this.#state, sequence, validFrom, newest, behind, unsent: unsent.length, ...change };
+    this.#host.tell(this.#state);
+  }
+}
+
+/** One entry as it was read; without a purge it is a new beginning. */
+interface LogEntry {
+  readonly sequence: number;
+  readonly id: string;
+  readonly purge: LoggedPurge | undefined;
+}
+
+function entryOf([streamId, fields]: [Buffer, Buffer[]]): LogEntry {
+  const sequence = Number.parseInt(String(streamId), 10);
+  return { sequence, id: String(fields[1] ?? ""), purge: purgeOf(sequence, String(fields[3] ?? "")) };
+}
+
+/** An entry that this version does not understand counts as a purge of everything. */
+function purgeOf(sequence: number, payload: string): LoggedPurge | undefined {
+  try {
+    const { selectors, soft, begin } = JSON.parse(payload) as Record<string, unknown>;
+    if (begin === true) return undefined;
+    if (Array.isArray(selectors) && selectors.every(isSelector)) return { sequence, selectors, soft: soft === true };
+  } catch {
+    // below
+  }
+  return { sequence, selectors: [{ by: "all" }], soft: false };
+}
+
+function isSelector(value: unknown): value is LoggedSelector {
+  if (typeof value !== "object" || value === null) return false;
+  const needed = {
+    key: ["key", "target"],
+    prefix: ["prefix"],
+    pattern: ["before", "path", "pattern"],
+    tag: ["tag", "before"],
+    all: [],
+  };
+  const fields = value as Record<string, unknown>;
+  const names: readonly string[] | undefined = needed[fields["by"] as keyof typeof needed];
+  return names?.every((name) => typeof fields[name] === "string") === true;
+}
+
+function payloadOf({ selectors, soft }: Pick<LoggedPurge, "selectors" | "soft">): string {
+  return JSON.stringify({ selectors, soft });
+}
+
+function randomId(): string {
+  return randomBytes(8).toString("hex");
+}
+
+function engineMs([seconds, micros]: Buffer[]): number {
+  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+}
+
+function awayError(where: string): EngineError {
+  return new EngineError(
+    "ERR_ENGINE_AWAY",
+    `Cannot follow the purge log at ${where}: it is not the one that was read, or nothing is heard`,
+  );
+}
