@@ -170,6 +170,7 @@ const START: Record<SideName, (options: Options, sites: readonly SiteSettings[],
     return {
       failed: cache.failed,
       purge: (purge) => cache.purge(purge),
+      watchShared: (tell) => cache.watchShared(tell),
       configure: (_, newSites) => cache.useSites(newSites),
       close: () => cache.close(),
     };
