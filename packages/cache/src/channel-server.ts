@@ -70,6 +70,7 @@ const DONE: PortionAnswer = {
   availableBytes: 0,
   payloadOffset: NEXT_PAYLOAD_OFFSET,
   loan: undefined,
+  trailers: false,
 };
 /** How long one look may go on before the event loop gets its turn, in messages. */
 const MESSAGES_PER_LOOK = 16;

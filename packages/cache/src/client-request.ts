@@ -3,6 +3,7 @@ import type { CacheSite } from "./cache-site.ts";
 
 /** Fields that can change which stored response is used, or how: without them, and without Vary, nobody has to parse the section. */
 const DECIDING_FIELD = /(?:^|\n)(?:cache-control|pragma|if-[a-z-]+|range|authorization):/i;
+const TAKES_TRAILERS = /(?:^|\n)te: trailers\r/i;
 /** GETFILE has no codings: what is stored for it, or sent to it, is the file itself. */
 const GETFILE_FIELDS = Fields.from([["Accept-Encoding", "identity"]]);
 
@@ -60,6 +61,11 @@ export class ClientRequest {
   /** It asks to be told the cache key (in Cache-Status), as CDNs have it: `Pragma: x-get-cache-key`. */
   get wantsKey(): boolean {
     return this.hasDecidingFields && /(?:^|[ ,])x-get-cache-key(?:$|[ ,])/i.test(this.fields.get("pragma") ?? "");
+  }
+
+  /** Its client takes trailers (RFC 9110 section 10.1.4), as the proxy says. */
+  get takesTrailers(): boolean {
+    return TAKES_TRAILERS.test(this.#wanted.fieldSection);
   }
 
   /** The end-to-end request fields, in their order and case. */

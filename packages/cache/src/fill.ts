@@ -4,6 +4,7 @@ import {
   cacheTags,
   currentAgeMs,
   endToEndFields,
+  Fields,
   type Framing,
   fieldsToStore,
   freshnessOf,
@@ -125,7 +126,7 @@ export class Fill implements Source, OriginHandler {
       take: (bytes) => this.#take(bytes),
       end: () => {
         this.#exchange?.abort();
-        this.onEnd();
+        this.onEnd(undefined);
       },
       cut: () => {
         this.#giveUp();
@@ -233,7 +234,7 @@ export class Fill implements Source, OriginHandler {
     this.#serveReadersSoon();
   }
 
-  onEnd(): void {
+  onEnd(trailers: Fields | undefined): void {
     if (this.#originMs !== undefined) this.#host.originTimes.total.add(this.#host.monotonicMs() - this.#askedMs);
     if (this.#isOver) return;
     this.#end();
@@ -245,7 +246,9 @@ export class Fill implements Source, OriginHandler {
     this.#keep(response, body);
     const bodyBytes = this.#bodyStart + body.bytes;
     this.#response = { ...response, bodyBytes };
-    for (const transfer of this.#readers) transfer.lengthKnown(bodyBytes);
+    // RFC 9111 section 3.1: apart from the head, or not at all. What is stored has none.
+    const section = trailers === undefined ? undefined : Uint8Array.from(Buffer.from(trailers.render(), "latin1"));
+    for (const transfer of this.#readers) transfer.lengthKnown(bodyBytes, section);
     for (const transfer of [...this.#lengthWanted]) {
       this.#lengthWanted.delete(transfer);
       this.#attach(transfer);
@@ -303,7 +306,7 @@ export class Fill implements Source, OriginHandler {
       fields: endToEnd,
       variant,
       freshness: freshnessOf(message, times.requestTimeMs, times.responseTimeMs, this.request.rule),
-      headBlock: renderHeadBlock(endToEnd, "theirs"),
+      headBlock: renderHeadBlock(this.#withTrailer(endToEnd, head, framing), "theirs"),
       body: this.#body,
       bodyBytes,
       responseTimeMs: times.responseTimeMs,
@@ -315,6 +318,12 @@ export class Fill implements Source, OriginHandler {
       this.#sharedSource?.takeLease()?.pass();
     this.#host.rememberVary(this.key, variant?.varyNames ?? []);
     if (!this.#mayStore && this.mode === "shared" && !this.#isPurged) this.#host.rememberPass(this.key);
+  }
+
+  /** RFC 9110 section 6.6.2: which trailers may come, for whoever asked and takes them. */
+  #withTrailer(endToEnd: Fields, { fields }: ResponseHead, { kind }: Framing): Fields {
+    if (kind !== "chunked" || !fields.has("trailer") || this.#leader?.request.takesTrailers !== true) return endToEnd;
+    return Fields.from([...endToEnd, ...fields.all("trailer").map((names) => ["Trailer", names] as const)]);
   }
 
   /** RFC 9111 section 3.4: what was missing arrives, of the same representation; false when it can not be joined. */

@@ -23,6 +23,7 @@ const NOT_FOR_OTHERS = new Set([
 export function fillFields(request: ClientRequest, own: readonly (readonly [string, string])[]): Fields {
   const fields = request.fields.filter((lowerName) => !NOT_FOR_OTHERS.has(lowerName));
   for (const [name, value] of own) fields.add(name, value);
+  addConnection(fields);
   fields.add("Surrogate-Capability", SURROGATE_CAPABILITY);
   fields.add("Via", VIA);
   return fields;
@@ -30,5 +31,13 @@ export function fillFields(request: ClientRequest, own: readonly (readonly [stri
 
 /** The fields of a request that only passes: all that the client sent. */
 export function passFields(request: ClientRequest): Fields {
-  return Fields.from([...request.fields, ["Via", VIA]]);
+  const fields = Fields.from([...request.fields]);
+  addConnection(fields);
+  fields.add("Via", VIA);
+  return fields;
+}
+
+/** RFC 9110 section 10.1.4: TE, which the proxy renders anew, is for the next hop. */
+function addConnection(fields: Fields): void {
+  if (fields.has("te")) fields.add("Connection", "TE");
 }

@@ -34,6 +34,8 @@ export interface Reply {
   length: number | undefined;
   /** Length to tell the client, which for HEAD is not the length it gets. */
   contentLength: number | undefined;
+  /** A trailer section: lines, that go out behind a body in chunks. */
+  trailers?: Uint8Array;
   /** The whole body, complete, as an object that the proxy can map. */
   readonly loan?: number | undefined;
 }

@@ -2,7 +2,7 @@ import { FIRST_PAYLOAD_OFFSET, NEXT_PAYLOAD_OFFSET, portionCapacity, type Refusa
 import type { Ask, ChannelServer } from "./channel-server.ts";
 import type { ClientRequest } from "./client-request.ts";
 import type { Fill } from "./fill.ts";
-import { planPortion, type StreamState } from "./portion-plan.ts";
+import { availableBehind, type Portion, planPortion, type StreamState } from "./portion-plan.ts";
 import type { Reply } from "./reply.ts";
 
 /** Where the bytes of a reply come from, as long as they still arrive. */
@@ -34,6 +34,8 @@ export class Transfer {
   position = 0;
   /** Interim responses that have to go out before the reply, as they go out. */
   readonly interims: { readonly status: number; readonly bytes: Uint8Array }[] = [];
+  /** The head went out without a length. */
+  #isFramedByProxy = false;
   #reply: Reply | undefined;
   #source: Source | undefined;
 
@@ -54,12 +56,19 @@ export class Transfer {
     reply.body?.retain();
   }
 
-  /** The body has come to its end, and only now its length is known. */
-  lengthKnown(bodyBytes: number): void {
+  /**
+   * The body has come to its end, and only now its length is known.
+   *
+   * @param trailers What came behind it, as lines. It goes to a client that takes trailers (RFC 9110 section 6.5.1), and nobody else.
+   */
+  lengthKnown(bodyBytes: number, trailers: Uint8Array | undefined): void {
     const reply = this.#reply;
     if (reply === undefined || reply.length !== undefined) return;
     reply.length = bodyBytes - reply.from;
     reply.contentLength = reply.length;
+    if (trailers === undefined || !this.request.takesTrailers) return;
+    reply.trailers = trailers;
+    reply.contentLength = undefined; // a body with a length has no trailers
   }
 
   /** Why there will be no reply, for a client that is not asking just now. */
@@ -101,7 +110,7 @@ export class Transfer {
     const payloadOffset = first ? FIRST_PAYLOAD_OFFSET : NEXT_PAYLOAD_OFFSET;
     const capacity = portionCapacity(ask.bytes.length, payloadOffset);
     const state = this.#state(reply);
-    const { headBytes, bodyAvailable } = state;
+    const { headBytes } = state;
     const { loan } = reply;
     if (first && loan !== undefined && this.request.acceptsLoan && headBytes <= capacity) {
       if (headBytes + reply.length! > capacity) return this.#lend(ask, channel, reply, loan);
@@ -112,10 +121,10 @@ export class Transfer {
       channel.refuse(ask, "refused");
       return "answered";
     }
-    const target = ask.bytes.subarray(payloadOffset, payloadOffset + plan.headBytes + plan.bodyBytes);
-    if (plan.headBytes > 0) target.set(reply.headBlock.subarray(plan.headFrom, plan.headFrom + plan.headBytes));
+    const bytes = plan.headBytes + plan.bodyBytes + plan.trailerBytes;
+    const target = ask.bytes.subarray(payloadOffset, payloadOffset + bytes);
     try {
-      readFully(reply, plan.bodyFrom, target.subarray(plan.headBytes));
+      copyPortion(reply, plan, target);
     } catch {
       if (first && this.position === 0 && this.#source === undefined) {
         this.end(); // its tier has dropped it
@@ -135,12 +144,14 @@ export class Transfer {
         open: !whole,
         replayable: !whole && (this.#source?.replayable ?? true),
         bodyBytes: reply.contentLength,
-        availableBytes: headBytes + bodyAvailable,
+        availableBytes: availableBehind(state, ask.firstByte + bytes),
         payloadOffset,
         loan: undefined,
+        trailers: plan.trailerBytes > 0,
       },
       first ? { ...reply.response, headBytes } : undefined,
     );
+    if (first) this.#isFramedByProxy = reply.contentLength === undefined;
     this.position = Math.max(this.position, ask.firstByte + target.length);
     this.#source?.progressed();
     return whole ? "whole" : "answered";
@@ -164,6 +175,7 @@ export class Transfer {
         availableBytes: 0,
         payloadOffset: FIRST_PAYLOAD_OFFSET,
         loan: undefined,
+        trailers: false,
       },
       { ...INTERIM, status: interim.status },
     );
@@ -186,6 +198,7 @@ export class Transfer {
         availableBytes: headBytes + reply.length!,
         payloadOffset: FIRST_PAYLOAD_OFFSET,
         loan,
+        trailers: false,
       },
       { ...reply.response, headBytes },
     );
@@ -195,7 +208,11 @@ export class Transfer {
   #state(reply: Reply): StreamState {
     const arrived = reply.body === undefined ? 0 : Math.max(0, reply.body.bytes - reply.from);
     const bodyAvailable = reply.length === undefined ? arrived : Math.min(arrived, reply.length);
-    return { headBytes: reply.headBlock.length, bodyAvailable, bodyBytes: reply.length };
+    const trailerBytes = reply.trailers?.length ?? 0;
+    return {
+      ...{ headBytes: reply.headBlock.length, bodyAvailable, bodyBytes: reply.length, trailerBytes },
+      isInParts: this.#isFramedByProxy || reply.contentLength === undefined,
+    };
   }
 
   #waitOrFail(ask: Ask, channel: ChannelServer): "waits" | "answered" {
@@ -216,6 +233,13 @@ const INTERIM = {
   hotVersion: undefined,
   hasCacheStatus: true,
 } as const;
+
+function copyPortion(reply: Reply, plan: Portion, into: Uint8Array): void {
+  const { headFrom, headBytes, bodyFrom, trailerFrom, trailerBytes } = plan;
+  if (trailerBytes > 0) return into.set(reply.trailers!.subarray(trailerFrom, trailerFrom + trailerBytes));
+  if (headBytes > 0) into.set(reply.headBlock.subarray(headFrom, headFrom + headBytes));
+  readFully(reply, bodyFrom, into.subarray(headBytes));
+}
 
 function readFully(reply: Reply, from: number, into: Uint8Array): void {
   for (let done = 0; done < into.length; ) {

@@ -29,11 +29,19 @@ export function renderPassHead(
   // RFC 9110 section 8.6: no length in 204. A response in chunks has none; one that ends with the connection has none either.
   const fields = status === 204 ? withoutLength(endToEndFields(head.fields)) : endToEndFields(head.fields);
   let text = `HTTP/1.1 ${status} ${reason}\r\n${withDate(fields, how.nowMs).render()}`;
-  if (how.framing.kind === "chunked") text += "Transfer-Encoding: chunked\r\n";
+  if (how.framing.kind === "chunked") text += `${renderTrailerField(head.fields)}Transfer-Encoding: chunked\r\n`;
   if (how.connection !== undefined) text += `Connection: ${how.connection}\r\n`;
   const forwarded =
     isSafeMethod(how.method) && how.method !== "OPTIONS" && how.method !== "TRACE" ? "bypass" : "method";
   return `${text}Via: 1.${minorVersion} webproxy\r\nCache-Status: ${renderCacheStatus({ forwarded })}\r\n\r\n`;
+}
+
+/** RFC 9110 section 6.6.2: which trailers may come, said where they can. */
+function renderTrailerField(fields: Fields): string {
+  return fields
+    .all("trailer")
+    .map((names) => `Trailer: ${names}\r\n`)
+    .join("");
 }
 
 /** An interim response (RFC 9110 section 15.2). It has no content, whatever its fields say. */

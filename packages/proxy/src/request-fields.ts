@@ -31,8 +31,9 @@ export function isSaidByProxies(lowerName: string): boolean {
  * The fields of a GET or HEAD as the cache gets them, as text. What is fetched for one client may be stored for all, so nothing is among them that
  * says who asked, through which name or how, true or not: an origin that answers by it would answer everybody so.
  */
-export function renderCacheFields(fields: Fields): string {
-  return cacheFields(fields).render();
+export function renderCacheFields({ fields, minorVersion }: RequestHead): string {
+  const rendered = cacheFields(fields).render();
+  return minorVersion === 1 && takesTrailers(fields) ? `${rendered}TE: trailers\r\n` : rendered;
 }
 
 function cacheFields(fields: Fields): Fields {
@@ -41,11 +42,18 @@ function cacheFields(fields: Fields): Fields {
   );
 }
 
+/** RFC 9110 section 10.1.4. */
+function takesTrailers(fields: Fields): boolean {
+  const codings = fields.get("te")?.toLowerCase().split(",") ?? [];
+  return codings.some((coding) => coding.trim() === "trailers");
+}
+
 /** The fields of a request that goes straight to the origin: the client's in their order, then those of this hop. */
 export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fields {
   const { framing } = route;
   if (route.fromCache) {
     const fields = cacheFields(head.fields);
+    if (head.minorVersion === 1) addConnectionFields(fields, head, route);
     fields.add("Via", `1.${head.minorVersion} webproxy`);
     return fields;
   }
@@ -105,12 +113,7 @@ function quoted(text: string): string {
 /** What the client said about the connection and holds for ours too: it takes trailers, and the protocol it offers. */
 function addConnectionFields(fields: Fields, head: RequestHead, { upgrade }: PassRoute): void {
   const options: string[] = [];
-  const takesTrailers = head.fields
-    .get("te")
-    ?.toLowerCase()
-    .split(",")
-    .some((coding) => coding.trim() === "trailers");
-  if (takesTrailers) {
+  if (takesTrailers(head.fields)) {
     fields.add("TE", "trailers");
     options.push("TE");
   }

@@ -147,10 +147,17 @@ describe("passFields()", () => {
 });
 
 test("renderCacheFields() lets nothing through by which one client could change what all get (CHECKLIST 31)", () => {
-  const { fields } = head(
+  const asked = head(
     "GET / HTTP/1.1\nHost: a\nX-Forwarded-Host: e\nX-Forwarded-Proto: e\nX-Forwarded-Anything: e\nForwarded: host=e\nX-Original-URL: /e\nX-Rewrite-URL: /e\nX-HTTP-Method-Override: DELETE\nX-HTTP-Method: DELETE\nX-Host: e\nAccept: text/html\nExpect: 100-continue\nContent-Length: 0",
   );
-  expect(renderCacheFields(fields)).toBe("Accept: text/html\r\n");
+  expect(renderCacheFields(asked)).toBe("Accept: text/html\r\n");
+});
+
+test("renderCacheFields() says that the client takes trailers, and nothing else of its connection", () => {
+  const rendered = (text: string) => renderCacheFields(head(text));
+  expect(rendered("GET / HTTP/1.1\nHost: a\nConnection: TE\nTE: gzip;q=0.5, Trailers")).toBe("TE: trailers\r\n");
+  expect(rendered("GET / HTTP/1.1\nHost: a\nConnection: TE\nTE: gzip")).toBe("");
+  expect(rendered("GET / HTTP/1.0\nHost: a\nTE: trailers")).toBe("");
 });
 
 describe("routeOf() with sites and rules", () => {

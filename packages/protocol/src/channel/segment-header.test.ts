@@ -49,6 +49,7 @@ const portion: fc.Arbitrary<PortionAnswer> = fc.record({
   availableBytes: fc.maxSafeNat(),
   payloadOffset: fc.constant(256),
   loan: fc.option(fc.integer({ min: 0, max: 0xffffffff }), { nil: undefined }),
+  trailers: fc.boolean(),
 });
 
 describe("a segment's header", () => {

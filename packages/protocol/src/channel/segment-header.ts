@@ -13,7 +13,8 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *       72      4  state          1 asked, 2 answered
  *       76      4  flags          1 last: the stream ends with this portion; 2 open: the cache remembers the transfer until `close`;
  *                                 4 replayable: any byte of the stream may be asked for again while the transfer is open;
- *                                 8 loan: the portion is the head block; the body is the shared memory object that `loan` names
+ *                                 8 loan: the portion is the head block; the body is the shared memory object that `loan` names;
+ *                                 16 trailers: the portion is of the trailer section
  *       80      8  size           bytes of the stream in this portion; below zero it is invalid and says why (REFUSAL)
  *       88      8  bodyBytes      length of the whole body, -1 while it is not known
  *       96      8  availableBytes how much of the stream the cache could give at once when it answered, counted from the stream's first byte
@@ -37,7 +38,8 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *      192      n  body           the request block, later the portion
  *
  * The stream of a transfer is the head block ("Name: value" CRLF lines and a closing CRLF, nothing of it hop-by-hop) followed by the body. A portion that
- * holds the end of the head block of a response with unknown length holds no body: the proxy has to frame the body.
+ * holds the end of the head block of a response with unknown length holds no body: the proxy has to frame the body. Behind such a body there may be a
+ * trailer section ("Name: value" CRLF lines), in portions of its own.
  */
 const FIELD = {
   version: 64,
@@ -72,7 +74,7 @@ export const PAYLOAD_TAIL_BYTES = 64;
 export const SEGMENT_BYTES_MIN = 4096;
 
 const STATE = { asked: 1, answered: 2 } as const;
-const FLAG = { last: 1, open: 2, replayable: 4, loan: 8 } as const;
+const FLAG = { last: 1, open: 2, replayable: 4, loan: 8, trailers: 16 } as const;
 const HANDLING = { stored: 1, collapsed: 2, hot: 4, hasCacheStatus: 8 } as const;
 export const TTL_UNKNOWN = -0x80000000;
 
@@ -125,6 +127,8 @@ export interface PortionAnswer {
   payloadOffset: number;
   /** The body is not in the stream: it is the shared memory object of this number, to be read where it is. */
   loan: number | undefined;
+  /** It is of the trailer section, behind the body. */
+  trailers: boolean;
 }
 /** What a first portion says beyond any portion. */
 export interface ResponseAnswer {
@@ -203,7 +207,8 @@ export function writePortion(words: SegmentWords, portion: PortionAnswer, respon
     (portion.last ? FLAG.last : 0) |
     (portion.open ? FLAG.open : 0) |
     (portion.replayable ? FLAG.replayable : 0) |
-    (portion.loan === undefined ? 0 : FLAG.loan);
+    (portion.loan === undefined ? 0 : FLAG.loan) |
+    (portion.trailers ? FLAG.trailers : 0);
   words[word(FIELD.loan)] = portion.loan ?? 0;
   writeInt64(words, FIELD.size, portion.bytes);
   writeInt64(words, FIELD.bodyBytes, portion.bodyBytes ?? -1);
@@ -277,6 +282,7 @@ export function readAnswer(words: SegmentWords, segmentBytes: number, ticket: nu
     availableBytes,
     payloadOffset,
     loan: (flags & FLAG.loan) === 0 ? undefined : words[word(FIELD.loan)]! >>> 0,
+    trailers: (flags & FLAG.trailers) !== 0,
   };
 }
 

@@ -64,6 +64,7 @@ const STATUS_OF: Record<RefusalReason, number> = {
   "cache-away": 503,
 };
 const CRLF = "\r\n";
+const LAST_CHUNK_HEAD = "0\r\n";
 const CONTENT_RATE_WINDOW_TICKS = (CONTENT_RATE_WINDOW_S * 1000) / TICK_MS;
 
 /** One HTTP/1.1 connection: its requests are answered one after another, in order. */
@@ -85,6 +86,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   #pass: PassThrough | undefined;
   #head = "";
   #headBytesLeft = 0;
+  #inTrailers = false;
   /** A hot response, or the rest of one, that waits for the client only. */
   #ready: ReadyResponse | undefined;
   readonly #write = (bytes: Uint8Array): number => {
@@ -184,6 +186,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.framesBody = framing.kind === "chunked";
     this.#head = renderHeadStart(response, framing, this.connectionOption(framing.kind !== "until-close"));
     this.#headBytesLeft = response.headBytes;
+    this.#inTrailers = false;
     this.#expectBody(portion.bodyBytes);
     return true;
   }
@@ -196,6 +199,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
 
   frame(segment: Uint8Array, portion: PortionAnswer): { start: number; end: number } {
     const { payloadOffset, bytes, last } = portion;
+    if (portion.trailers) return this.#frameTrailers(segment, portion);
     const isHead = this.#headBytesLeft > 0;
     this.#headBytesLeft = Math.max(0, this.#headBytesLeft - bytes);
     const isChunk = this.framesBody && !isHead && bytes > 0;
@@ -208,6 +212,18 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     room.write(before, start, "latin1");
     room.write(after, payloadOffset + bytes, "latin1");
     return { start, end: payloadOffset + bytes + after.length };
+  }
+
+  /** RFC 9112 section 7.1.2: behind the last chunk. */
+  #frameTrailers(segment: Uint8Array, { payloadOffset, bytes, last }: PortionAnswer): { start: number; end: number } {
+    if (!this.framesBody) return { start: payloadOffset, end: payloadOffset };
+    const before = this.#inTrailers ? "" : LAST_CHUNK_HEAD;
+    this.#inTrailers = !last;
+    const after = last ? CRLF : "";
+    const room = Buffer.from(segment.buffer, segment.byteOffset, segment.byteLength);
+    room.write(before, payloadOffset - before.length, "latin1");
+    room.write(after, payloadOffset + bytes, "latin1");
+    return { start: payloadOffset - before.length, end: payloadOffset + bytes + after.length };
   }
 
   write(bytes: Uint8Array): number {
@@ -421,7 +437,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
       method: head.method === "HEAD" ? "HEAD" : "GET",
       site: site.id,
       target,
-      fieldSection: renderCacheFields(head.fields),
+      fieldSection: renderCacheFields(head),
     };
     this.#delivery = new Delivery(this.#context, this, wanted, { keyTarget, hotKey });
     this.#delivery.start();
