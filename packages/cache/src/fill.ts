@@ -247,7 +247,7 @@ export class Fill implements Source, OriginHandler {
     const bodyBytes = this.#bodyStart + body.bytes;
     this.#response = { ...response, bodyBytes };
     // RFC 9111 section 3.1: apart from the head, or not at all. What is stored has none.
-    const section = trailers === undefined ? undefined : Uint8Array.from(Buffer.from(trailers.render(), "latin1"));
+    const section = trailers === undefined ? undefined : new Uint8Array(Buffer.from(trailers.render(), "latin1"));
     for (const transfer of this.#readers) transfer.lengthKnown(bodyBytes, section);
     for (const transfer of [...this.#lengthWanted]) {
       this.#lengthWanted.delete(transfer);

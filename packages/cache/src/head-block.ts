@@ -20,14 +20,14 @@ export function renderHeadBlock(fields: Fields, age: "ours" | "theirs"): Uint8Ar
   const left = age === "ours" ? RENDERED_ANEW : RENDERED_ANEW_BUT_AGE;
   const lines = fields.filter((lowerName) => !left.has(lowerName));
   lines.add("Via", VIA);
-  return Uint8Array.from(Buffer.from(`${lines.render()}\r\n`, "latin1"));
+  return new Uint8Array(Buffer.from(`${lines.render()}\r\n`, "latin1"));
 }
 
 /** An interim response as it goes out; it has no content, whatever its fields say. */
 export function renderInterim({ status, reason, fields }: ResponseHead): Uint8Array {
   const lines = endToEndFields(fields).filter((lowerName) => lowerName !== "content-length");
   lines.add("Via", VIA);
-  return Uint8Array.from(Buffer.from(`HTTP/1.1 ${status} ${reason}\r\n${lines.render()}\r\n`, "latin1"));
+  return new Uint8Array(Buffer.from(`HTTP/1.1 ${status} ${reason}\r\n${lines.render()}\r\n`, "latin1"));
 }
 
 /** A head block with a Cache-Status line of its own in front, for a response whose value the proxy can not render from the segment's header. */

@@ -78,7 +78,7 @@ export class GetfilePass implements OriginHandler {
     if (this.#phase === "sending") this.#client.out.bytes(chunk);
     else if (this.#context.heldBack.take(this.#heldBytes, chunk.length)) {
       this.#heldBytes += chunk.length;
-      this.#held.push(Uint8Array.from(chunk));
+      this.#held.push(new Uint8Array(chunk));
     } else this.#refuse("ERROR");
   }
 

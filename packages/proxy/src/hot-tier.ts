@@ -37,7 +37,7 @@ export function readyWith(hot: HotResponse, headStart: string, readyUntilMs: num
 export function restOf(hot: HotResponse, ready: Uint8Array, taken: number): Uint8Array {
   const roomLeft = hot.bytes.length - hot.payloadOffset < ready.length - taken;
   const rest = ready.subarray(taken);
-  return roomLeft ? Uint8Array.from(rest) : rest;
+  return roomLeft ? new Uint8Array(rest) : rest;
 }
 
 /** A response that is ready to send: its bytes, and how long they are good. */

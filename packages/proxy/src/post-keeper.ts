@@ -76,7 +76,7 @@ export class PostKeeper implements Keeper, AskOwner {
 
   content(chunk: Uint8Array): void {
     this.#bytesLeft -= chunk.length;
-    if (this.#bytesLeft >= 0) this.#chunks.push(Uint8Array.from(chunk));
+    if (this.#bytesLeft >= 0) this.#chunks.push(new Uint8Array(chunk));
     else this.#chunks.length = 0;
   }
 

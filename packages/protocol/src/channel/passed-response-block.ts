@@ -89,6 +89,6 @@ export function readPassedResponseBlock(segment: Uint8Array, blockBytes: number)
     target: bytes.toString("latin1", FIELD.text, requestFieldsAt),
     requestFieldSection: bytes.toString("latin1", requestFieldsAt, fieldsAt),
     fieldSection: bytes.toString("latin1", fieldsAt, contentAt),
-    content: Uint8Array.from(bytes.subarray(contentAt)),
+    content: new Uint8Array(bytes.subarray(contentAt)),
   };
 }

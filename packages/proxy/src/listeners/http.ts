@@ -348,7 +348,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.#taking = false;
     if (this.#isOver || start === bytes.length) return;
     const rest = bytes.subarray(start);
-    this.#input = ownership === "owned" ? rest : Uint8Array.from(rest);
+    this.#input = ownership === "owned" ? rest : new Uint8Array(rest);
     if (this.#state === "answering" && rest.length >= PIPELINE_BYTES_MAX) this.holdBack();
   }
 
