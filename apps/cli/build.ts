@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { PACKED_PAGE, renderPage } from "./src/dashboard-page.ts";
 
 /**
  * Bundles the command for packing (`bun pm pack` runs this): dist/main.js, and beside it each Worker's entry, which the packages
@@ -32,6 +33,7 @@ try {
   });
   for (const message of built.logs) console.error(String(message));
   if (!built.success) process.exit(1);
+  writeFileSync(join(outdir, PACKED_PAGE), await renderPage(join(root, "dashboard")));
   writeFileSync(join(outdir, "THIRD-PARTY-LICENSES.txt"), licencesOf(Object.keys(built.metafile?.inputs ?? {})));
   const sizes = built.outputs.map(({ path, size }) => `dist/${basename(path)}  ${size} bytes`);
   moveInto(dist, outdir);

@@ -41,6 +41,7 @@ export async function runSupervisor(options: Options, stop: StopRequest, hasFile
       processes: pair,
       purge: (purge) => pair.cache.purge(purge),
       sharedStatus: () => pair.cache.sharedStatus,
+      limits: { hot: options.hot, memory: options.memory, disk: options.cacheDir === "none" ? 0 : options.disk },
     });
     try {
       await run(pair, { options, sites, admin, stop, onHangup: hasReload ? () => reload.ask() : undefined });

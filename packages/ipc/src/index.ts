@@ -17,6 +17,7 @@ export { MessageQueue, type QueueAttributes } from "./message-queue.ts";
 export { type LockOutcome, MUTEX_BYTES, Mutex } from "./mutex.ts";
 export { InvalidNameError, type ObjectName, objectName } from "./object-name.ts";
 export type { PoolMember } from "./pool-member.ts";
+export type { PoolPicture, SegmentState } from "./pool-table.ts";
 export { type ObjectKind, registerFamily, unregisterFamily } from "./registry.ts";
 export { startTimeOf } from "./registry-maker.ts";
 export { Ring } from "./ring.ts";

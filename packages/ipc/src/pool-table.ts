@@ -339,6 +339,39 @@ export class PoolTable {
   }
 }
 
+/** What a segment of a pool is doing: in the free queue, kept ready by a member, held by one, or without memory. */
+export type SegmentState = "queued" | "stocked" | "held" | "missing";
+
+/** A pool as it stands at one moment. */
+export interface PoolPicture {
+  readonly segmentBytes: number;
+  /** Of each segment, by its id. */
+  readonly states: readonly SegmentState[];
+  /** Members (threads) that wait for a segment. */
+  readonly waiting: number;
+  /** Segments made anew so far. */
+  readonly replaced: number;
+}
+
+/** Reads a copy of a table. Undefined when it is not finished, or of another layout. */
+export function readPoolPicture(words: Int32Array): PoolPicture | undefined {
+  const segments = words[FIELD.segments] ?? 0;
+  const isTable = words[FIELD.magic] === MAGIC && words[FIELD.layoutVersion] === LAYOUT_VERSION;
+  if (!isTable || words[FIELD.ready] === 0 || words.byteLength !== STATES_OFFSET + segments * 8) return undefined;
+  const stateOf = (id: number): SegmentState => {
+    const state = words[STATES_OFFSET / 4 + id]!;
+    if (state === QUEUED) return "queued";
+    if (state === MISSING) return "missing";
+    return isHeld(state) ? "held" : "stocked";
+  };
+  return {
+    segmentBytes: words[FIELD.segmentBytes]!,
+    states: Array.from({ length: segments }, (_, id) => stateOf(id)),
+    waiting: words[FIELD.waiting]!,
+    replaced: words[FIELD.replaced]!,
+  };
+}
+
 function assertLayout(memory: SharedMemory, name: ObjectName): void {
   const words = memory.i32;
   const fault = (why: string): never => {

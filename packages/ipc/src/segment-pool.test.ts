@@ -136,6 +136,24 @@ test("SegmentPool.open() refuses what is half made, foreign, or of another versi
   expect(filesOf(prefix)).toEqual([]);
 });
 
+test("SegmentPool.picture() shows what each segment is doing, without a word written, however often it is looked at", async () => {
+  await withPool({ segments: 6 }, (pool, prefix) => {
+    const member = pool.join();
+    const held = [member.tryTake()!, member.tryTake()!];
+    const states = () => SegmentPool.picture(prefix)!.states;
+    expect(held.map(({ id }) => states()[id])).toEqual(["held", "held"]);
+    expect(states().filter((state) => state === "held")).toHaveLength(2);
+    member.giveBack(held[0]!);
+    expect(["stocked", "queued"]).toContain(states()[held[0]!.id]!);
+    // Optimised code must not write either: it would end the process.
+    for (let round = 0; round < 3000; round++) SegmentPool.picture(prefix);
+    expect(SegmentPool.picture(prefix)).toMatchObject({ segmentBytes: 4096, waiting: 0, replaced: 0 });
+    member.close();
+    expect(states()).toEqual(Array.from({ length: 6 }, () => "queued"));
+  });
+  expect(SegmentPool.picture(testName())).toBeUndefined();
+});
+
 test("PoolMember.giveBack() refuses a second time, also when the same id has been taken again since", async () => {
   await withPool({ segments: 1 }, (pool, prefix) => {
     const member = pool.join();

@@ -5,11 +5,12 @@ import { MessageQueue } from "./message-queue.ts";
 import { type ObjectName, objectName } from "./object-name.ts";
 import { PoolCore } from "./pool-core.ts";
 import { PoolMember } from "./pool-member.ts";
-import { COUNTER, FREE_SLOT, MEMBERS_MAX, PoolTable } from "./pool-table.ts";
+import { COUNTER, FREE_SLOT, MEMBERS_MAX, type PoolPicture, PoolTable, readPoolPicture } from "./pool-table.ts";
 import { recorded, recordRemoval } from "./registry.ts";
 import { createSegment, SEGMENT_PREFIX_BYTES, type Segment, segmentName, UNREGISTERED } from "./segment.ts";
 import { SegmentPoolError } from "./segment-pool-error.ts";
 import { SharedMemory } from "./shared-memory.ts";
+import { SharedMemoryCopy } from "./shared-memory-copy.ts";
 
 const FIRST_GENERATION = 1;
 const GENERATION_MAX = 2 ** 31 - 1;
@@ -126,6 +127,17 @@ export class SegmentPool implements Disposable {
       table.close();
       throw error;
     }
+  }
+
+  /**
+   * What the segments of a pool are doing, for whoever only looks: no membership, no lock, nothing written; the processes may hang or be dead. What is read
+   * is from some moments during the call, a word at a time.
+   *
+   * @returns undefined: there is no such pool, it is not finished, or it is another user's.
+   */
+  static picture(prefix: ObjectName): PoolPicture | undefined {
+    using table = SharedMemoryCopy.open(tableName(prefix));
+    return table === undefined ? undefined : readPoolPicture(table.i32);
   }
 
   /**

@@ -126,12 +126,14 @@ export class AccessRecorder {
   end(record: RequestRecord, aborted: boolean, asked: Asked): void {
     const nowMs = this.#now();
     const totalMs = nowMs - record.startedMs;
-    const firstByteMs = (record.firstByteMs ?? nowMs) - record.startedMs;
+    // What is sent in one write, as a hot hit is, is out when it is over.
+    const firstByteAtMs = record.firstByteMs ?? (record.bytes > 0 ? nowMs : undefined);
+    const firstByteMs = (firstByteAtMs ?? nowMs) - record.startedMs;
     this.#measure(record, firstByteMs, totalMs);
     this.#ring.write({
       sequence: 0,
       startedMs: this.#wallMs() - totalMs,
-      firstByteMs: record.firstByteMs === undefined ? undefined : firstByteMs,
+      firstByteMs: firstByteAtMs === undefined ? undefined : firstByteMs,
       totalMs,
       originMs: record.originMs,
       status: record.status,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { CACHE_COUNTERS, type CacheCounter } from "@proj/protocol";
 import type { ChannelStats } from "../channel-stats.ts";
+import { LiveView } from "../live/live-view.ts";
 import { adminApp, type ProcessViews } from "./app.ts";
 import { renderMetrics } from "./metrics.ts";
 
@@ -23,8 +24,11 @@ function api(processes: { proxy: boolean; cache: boolean }, stats = STATS) {
     proxy: { isReady: processes.proxy, pid: 1, restarts: 0, stalls: 0 },
     cache: { isReady: processes.cache, pid: 2, restarts: 4, stalls: 1 },
   };
+  const about = { channel: "default", version: "1.2.3", limits: { hot: 1, memory: 2, disk: 3 } };
   const app = adminApp({
     host: "127.0.0.1",
+    live: new LiveView(`test-${process.pid}-none`),
+    about,
     processes: views,
     readStats: () => stats,
     purge: async ({ selector }) => {
@@ -117,6 +121,34 @@ describe("adminApp()", () => {
     expect(text).toContain("# TYPE webproxy_segments_in_use gauge\nwebproxy_segments_in_use 1\n");
     expect(text).toContain('webproxy_process_ready{process="cache"} 0\n');
     expect(text).toContain('webproxy_process_restarts_total{process="cache"} 4\n');
+  });
+
+  test("gives the dashboard as one page that loads nothing from anywhere, under a policy that says so", async () => {
+    const response = await api({ proxy: true, cache: true })("/");
+    const html = await response.text();
+    expect(response.headers.get("content-type")).toStartWith("text/html");
+    const policy = response.headers.get("content-security-policy") ?? "";
+    expect(policy).toStartWith("default-src 'none'; script-src 'sha256-");
+    expect(policy).not.toContain("unsafe");
+    expect(html).not.toMatch(/(?:src|href)\s*=\s*["']?(?:https?:)?\/\//);
+    expect(html).not.toContain("/*SCRIPT*/");
+  });
+
+  test("streams what is and what happens", async () => {
+    const response = await api({ proxy: true, cache: true })("/api/live");
+    expect(response.headers.get("content-type")).toStartWith("text/event-stream");
+    const reader = response.body!.getReader();
+    let text = "";
+    while (!text.includes("event: second")) text += new TextDecoder().decode((await reader.read()).value);
+    await reader.cancel();
+    expect(JSON.parse(/event: start\ndata: (.*)/.exec(text)![1]!)).toMatchObject({
+      version: "1.2.3",
+      limits: { disk: 3 },
+    });
+    expect(JSON.parse(/event: second\ndata: (.*)/.exec(text)?.[1] ?? "{}")).toMatchObject({
+      processes: { cache: { state: "absent", restarts: 4 } },
+      pool: null,
+    });
   });
 
   test("answers nobody who calls it by a foreign name", async () => {

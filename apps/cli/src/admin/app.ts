@@ -2,8 +2,11 @@ import type { NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import { type Context, Hono } from "hono";
 import type { ChannelStats } from "../channel-stats.ts";
 import { messageOf } from "../command-error.ts";
+import { dashboardPage } from "../dashboard-page.ts";
+import type { LiveView, TierLimits } from "../live/live-view.ts";
 import { type PurgeAnswer, readPurgeRequest } from "../purge-request.ts";
 import { isAdminHost } from "./host-check.ts";
+import { liveStream } from "./live-stream.ts";
 
 /** One of the two processes, as its supervisor knows it. */
 export interface ProcessView {
@@ -29,15 +32,19 @@ export interface AdminSources {
   /** Undefined: nothing is shared. */
   sharedStatus: () => SharedStatus | undefined;
   renderMetrics: () => Promise<{ contentType: string; text: string }>;
+  live: LiveView;
+  /** What the dashboard says about whom it shows. */
+  about: { channel: string; version: string; limits: TierLimits };
 }
 
 const PURGE_BYTES_MAX = 64 * 1024;
 
 /**
- * The admin API: `/healthz`, `/readyz`, `/metrics`, `/api/stats`, `/api/purge`. Answers nobody who calls it by a foreign name, and sends no CORS
+ * The admin API: `/healthz`, `/readyz`, `/metrics`, `/api/stats`, `/api/purge`, and the dashboard with its stream, `/` and `/api/live`. Answers nobody who calls it by a foreign name, and sends no CORS
  * fields, so that no web page of another origin reads it.
  */
-export function adminApp({ host, processes, readStats, purge, sharedStatus, renderMetrics }: AdminSources): Hono {
+export function adminApp(sources: AdminSources): Hono {
+  const { host, processes, readStats, purge, sharedStatus, renderMetrics, live, about } = sources;
   const app = new Hono();
   app.use(async (context, next) => {
     if (!isAdminHost(context.req.header("host") ?? null, host)) {
@@ -88,6 +95,11 @@ export function adminApp({ host, processes, readStats, purge, sharedStatus, rend
     const { contentType, text } = await renderMetrics();
     return context.body(text, 200, { "content-type": contentType });
   });
+  app.get("/", async (context) => {
+    const { html, securityPolicy } = await dashboardPage();
+    return context.html(html, 200, { "content-security-policy": securityPolicy, "referrer-policy": "no-referrer" });
+  });
+  app.get("/api/live", (context) => liveStream(context, live, about, processes));
   app.notFound((context) => context.json({ error: `nothing is at ${context.req.path}` }, 404));
   app.onError((error, context) => context.json({ error: error.message }, 500));
   return app;

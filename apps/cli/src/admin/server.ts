@@ -1,6 +1,8 @@
+import packageJson from "../../package.json" with { type: "json" };
 import { addressText } from "../address-text.ts";
 import { readChannel, readChannelStats } from "../channel-stats.ts";
 import { cannotRun, errorCode } from "../command-error.ts";
+import { LiveView, type TierLimits } from "../live/live-view.ts";
 import { type AdminSources, adminApp, type ProcessViews } from "./app.ts";
 
 export interface AdminServer {
@@ -22,18 +24,29 @@ export function startAdmin(options: {
   processes: ProcessViews;
   purge: AdminSources["purge"];
   sharedStatus: AdminSources["sharedStatus"];
+  limits: TierLimits;
 }): AdminServer {
-  const { host, port, channel, processes, purge, sharedStatus } = options;
+  const { host, port, channel, processes, purge, sharedStatus, limits } = options;
   const readStats = () => readChannelStats(channel);
   // The metrics library is loaded when somebody asks for metrics: it takes as long as all the rest of the start.
   const renderMetrics = async () =>
     (await import("./metrics.ts")).renderMetrics(readChannel(channel), processes, sharedStatus());
-  const app = adminApp({ host, processes, readStats, purge, sharedStatus, renderMetrics });
+  const live = new LiveView(channel);
+  const about = { channel, version: packageJson.version, limits };
+  const app = adminApp({ host, processes, readStats, purge, sharedStatus, renderMetrics, live, about });
   try {
     // Said aloud: Bun 1.4.5 sets SO_REUSEPORT when development is off, and two supervisors would share the port unnoticed.
     const exclusive = { hostname: host, port, development: false, reusePort: false } as const;
     const server = Bun.serve({ ...exclusive, fetch: (request) => app.fetch(request) });
-    return { host, port: server.port ?? port, stop: () => server.stop(true) };
+    live.start();
+    return {
+      host,
+      port: server.port ?? port,
+      async stop() {
+        live.stop();
+        await server.stop(true);
+      },
+    };
   } catch (error) {
     const code = errorCode(error) ?? "unknown error";
     throw cannotRun(
