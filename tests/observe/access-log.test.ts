@@ -158,28 +158,32 @@ describe("access log", () => {
 describe("webproxy log", () => {
   test("shows what was answered last, filtered, also while the processes are stopped and after they are dead", async () => {
     await using origin = originWithAll();
-    await using webproxy = await Webproxy.start({ origin: origin.url });
-    for (const path of ["/stored", "/private", "/none"]) await http(webproxy.http, path);
-    const stopped = await webproxy.stats();
-    const pids = [stopped.proxy!.pid, stopped.cache!.pid];
-    for (const pid of pids) process.kill(pid, "SIGSTOP");
+    // Alone: a supervisor would replace whom it finds stopped.
+    await using proxy = await Webproxy.start({ origin: origin.url, command: "proxy" });
+    await using cache = await Webproxy.start({ origin: origin.url, command: "cache", channel: proxy.channel });
     try {
-      const all = await runLog(webproxy, "--json");
+      for (const path of ["/stored", "/private", "/none"]) await http(proxy.http, path);
+      for (const { pid } of [proxy, cache]) process.kill(pid, "SIGSTOP");
+      const all = await runLog(proxy, "--json");
       expect(all.exitCode).toBe(0);
-      const targets = all.stdout
+      const entries = all.stdout
         .split("\n")
         .slice(0, -1)
-        .map((line) => (JSON.parse(line) as Entry).target);
-      expect(targets.sort()).toEqual(["/none", "/private", "/stored"]);
-      const some = await runLog(webproxy, "status=2xx", "target!~stored");
+        .map((line) => JSON.parse(line) as Entry);
+      expect(entries.map(({ target }) => target).sort()).toEqual(["/none", "/private", "/stored"]);
+      const some = await runLog(proxy, "status=2xx", "target!~stored");
       expect(some.stdout.split("\n")).toHaveLength(2);
       expect(some.stdout).toContain(" GET /private HTTP/1.1 ");
+      expect(await runLog(proxy, "colour=red")).toMatchObject({ exitCode: 2, stdout: "" });
+      proxy.kill("SIGKILL");
+      await proxy.ended();
+      expect((await runLog(proxy, "--json")).stdout).toBe(all.stdout);
     } finally {
-      for (const pid of pids) process.kill(pid, "SIGCONT");
+      cache.kill("SIGCONT");
+      await cache.stop();
+      Bun.spawnSync([process.execPath, MAIN, "doctor", "--fix", "--channel", proxy.channel], { timeout: 30_000 });
     }
-    expect(await runLog(webproxy, "colour=red")).toMatchObject({ exitCode: 2, stdout: "" });
-    await webproxy.stop();
-    const none = await runLog(webproxy);
+    const none = await runLog(proxy);
     expect(none).toMatchObject({ exitCode: 1, stdout: "" });
     expect(none.stderr).toContain("no proxy of it runs");
   }, 90_000);

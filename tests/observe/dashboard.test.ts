@@ -35,7 +35,11 @@ describe.skipIf(!hasChromium)("dashboard", () => {
   }, 90_000);
 
   /** A page on which nothing may be said in the console and nothing asked of anybody else. */
-  async function withPage(viewport: { width: number; height: number }, use: (page: Page) => Promise<void>) {
+  async function withPage(
+    viewport: { width: number; height: number },
+    use: (page: Page) => Promise<void>,
+    { admin } = webproxy,
+  ) {
     const page = await browser.newPage({ viewport });
     const said: string[] = [];
     const asked = new Set<string>();
@@ -43,11 +47,11 @@ describe.skipIf(!hasChromium)("dashboard", () => {
     page.on("pageerror", (error) => said.push(error.message));
     page.on("request", (request) => asked.add(new URL(request.url()).origin));
     try {
-      await page.goto(`http://${webproxy.admin.host}:${webproxy.admin.port}/`);
+      await page.goto(`http://${admin.host}:${admin.port}/`);
       await shows(page, "#status b", "Serves");
       await use(page);
       expect(said).toEqual([]);
-      expect([...asked]).toEqual([`http://${webproxy.admin.host}:${webproxy.admin.port}`]);
+      expect([...asked]).toEqual([`http://${admin.host}:${admin.port}`]);
     } finally {
       await page.close();
     }
@@ -172,16 +176,21 @@ describe.skipIf(!hasChromium)("dashboard", () => {
   test.skipIf(!MAKES_SCREENSHOTS)(
     "makes the pictures of the documentation",
     async () => {
-      await using _traffic = new Traffic(webproxy, 900);
-      await withPage({ width: 1440, height: 1180 }, async (page) => {
-        await Bun.sleep(100_000);
-        await page.click("#theme");
-        await Bun.sleep(1500);
-        await page.screenshot({ path: join(DOCS, "dashboard.png") });
-        await page.click("#theme");
-        await Bun.sleep(1500);
-        await page.screenshot({ path: join(DOCS, "dashboard-dark.png"), fullPage: true });
-      });
+      await using shop = await Webproxy.start({ origin: origin.url, channel: "shop" });
+      await using _traffic = new Traffic(shop, 900);
+      await withPage(
+        { width: 1440, height: 1180 },
+        async (page) => {
+          await Bun.sleep(100_000);
+          await page.click("#theme");
+          await Bun.sleep(1500);
+          await page.screenshot({ path: join(DOCS, "dashboard.png") });
+          await page.click("#theme");
+          await Bun.sleep(1500);
+          await page.screenshot({ path: join(DOCS, "dashboard-dark.png"), fullPage: true });
+        },
+        shop,
+      );
     },
     180_000,
   );

@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
-import { CommandError, messageOf } from "./command-error.ts";
+import { CommandError, messageOf, usageError } from "./command-error.ts";
 import { readConfigFile } from "./config-file.ts";
 import { FLAGS, flagNames } from "./flags.ts";
 import { type FlagName, type Options, parseOptions, type RawOptions, type Sources } from "./options.ts";
@@ -61,6 +61,7 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
   addSide(program, "cache", surroundings);
   addGet(program, surroundings);
   addStats(program, surroundings);
+  addTop(program, surroundings);
   addLog(program, surroundings);
   addDoctor(program, surroundings);
   addStoreCommands(program, surroundings);
@@ -168,6 +169,26 @@ function addLog(program: Command, { stop, exitWith }: Surroundings): void {
         return runLog({ channel, format, filters, follow: follow === true, stop: stop.asked });
       }),
     );
+}
+
+function addTop(program: Command, { stop, exitWith }: Surroundings): void {
+  withOptions(program.command("top"), CHANNEL_OPTIONS)
+    .description(
+      "a channel live: rates, latencies, tiers, segments, URLs, requests; a line each second when not in a terminal",
+    )
+    .addOption(new Option("--count <SECONDS>", "end after so many seconds").argParser(wholeSeconds))
+    .action(
+      exitWith(async ({ count, ...flags }: RawOptions & { count?: number }) => {
+        const { channel } = parseOptions({ flags });
+        const { runTop } = await import("./top/run.ts");
+        return runTop({ channel, count, stop: stop.asked });
+      }),
+    );
+}
+
+function wholeSeconds(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw usageError(`Cannot use ${JSON.stringify(text)} for --count: it must be a whole number of seconds`);
 }
 
 function addDoctor(program: Command, { exitWith }: Surroundings): void {
