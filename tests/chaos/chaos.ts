@@ -62,10 +62,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const random = new SeededRandom(seed);
   const target: Target = { webproxy, arena, origin, random };
   const run = new Run(target, options);
-  const prober = new Child<ProberReport>(join(import.meta.dir, "prober-process.ts"), [
-    String(webproxy.http.port),
-    String(webproxy.getfile.port),
-  ]);
+  const prober = new Child<ProberReport>(join(import.meta.dir, "prober-process.ts"), {
+    args: [String(webproxy.http.port), String(webproxy.getfile.port)],
+  });
   await using _prober = prober;
   await prober.heard();
   say(

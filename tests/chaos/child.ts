@@ -3,8 +3,9 @@ export class Child<Answer> implements AsyncDisposable {
   readonly #process: Bun.Subprocess;
   #next = Promise.withResolvers<Answer>();
 
-  constructor(program: string, args: readonly string[] = []) {
-    this.#process = Bun.spawn([process.execPath, program, ...args], {
+  /** @param wrap What stands before the program. */
+  constructor(program: string, { args = [], wrap = [] }: { args?: readonly string[]; wrap?: readonly string[] } = {}) {
+    this.#process = Bun.spawn([...wrap, process.execPath, program, ...args], {
       stdio: ["ignore", "inherit", "inherit"],
       serialization: "json",
       ipc: (message: Answer) => {

@@ -1,9 +1,10 @@
 /**
  * An origin in a process of its own, so that it goes on while its client works: resources of every size whose versions follow one another, some of
- * unknown length. Tells its port; "cut" closes it and breaks what is on its way, "heal" opens it again on the same port.
+ * unknown length. Listens on the address it is given, or 127.0.0.1, and tells its port; "cut" closes it and breaks what is on its way, "heal" opens it again on the same port.
  */
 import { piecesOf, sizeOf, VERSIONS } from "./content.ts";
 
+const [ADDRESS = "127.0.0.1"] = process.argv.slice(2);
 const VERSION_MS = 5_000;
 
 function versionOf(path: string): number {
@@ -36,7 +37,7 @@ function answer(request: Request): Response {
 
 function listen(port: number) {
   return Bun.serve({
-    hostname: "127.0.0.1",
+    hostname: ADDRESS,
     port,
     idleTimeout: 60,
     development: false,

@@ -30,10 +30,9 @@ const CHAOS = join(import.meta.dir, "../chaos");
 await using origin = new Child<{ port?: number }>(join(CHAOS, "origin-process.ts"));
 const { port } = await origin.heard();
 await using webproxy = await Webproxy.start({ origin: `http://127.0.0.1:${port}`, args: ["--idle-timeout", "3600"] });
-await using prober = new Child<ProberReport>(join(CHAOS, "prober-process.ts"), [
-  String(webproxy.http.port),
-  String(webproxy.getfile.port),
-]);
+await using prober = new Child<ProberReport>(join(CHAOS, "prober-process.ts"), {
+  args: [String(webproxy.http.port), String(webproxy.getfile.port)],
+});
 await prober.heard();
 
 async function measure(what: string, during: () => Promise<unknown>): Promise<void> {

@@ -1,0 +1,109 @@
+/**
+ * What bad-network.test.ts has done inside the client's network namespace: webproxy and the origin are in namespaces of their own, and every packet between them and
+ * us crosses a line that loses and delays. Prints "fine", or says what was not.
+ *
+ *   bad-network-script.ts PID-OF-PROXY'S-NAMESPACE PID-OF-ORIGIN'S
+ */
+import { Child } from "../chaos/child.ts";
+import { pathOf } from "../chaos/content.ts";
+import { Conversation, type Outcome } from "../chaos/conversation.ts";
+import { Webproxy } from "../support/webproxy.ts";
+
+const [proxyNamespace = "", originNamespace = ""] = process.argv.slice(2);
+const NETWORK = { client: "10.99.1.1", proxyToClient: "10.99.1.2", proxyToOrigin: "10.99.2.1", origin: "10.99.2.2" };
+const within = (pid: string) => ["nsenter", "--target", pid, "--net"];
+
+/** One direction is as bad as the other. */
+class Line implements Disposable {
+  readonly #process;
+
+  private constructor(args: readonly string[]) {
+    this.#process = Bun.spawn(["python3", new URL("../support/lossy-link.py", import.meta.url).pathname, ...args], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+  }
+
+  static async between(pidA: string, addressA: string, pidB: string, addressB: string): Promise<Line> {
+    const line = new Line([pidA, addressA, pidB, addressB]);
+    const { value } = await line.#process.stdout.getReader().read();
+    if (new TextDecoder().decode(value).trim() !== "up") throw new Error("The line does not come up");
+    return line;
+  }
+
+  be({ delayMs, jitterMs, loss }: { delayMs: number; jitterMs: number; loss: number }): void {
+    this.#process.stdin.write(`${delayMs} ${jitterMs} ${loss}\n`);
+    void this.#process.stdin.flush();
+  }
+
+  [Symbol.dispose](): void {
+    this.#process.kill("SIGKILL");
+  }
+}
+
+const BAD = { delayMs: 15, jitterMs: 10, loss: 0.02 };
+const CUT = { delayMs: 0, jitterMs: 0, loss: 1 };
+
+using toProxy = await Line.between("self", NETWORK.client, proxyNamespace, NETWORK.proxyToClient);
+using toOrigin = await Line.between(proxyNamespace, NETWORK.proxyToOrigin, originNamespace, NETWORK.origin);
+await using origin = new Child<{ port?: number }>(new URL("../chaos/origin-process.ts", import.meta.url).pathname, {
+  args: [NETWORK.origin],
+  wrap: within(originNamespace),
+});
+const { port } = await origin.heard();
+await using webproxy = await Webproxy.start({
+  origin: `http://${NETWORK.origin}:${port}`,
+  wrap: within(proxyNamespace),
+  args: [
+    "--host",
+    NETWORK.proxyToClient,
+    "--admin-host",
+    NETWORK.proxyToClient,
+    "--segments",
+    "16",
+    "--segment-size",
+    "64KiB",
+  ],
+});
+
+type Got = Outcome & { wire: string; path: string };
+
+async function get(wire: "http" | "getfile", path: string): Promise<Got> {
+  const conversation = new Conversation();
+  const isOpen = await conversation.open(wire === "http" ? webproxy.http : webproxy.getfile);
+  const outcome: Outcome = isOpen ? await conversation.ask({ wire, path }) : { kind: "broken" };
+  conversation.close();
+  return { ...outcome, wire, path };
+}
+
+/** Small and large ones both ways, all at once; `run` makes them others than before. */
+function getAll(run: string): Promise<Got[]> {
+  const paths = [1, 1_024, 65_536, 300_001].flatMap((size) => [pathOf(size, `${run}a`), pathOf(size, `${run}b`)]);
+  return Promise.all(paths.flatMap((path) => [get("http", path), get("getfile", path)]));
+}
+
+function expectAll(what: string, outcomes: readonly Got[], allowed: readonly Outcome["kind"][]): void {
+  const others = outcomes.filter(({ kind }) => !allowed.includes(kind));
+  if (others.length > 0) throw new Error(`${what}: ${JSON.stringify(others)}; webproxy said ${webproxy.stderr}`);
+}
+
+for (const line of [toProxy, toOrigin]) line.be(BAD);
+expectAll("a bad line", await getAll("bad"), ["whole"]);
+
+for (const [name, line] of [
+  ["client", toProxy],
+  ["origin", toOrigin],
+] as const) {
+  const running = getAll(name);
+  await Bun.sleep(150);
+  line.be(CUT);
+  await Bun.sleep(2_000);
+  line.be(BAD);
+  // Two seconds are no reason to give up for anybody, but who does must not be silent about it.
+  expectAll(`the line to the ${name} cut for two seconds`, await running, ["whole", "broken", "refused"]);
+  expectAll(`the line to the ${name} after that`, await getAll(`${name}again`), ["whole"]);
+}
+for (const line of [toProxy, toOrigin]) line.be({ delayMs: 0, jitterMs: 0, loss: 0 });
+await webproxy.segmentsReturned();
+const { restarts } = await webproxy.stats();
+if (restarts.proxy + restarts.cache > 0) throw new Error(`restarts: ${JSON.stringify(restarts)}`);
+console.log("fine");
