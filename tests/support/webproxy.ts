@@ -170,6 +170,14 @@ export class Webproxy implements AsyncDisposable {
     return performance.now() - started;
   }
 
+  /** Waits until another process serves in the place of the one that had this pid. */
+  async recovered(former: number): Promise<void> {
+    await eventually(30_000, `another process in the place of ${former}`, async () => {
+      const { proxy, cache } = await this.stats();
+      return [proxy, cache].every((side) => side?.state === "serving" && side.pid !== former);
+    });
+  }
+
   /** Asks it to end, and waits for that. */
   stop(signal: NodeJS.Signals = "SIGTERM"): Promise<Ended> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) signalIfThere(this.pid, signal);

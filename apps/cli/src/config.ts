@@ -92,6 +92,8 @@ export interface WebproxyConfig {
   accessLog?: string;
   /** Log errors only. Default false. */
   quiet?: boolean;
+  /** User to run as, by name or number, when started as root. Default: who starts it. */
+  user?: string;
   /** What holds for paths of what belongs to no site, that is: of `origin`. The first whose path fits. */
   rules?: RuleConfig[];
   /** Hosts and paths that have origins of their own. Where there are any, `origin` may be left out: then what belongs to none is refused (421). */

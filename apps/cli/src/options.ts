@@ -70,6 +70,7 @@ const OptionEntries = {
   logFile: v.optional(text()),
   accessLog: v.optional(text()),
   quiet: v.optional(yesOrNo(), false),
+  user: v.optional(text()),
   rules: v.optional(Rules, []),
   sites: v.optional(Sites, []),
 };

@@ -15,6 +15,7 @@ import { OpenSites } from "./open-sites.ts";
 import type { Options } from "./options.ts";
 import { Reload } from "./reload.ts";
 import { aborted, hangupMeans, type StopRequest } from "./stop-request.ts";
+import { becomeUser, warnOfRoot } from "./user.ts";
 
 export type SideName = "proxy" | "cache";
 
@@ -57,6 +58,7 @@ export async function runSide(
 ): Promise<number> {
   const supervisor = given.isSupervised ? new SupervisorLink() : undefined;
   const stopped = AbortSignal.any([given.stop.asked, ...(supervisor === undefined ? [] : [supervisor.gone])]);
+  becomeUser(options.user);
   using logs = new Logs(options, side);
   try {
     // A supervisor does that by itself: it still can when the proxy has died.
@@ -85,6 +87,7 @@ async function serveAlone(
       const reload = new Reload({ options, sites }, log, (live, settings) => serving.configure(live, settings));
       if (hasFile || options.tlsCert !== undefined) hangupMeans(() => reload.ask());
       announceAlone(side, options, serving);
+      warnOfRoot(log);
     });
   } finally {
     await sites.stop();

@@ -11,6 +11,7 @@ import { asArguments, type Options } from "./options.ts";
 import { Reload } from "./reload.ts";
 import { aborted, hangupMeans, reopenMeans, type StopRequest } from "./stop-request.ts";
 import { type Ready, SupervisedProcess } from "./supervised-process.ts";
+import { becomeUser, warnOfRoot } from "./user.ts";
 
 /** Open requests may take this long once a stop is asked for; then what still runs is killed. */
 const STOP_MS = 10_000;
@@ -26,6 +27,7 @@ const CACHE_STOP_MS = 1_500;
  * @throws {CommandError} Exit code 1: it could not run, or not go on.
  */
 export async function runSupervisor(options: Options, stop: StopRequest, hasFile: boolean): Promise<number> {
+  becomeUser(options.user);
   using logs = new Logs(options, "webproxy");
   logs.logRequests();
   const sites = await OpenSites.open(options);
@@ -44,7 +46,14 @@ export async function runSupervisor(options: Options, stop: StopRequest, hasFile
       limits: { hot: options.hot, memory: options.memory, disk: options.cacheDir === "none" ? 0 : options.disk },
     });
     try {
-      await run(pair, { options, sites, admin, stop, onHangup: hasReload ? () => reload.ask() : undefined });
+      await run(pair, {
+        options,
+        sites,
+        admin,
+        stop,
+        log: logs.log,
+        onHangup: hasReload ? () => reload.ask() : undefined,
+      });
     } finally {
       await admin.stop();
     }
@@ -59,10 +68,11 @@ interface Surroundings {
   sites: OpenSites;
   admin: AdminServer;
   stop: StopRequest;
+  log: Log;
   onHangup: (() => void) | undefined;
 }
 
-async function run(pair: ProcessPair, { options, sites, admin, stop, onHangup }: Surroundings): Promise<void> {
+async function run(pair: ProcessPair, { options, sites, admin, stop, log, onHangup }: Surroundings): Promise<void> {
   removeLeftOvers(options.channel);
   try {
     if (!stop.asked.aborted) pair.start();
@@ -72,6 +82,7 @@ async function run(pair: ProcessPair, { options, sites, admin, stop, onHangup }:
       if (onHangup !== undefined) hangupMeans(onHangup);
       reopenMeans(() => pair.signal("SIGUSR1"));
       print(pair.readyLine(admin));
+      warnOfRoot(log);
       sites.announce?.(pair.addresses, print);
       const later = await Promise.race([aborted(stop.asked), pair.gaveUp]);
       if (later !== undefined) throw later;

@@ -1,8 +1,11 @@
 import { Database } from "bun:sqlite";
 import {
   accessSync,
+  closeSync,
   constants,
+  lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -81,7 +84,8 @@ export class StoreDirectory implements Disposable {
 }
 
 function lockDirectory(path: string): Database {
-  const lock = new Database(join(path, LOCK), { create: true });
+  makeOwnFile(join(path, LOCK));
+  const lock = new Database(join(path, LOCK));
   try {
     lock.run("PRAGMA busy_timeout = 0");
     lock.run("PRAGMA journal_mode = MEMORY"); // nothing is ever written
@@ -91,6 +95,20 @@ function lockDirectory(path: string): Database {
     lock.close();
     if ((error as { code?: string }).code !== "SQLITE_BUSY") throw error;
     throw new StoreDirectoryError(path, "ERR_STORE_IN_USE", "another process uses it", error);
+  }
+}
+
+/**
+ * SQLite would make it for everybody to read, and follow a symbolic link. What is there is not opened for this: closing it would take a lock away that another
+ * holder in this process has.
+ */
+function makeOwnFile(path: string): void {
+  try {
+    closeSync(openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    if (lstatSync(path).isSymbolicLink())
+      throw Object.assign(new Error("its lock is a symbolic link"), { code: "ELOOP" });
   }
 }
 
