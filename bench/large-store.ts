@@ -1,0 +1,148 @@
+/**
+ * A million responses on disk: how soon does a cache serve that finds them there, how long does a purge take that has to look at all of them, and what do requests notice of
+ * it? Times are by the clock: the machine has to be quiet.
+ *
+ *   bun run bench/large-store.ts --store DIR [--responses 1000000] [--port 19300]
+ *
+ * The store is made in DIR where there is none yet, and stays there. The port is the origin's, which is in the keys.
+ */
+import { existsSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { Fields, freshnessOf, stripeOf, targetHash } from "@proj/protocol";
+import { renderHeadBlock } from "../packages/cache/src/head-block.ts";
+import { DiskStorage } from "../packages/cache/src/storage/disk-storage.ts";
+import { StoreDirectory } from "../packages/cache/src/storage/store-directory.ts";
+import { Webproxy } from "../tests/support/webproxy.ts";
+import { machine } from "./support/machine.ts";
+
+const { values: given } = parseArgs({
+  options: {
+    store: { type: "string" },
+    responses: { type: "string", default: "1000000" },
+    port: { type: "string", default: "19300" },
+  },
+});
+if (given.store === undefined) throw new Error("Name a directory for the store with --store");
+const STORE = given.store;
+const RESPONSES = Number(given.responses);
+const ORIGIN = `http://127.0.0.1:${given.port}`;
+const BODY_BYTES = 1024;
+const TAGS = 100;
+/** Asked for while the purge goes on. */
+const ASKED = 1000;
+const LOAD_MS = 3000;
+
+console.log(machine());
+let asked = 0;
+using _ = Bun.serve({
+  port: Number(given.port),
+  hostname: "127.0.0.1",
+  fetch: () => {
+    asked++;
+    return new Response("from the origin", { headers: { "Cache-Control": "max-age=360000" } });
+  },
+});
+if (!existsSync(`${STORE}/webproxy-store.json`)) fill();
+
+const spawnedMs = performance.now();
+await using webproxy = await Webproxy.start({
+  origin: ORIGIN,
+  args: ["--cache-dir", STORE, "--disk", "40GiB", "--hot", "0", "--threads", "2", "--quiet"],
+});
+const readyMs = performance.now() - spawnedMs;
+await get(RESPONSES - 1);
+const firstMs = performance.now() - spawnedMs;
+const isServedFromStore = asked === 0;
+while (((await webproxy.stats()).cache?.counters.responsesStored ?? 0) < RESPONSES - 1) await Bun.sleep(20);
+const knownMs = performance.now() - spawnedMs;
+console.log(
+  `${RESPONSES} responses: ready after ${readyMs.toFixed(0)} ms, the first request answered after ${firstMs.toFixed(0)} ms (${isServedFromStore ? "from the store" : "by the origin"}), all of them known after ${knownMs.toFixed(0)} ms`,
+);
+console.log(`requests before the purge: ${await load(Bun.sleep(LOAD_MS))}`);
+const purgedAtMs = performance.now();
+let purgeMs = 0;
+const purge = fetch(`http://${webproxy.admin.host}:${webproxy.admin.port}/api/purge`, {
+  method: "POST",
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify({ tag: "tag-1" }),
+}).then(async (response) => {
+  purgeMs = performance.now() - purgedAtMs;
+  return response.text();
+});
+console.log(`requests during the purge: ${await load(purge)}`);
+console.log(`the purge of ${RESPONSES / TAGS} of them: ${(purgeMs / 1000).toFixed(1)} s, ${await purge}`);
+const before = asked;
+for (let item = 1; item < 100 * TAGS; item += TAGS) await get(item);
+console.log(`of 100 purged ones asked for then, ${asked - before} were fetched from the origin`);
+
+async function get(item: number): Promise<void> {
+  const response = await fetch(`http://${webproxy.http.host}:${webproxy.http.port}/item/${item}`);
+  await response.bytes();
+}
+
+/** Asks for one after the other until `end` has come, and says how long that took. */
+async function load(end: Promise<unknown>): Promise<string> {
+  let isOver = false;
+  end.then(() => {
+    isOver = true;
+  });
+  const times: number[] = [];
+  for (let request = 0; !isOver; request++) {
+    const item = (Bun.hash.xxHash32(String(request)) % ASKED) * TAGS;
+    const startedMs = performance.now();
+    await get(item);
+    times.push(performance.now() - startedMs);
+  }
+  times.sort((one, other) => one - other);
+  const at = (share: number) => `${times[Math.min(times.length - 1, Math.floor(times.length * share))]?.toFixed(2)} ms`;
+  return `${times.length}, p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}`;
+}
+
+function fill(): void {
+  using _store = StoreDirectory.open(STORE);
+  const fail = (error: Error | undefined) => {
+    throw error;
+  };
+  const disk = new DiskStorage({
+    directory: STORE,
+    shard: 0,
+    owns: () => true,
+    limitBytes: 40 * 2 ** 30,
+    nowMs: () => performance.now(),
+    onEvict: () => {},
+    onFault: fail,
+    onMedium: (_, error) => fail(error),
+    onBroken: fail,
+  });
+  while (disk.listNext());
+  const startedMs = performance.now();
+  for (let item = 0; item < RESPONSES; item++) {
+    const target = `/item/${item}`;
+    const body = disk.newBody()!;
+    body.append(new Uint8Array(BODY_BYTES).fill(item));
+    const fields = Fields.from([
+      ["Date", new Date().toUTCString()],
+      ["Cache-Control", "max-age=360000"],
+      ["ETag", `"${item}"`],
+      ["Surrogate-Key", `tag-${item % TAGS} all-of-them`],
+    ]);
+    const nowMs = Date.now();
+    disk.store({
+      key: ORIGIN + target,
+      stripe: stripeOf(targetHash(target)),
+      variant: { varyNames: [], varyKey: "", byLanguage: undefined },
+      status: 200,
+      fields,
+      headBlock: renderHeadBlock(fields, "ours"),
+      freshness: freshnessOf({ status: 200, fields }, nowMs, nowMs),
+      tags: [`tag-${item % TAGS}`, "all-of-them"],
+      quietUntilMs: 0,
+      purgesSeen: 0,
+      body,
+      bodyBytes: BODY_BYTES,
+    });
+    body.release();
+  }
+  disk.close();
+  console.log(`stored in ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
+}
