@@ -1,7 +1,7 @@
 import type { Room } from "./block-list.ts";
 import type { BodyStore } from "./body-store.ts";
 import { BLOCK_BYTES, blocksOf, checksum } from "./entry-tail.ts";
-import { type FileSystem, isMissing } from "./file-system.ts";
+import { type FileSystem, isMissing, saysNothingOfFile } from "./file-system.ts";
 
 /** Files take whole blocks of the file system: 4 KiB nearly everywhere. */
 const FILE_BLOCK_BYTES = 4096;
@@ -17,7 +17,9 @@ export function diskBytesOf(fileBytes: number): number {
 export interface BodyFileHost {
   readonly files: FileSystem;
   readonly room: Room;
-  /** Told of each error of the medium while writing or removing (ENOSPC, EIO): the body is then not kept, the caller goes on without. */
+  /** Removes a file, now or when the medium lets it. */
+  unlink(path: string): void;
+  /** Told of each error of the medium while writing (ENOSPC, EIO): the body is then not kept, the caller goes on without. */
   onFault(error: Error): void;
   /** Told once when the file does not hold what was written: it must not be used again. */
   onBroken(body: BodyFile, error: Error): void;
@@ -116,7 +118,7 @@ export class BodyFile implements BodyStore {
     return true;
   }
 
-  /** @throws {BrokenBodyError} The bytes are not those that were written, or can not be read. */
+  /** @throws {BrokenBodyError} The bytes are not those that were written, or can not be read. `EMFILE` and the like: not now. */
   read(position: number, into: Uint8Array): number {
     const wanted = Math.max(0, Math.min(this.#bytes - position, into.length));
     if (wanted === 0) return 0;
@@ -125,6 +127,10 @@ export class BodyFile implements BodyStore {
       if (this.#isArriving) this.#readFully(into.subarray(0, wanted), position);
       else this.#readBlocks(into, position, wanted);
     } catch (error) {
+      if (saysNothingOfFile(error)) {
+        this.#host.onFault(error as Error);
+        throw error;
+      }
       this.#broken =
         error instanceof BrokenBodyError
           ? error
@@ -153,10 +159,10 @@ export class BodyFile implements BodyStore {
     try {
       // Whoever still reads keeps the descriptor, and with it the bytes: it must be open before the name goes.
       if (this.#holders > 0) this.#fildes ??= this.#host.files.open(this.#path);
-      this.#host.files.unlink(this.#path);
     } catch (error) {
       if (!isMissing(error)) this.#host.onFault(error as Error);
     }
+    this.#host.unlink(this.#path);
     if (this.#holders === 0) this.#giveBack();
   }
 
@@ -180,24 +186,28 @@ export class BodyFile implements BodyStore {
   writeTail(tail: Uint8Array): number | undefined {
     const fileBytes = this.#bytes + tail.length;
     if (!this.#takeFor(fileBytes)) return undefined;
-    const wasOpen = this.#fildes !== undefined;
     try {
-      this.#fildes ??= this.#host.files.open(this.#path);
-      this.#host.files.write(this.#fildes, tail, this.#bytes);
-      if (!this.#isArriving) this.#host.files.truncate(this.#fildes, fileBytes);
+      if (this.#isArriving) this.#host.files.write(this.#fildes!, tail, this.#bytes);
+      else this.#replaceTail(tail, fileBytes);
     } catch (error) {
       this.#host.onFault(error as Error);
       return undefined;
-    } finally {
-      if (!wasOpen && this.#holders === 0 && this.#fildes !== undefined) {
-        this.#host.files.close(this.#fildes);
-        this.#fildes = undefined;
-      }
     }
     const lessBytes = this.#takenBytes - diskBytesOf(fileBytes);
     if (lessBytes > 0) this.#host.room.giveBack(lessBytes);
     this.#takenBytes -= Math.max(0, lessBytes);
     return fileBytes;
+  }
+
+  #replaceTail(tail: Uint8Array, fileBytes: number): void {
+    const { files } = this.#host;
+    const fildes = files.openForWriting(this.#path);
+    try {
+      files.write(fildes, tail, this.#bytes);
+      files.truncate(fildes, fileBytes);
+    } finally {
+      files.close(fildes);
+    }
   }
 
   /** Its file has this name from now on, and its body is complete. */

@@ -208,6 +208,57 @@ describe("DiskStorage", () => {
       expect(told).toEqual([false, true]);
     }));
 
+  test("what could not be removed is removed later, unless its name has been given to another meanwhile", () =>
+    withDirectory((directory) => {
+      let isRefusing = true;
+      let nowMs = 0;
+      const files: FileSystem = {
+        ...FILE_SYSTEM,
+        unlink: (path) => {
+          if (isRefusing) throw Object.assign(new Error("EROFS: refused"), { code: "EROFS" });
+          FILE_SYSTEM.unlink(path);
+        },
+      };
+      const ignore = { onFault: () => {}, onMedium: () => {} };
+      const storage = openDisk(directory, { limitBytes: LIMIT, files, nowMs: () => nowMs, ...ignore });
+      for (const target of ["/a", "/b"]) put(storage, PREFIX + target, bytesOf(500, 1));
+      expect(storage.invalidate(`${PREFIX}/a`) + storage.invalidate(`${PREFIX}/b`)).toBe(2);
+      expect([storage.count, storage.filesLeft, filesIn(directory).length]).toEqual([0, 2, 2]);
+      isRefusing = false;
+      nowMs += 60_000;
+      put(storage, `${PREFIX}/b`, bytesOf(500, 2));
+      for (let times = 0; times < 3; times++) {
+        storage.sweep(0);
+        nowMs += 10_000;
+      }
+      expect([storage.count, filesIn(directory).length]).toEqual([1, 1]);
+      expect(readAll(storage.lookup(`${PREFIX}/b`)[0]!.body)).toEqual(bytesOf(500, 2));
+    }));
+
+  test("a file that can not be opened for want of descriptors is a miss, and stays", () =>
+    withDirectory((directory) => {
+      put(openDisk(directory, { limitBytes: LIMIT }), `${PREFIX}/a`, bytesOf(5000, 1));
+      let isRefusing = true;
+      const files: FileSystem = {
+        ...FILE_SYSTEM,
+        open: (path) => {
+          if (isRefusing) throw Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });
+          return FILE_SYSTEM.open(path);
+        },
+      };
+      const faults: Error[] = [];
+      const onFault = (error: Error) => faults.push(error);
+      const storage = openDisk(directory, { limitBytes: LIMIT, files, onFault, onMedium: () => {} });
+      expect(storage.lookup(`${PREFIX}/a`)).toEqual([]);
+      expect([faults.length, storage.count]).toEqual([1, 1]);
+      isRefusing = false;
+      const [found] = storage.lookup(`${PREFIX}/a`);
+      isRefusing = true;
+      expect(() => readAll(found!.body)).toThrow("EMFILE");
+      isRefusing = false;
+      expect(readAll(found!.body)).toEqual(bytesOf(5000, 1));
+    }));
+
   test("a medium that refuses is left alone for a while, tried again, and told of once each way", () =>
     withDirectory((directory) => {
       let code: string | undefined;

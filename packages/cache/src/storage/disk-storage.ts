@@ -11,7 +11,7 @@ import { EntryDirectories } from "./entry-directories.ts";
 import { readEntryFile } from "./entry-file.ts";
 import { type EntryName, entryId, formatEntryName, partitionOf } from "./entry-name.ts";
 import { encodeTail } from "./entry-tail.ts";
-import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
+import { FILE_SYSTEM, type FileSystem, saysNothingOfFile } from "./file-system.ts";
 import { FreeSpace } from "./free-space.ts";
 import { targetOf } from "./key-target.ts";
 import { KnownResponses, Places } from "./known-responses.ts";
@@ -94,7 +94,6 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   /** The entry that is being written to: it can not go to make room for itself. */
   #busySlot: number | undefined;
   #isShedding = false;
-  #filesLeft = 0;
 
   constructor(options: DiskStorageOptions) {
     const { directory, limitBytes, nowMs } = options;
@@ -125,7 +124,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
 
   /** Files that could not be removed so far: another life would find them. */
   get filesLeft(): number {
-    return this.#filesLeft;
+    return this.#directories.leftCount;
   }
 
   get isDegraded(): boolean {
@@ -148,11 +147,9 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   // -- BodyFileHost, SpaceMaker
 
   onFault(error: Error): void {
-    const { code = "", syscall } = error as NodeJS.ErrnoException;
-    if (syscall === "unlink") this.#filesLeft++;
     this.#options.onFault(error);
     this.#medium.failed(error);
-    if (!FULL.has(code) || this.#isShedding) return;
+    if (!FULL.has((error as NodeJS.ErrnoException).code ?? "") || this.#isShedding) return;
     this.#isShedding = true;
     const target = this.#usedBytes * (1 - 1 / SHED_SHARE);
     while (this.#usedBytes > target && this.evict());
@@ -163,6 +160,10 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     const place = this.#slotOfBody.get(body);
     this.#options.onBroken(error);
     if (place !== undefined && this.#index.serial(place.slot) === place.serial) this.#drop(place.slot);
+  }
+
+  unlink(path: string): void {
+    this.#directories.unlink(path);
   }
 
   onSpace(hasSpace: boolean, error: Error | undefined): void {
@@ -384,6 +385,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   sweep(nowSeconds: number): void {
     this.#space.check();
     if (this.isDegraded) this.#probe();
+    else this.#directories.unlinkLeft();
     for (let looked = 0; looked < Math.min(SWEEP_ENTRIES, this.#index.slotsEnd); looked++) {
       const slot = this.#sweepAt++ % this.#index.slotsEnd;
       if (!this.#index.isTaken(slot)) continue;
@@ -414,7 +416,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
 
   #found(entry: EntryName): void {
     if (this.#index.find(entry.hash, entry) !== undefined) {
-      this.#directories.unlink(entry); // a former life ended between a rename and an unlink: one of the two is enough
+      this.#directories.unlink(this.#directories.pathOf(entry)); // a former life ended between a rename and an unlink: one of the two is enough
       return;
     }
     const diskBytes = diskBytesOf(entry.fileBytes);
@@ -465,7 +467,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     return true;
   }
 
-  /** The entry as its file has it; one that can not be read as it was written is dropped. */
+  /** The entry as its file has it; undefined when it can not be read now. One that can not be read as it was written is dropped. */
   #read(slot: number): StoredResponse | undefined {
     const entry = this.#index.entry(slot);
     const path = this.#directories.pathOf(entry);
@@ -474,8 +476,11 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
       if (response !== undefined) return response;
       throw new Error(`Cannot use the stored response in "${path}": its metadata is not what was written`);
     } catch (error) {
-      this.#options.onBroken(error as Error);
-      this.#drop(slot);
+      if (saysNothingOfFile(error)) this.onFault(error as Error);
+      else {
+        this.#options.onBroken(error as Error);
+        this.#drop(slot);
+      }
       return undefined;
     }
   }
@@ -529,7 +534,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
       body.discard();
       return;
     }
-    this.#directories.unlink(entry);
+    this.#directories.unlink(this.#directories.pathOf(entry));
     this.#usedBytes -= diskBytesOf(entry.fileBytes);
   }
 }

@@ -9,6 +9,9 @@ import {
 } from "./entry-name.ts";
 import { type FileSystem, isMissing } from "./file-system.ts";
 
+/** So many files that could not be removed are remembered, to be removed later. */
+const LEFT_MAX = 100_000;
+
 /** The directories of a store's entries: which of them this life has listed, and what gets its name in them or loses it. */
 export class EntryDirectories {
   readonly #directory: string;
@@ -16,6 +19,9 @@ export class EntryDirectories {
   readonly #onFault: (error: Error) => void;
   readonly #isListed = new Uint8Array(PARTITIONS);
   readonly #isMade = new Uint8Array(PARTITIONS);
+  /** Files that could not be removed. */
+  readonly #left = new Set<string>();
+  #leftCount = 0;
   #next = 0;
 
   /** @param onFault Told of each error of the medium. */
@@ -33,6 +39,11 @@ export class EntryDirectories {
   /** The next one to be listed. */
   next(): number {
     return this.#next++;
+  }
+
+  /** Files that could not be removed when they were to be: another life might find them. */
+  get leftCount(): number {
+    return this.#leftCount;
   }
 
   pathOf(entry: EntryName): string {
@@ -61,7 +72,9 @@ export class EntryDirectories {
         this.#files.makeDirectory(partitionDirectory(this.#directory, partition));
         this.#isMade[partition] = 1;
       }
-      this.#files.rename(from, this.pathOf(entry));
+      const path = this.pathOf(entry);
+      this.#files.rename(from, path);
+      this.#left.delete(path);
       return true;
     } catch (error) {
       this.#isMade[partition] = 0;
@@ -70,11 +83,23 @@ export class EntryDirectories {
     }
   }
 
-  unlink(entry: EntryName): void {
+  unlink(path: string): void {
     try {
-      this.#files.unlink(this.pathOf(entry));
+      this.#files.unlink(path);
     } catch (error) {
-      if (!isMissing(error)) this.#onFault(error as Error);
+      if (isMissing(error)) return;
+      this.#leftCount++;
+      if (this.#left.size < LEFT_MAX) this.#left.add(path);
+      this.#onFault(error as Error);
+    }
+  }
+
+  /** Tries again to remove what could not be removed, until one can not be removed again. */
+  unlinkLeft(): void {
+    for (const path of this.#left) {
+      this.#left.delete(path);
+      this.unlink(path);
+      if (this.#left.has(path)) return;
     }
   }
 }

@@ -49,6 +49,7 @@ export class FaultyFileSystem implements FileSystem {
   sync = FILE_SYSTEM.sync;
   syncDirectory = FILE_SYSTEM.syncDirectory;
   open = FILE_SYSTEM.open;
+  openForWriting = FILE_SYSTEM.openForWriting;
   close = FILE_SYSTEM.close;
   read = FILE_SYSTEM.read;
   list = FILE_SYSTEM.list;

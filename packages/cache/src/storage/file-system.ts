@@ -25,8 +25,10 @@ const syncFile = promisify(fsync);
 export interface FileSystem {
   /** A new, empty file for reading and writing, mode 0600; `EEXIST` when the name is taken. */
   create(path: string): number;
-  /** An existing file for reading and writing; a symbolic link is refused. */
+  /** An existing file for reading; a symbolic link is refused. */
   open(path: string): number;
+  /** An existing file for writing; a symbolic link is refused. */
+  openForWriting(path: string): number;
   close(fildes: number): void;
   /** Writes all of `bytes` at `position`. */
   write(fildes: number, bytes: Uint8Array, position: number): void;
@@ -51,7 +53,8 @@ export interface FileSystem {
 export const FILE_SYSTEM: FileSystem = {
   create: (path) =>
     openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR | constants.O_NOFOLLOW, 0o600),
-  open: (path) => openSync(path, constants.O_RDWR | constants.O_NOFOLLOW),
+  open: (path) => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW),
+  openForWriting: (path) => openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW),
   close: closeSync,
   write(fildes, bytes, position) {
     for (let written = 0; written < bytes.length; ) {
@@ -102,6 +105,13 @@ export const FILE_SYSTEM: FileSystem = {
     return { freeBytes: bavail * bsize, totalBytes: blocks * bsize, freeFiles: ffree, totalFiles: files };
   },
 };
+
+/** The process, or the medium as a whole, can not open files just now: that says nothing about any one of them. */
+const UNABLE = new Set(["EMFILE", "ENFILE", "ENOMEM", "EROFS"]);
+
+export function saysNothingOfFile(error: unknown): boolean {
+  return UNABLE.has((error as NodeJS.ErrnoException).code ?? "");
+}
 
 export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === "ENOENT";

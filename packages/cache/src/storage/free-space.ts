@@ -4,7 +4,7 @@ import type { FileSystem } from "./file-system.ts";
 const FREE_SHARE = 100;
 const FREE_BYTES_MIN = 1024 * 1024;
 const FREE_BYTES_MAX = 256 * 1024 * 1024;
-/** How often that is looked at; with less than eight times as much free, before each new body. */
+/** How often that is looked at; with less than eight times as much free, of either, before each new body. */
 const CHECK_EVERY_MS = 1_000;
 const PLENTY = 8;
 
@@ -47,8 +47,10 @@ export class FreeSpace {
     try {
       const { freeBytes, totalBytes, freeFiles, totalFiles } = this.#files.space(this.#directory);
       const reserve = Math.min(FREE_BYTES_MAX, Math.max(FREE_BYTES_MIN, totalBytes / FREE_SHARE));
-      if (freeBytes > PLENTY * reserve) this.#nextCheckMs = nowMs + CHECK_EVERY_MS;
-      this.#becomes(this.#make(reserve - freeBytes, totalFiles / FREE_SHARE - freeFiles));
+      const reservedFiles = totalFiles / FREE_SHARE;
+      const isPlenty = freeBytes > PLENTY * reserve && (totalFiles === 0 || freeFiles > PLENTY * reservedFiles);
+      if (isPlenty) this.#nextCheckMs = nowMs + CHECK_EVERY_MS;
+      this.#becomes(this.#make(reserve - freeBytes, reservedFiles - freeFiles));
       return this.#hasSpace;
     } catch (error) {
       this.#maker.onFault(error as Error);

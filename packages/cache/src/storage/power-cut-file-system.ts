@@ -49,6 +49,11 @@ export class PowerCutFileSystem implements FileSystem {
     this.#byFildes.set(fildes, this.#names.get(path)!);
     return fildes;
   }
+  openForWriting(path: string): number {
+    const fildes = FILE_SYSTEM.openForWriting(path);
+    this.#byFildes.set(fildes, this.#names.get(path)!);
+    return fildes;
+  }
   close(fildes: number): void {
     this.#byFildes.delete(fildes);
     FILE_SYSTEM.close(fildes);
