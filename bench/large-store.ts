@@ -146,6 +146,8 @@ function fill(): void {
       tags: [`tag-${item % TAGS}`, "all-of-them"],
       quietUntilMs: 0,
       purgesSeen: 0,
+      filledAfter: 0,
+      sharedAs: "",
       body,
       bodyBytes: BODY_BYTES,
     });
