@@ -8,11 +8,8 @@
  * purge is of one tag in a hundred, 1 to 99: of another one each time.
  */
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Fields, freshnessOf, stripeOf, targetHash } from "@proj/protocol";
-import { renderHeadBlock } from "../packages/cache/src/head-block.ts";
-import { DiskStorage } from "../packages/cache/src/storage/disk-storage.ts";
-import { StoreDirectory } from "../packages/cache/src/storage/store-directory.ts";
 import { Webproxy } from "../tests/support/webproxy.ts";
 import { machine } from "./support/machine.ts";
 
@@ -28,7 +25,6 @@ if (given.store === undefined) throw new Error("Name a directory for the store w
 const STORE = given.store;
 const RESPONSES = Number(given.responses);
 const ORIGIN = `http://127.0.0.1:${given.port}`;
-const BODY_BYTES = 1024;
 const TAGS = 100;
 /** Asked for while the purge goes on. */
 const ASKED = 1000;
@@ -106,53 +102,11 @@ async function load(end: Promise<unknown>): Promise<string> {
   return `${times.length}, p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}`;
 }
 
+/** By a program of the package whose store it is. */
 function fill(): void {
-  using _store = StoreDirectory.open(STORE);
-  const fail = (error: Error | undefined) => {
-    throw error;
-  };
-  const disk = new DiskStorage({
-    directory: STORE,
-    shard: 0,
-    owns: () => true,
-    limitBytes: 40 * 2 ** 30,
-    nowMs: () => performance.now(),
-    onEvict: () => {},
-    onFault: fail,
-    onMedium: (_, error) => fail(error),
-    onBroken: fail,
+  const script = join(import.meta.dir, "../packages/cache/bench/fill-store.ts");
+  const { exitCode } = Bun.spawnSync([process.execPath, script, STORE, ORIGIN, String(RESPONSES)], {
+    stdio: ["ignore", "inherit", "inherit"],
   });
-  while (disk.listNext());
-  const startedMs = performance.now();
-  for (let item = 0; item < RESPONSES; item++) {
-    const target = `/item/${item}`;
-    const body = disk.newBody()!;
-    body.append(new Uint8Array(BODY_BYTES).fill(item));
-    const fields = Fields.from([
-      ["Date", new Date().toUTCString()],
-      ["Cache-Control", "max-age=360000"],
-      ["ETag", `"${item}"`],
-      ["Surrogate-Key", `tag-${item % TAGS} all-of-them`],
-    ]);
-    const nowMs = Date.now();
-    disk.store({
-      key: ORIGIN + target,
-      stripe: stripeOf(targetHash(target)),
-      variant: { varyNames: [], varyKey: "", byLanguage: undefined },
-      status: 200,
-      fields,
-      headBlock: renderHeadBlock(fields, "ours"),
-      freshness: freshnessOf({ status: 200, fields }, nowMs, nowMs),
-      tags: [`tag-${item % TAGS}`, "all-of-them"],
-      quietUntilMs: 0,
-      purgesSeen: 0,
-      filledAfter: 0,
-      sharedAs: "",
-      body,
-      bodyBytes: BODY_BYTES,
-    });
-    body.release();
-  }
-  disk.close();
-  console.log(`stored in ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
+  if (exitCode !== 0) process.exit(1);
 }
