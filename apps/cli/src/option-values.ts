@@ -155,3 +155,8 @@ export function nodeName() {
   const message = "a name has 1 to 128 letters, digits and -_./:, and begins with a letter or a digit";
   return v.pipe(text(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_./:-]{0,127}$/, message));
 }
+
+/** A schema with what the reference says of it: how a value of it is written, and what it does. */
+export function about<const Schema extends v.GenericSchema>(schema: Schema, type: string, text: string) {
+  return v.pipe(schema, v.title(type), v.description(text));
+}

@@ -5,6 +5,7 @@ import { mistakesOf } from "./config-mistakes.ts";
 import { environmentValues, misspelledVariable, variableOf } from "./environment.ts";
 import { flagNames, isFlagName, longFlag } from "./flags.ts";
 import {
+  about,
   address,
   networks,
   nodeName,
@@ -30,7 +31,8 @@ const SEGMENT_BYTES_MIN = 4096;
 const SEGMENT_BYTES_MAX = 1024 ** 3;
 
 /** Every option of `start`, `proxy` and `cache`, from a flag, the environment or a config file, with its default: the only list there is. */
-const OptionEntries = {
+/** What a config file may hold. */
+export const OptionEntries = {
   origin: v.optional(Origins),
   threads: v.optional(wholeNumber(1, THREADS_MAX, "threads"), () => Math.min(availableParallelism(), THREADS_MAX)),
   segments: v.optional(wholeNumber(1, SEGMENTS_MAX, "segments"), 64),
@@ -71,8 +73,18 @@ const OptionEntries = {
   accessLog: v.optional(text()),
   quiet: v.optional(yesOrNo(), false),
   user: v.optional(text()),
-  rules: v.optional(Rules, []),
-  sites: v.optional(Sites, []),
+  rules: v.optional(
+    about(Rules, "[RULE, ...]", "what holds for paths of what belongs to no site, that is: of `origin`"),
+    [],
+  ),
+  sites: v.optional(
+    about(
+      Sites,
+      "[SITE, ...]",
+      "hosts and paths that have origins of their own. Where there are any, `origin` may be left out: what belongs to none is then refused (421; GETFILE: FILE_NOT_FOUND)",
+    ),
+    [],
+  ),
 };
 const OptionsSchema = v.strictObject(OptionEntries);
 

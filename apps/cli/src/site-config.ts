@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { duration, listOf, text, yesOrNo } from "./option-values.ts";
+import { about, duration, listOf, text, yesOrNo } from "./option-values.ts";
 import { originFault } from "./origin.ts";
 
 /** `example.org`, `*.example.org`, `example.org:8443`, `[::1]:8080`. */
@@ -26,58 +26,96 @@ const Query = v.union(
 );
 
 export const KeyEntries = {
-  query: v.optional(Query),
+  query: v.optional(
+    about(
+      Query,
+      "{ only: [NAME, ...] } or { ignore: [NAME, ...] }",
+      "which parameters of the query count; a name may end with `*`. In doubt a parameter counts. Default: all, in the order they came in",
+    ),
+  ),
   forward: v.optional(
-    v.picklist(
-      ["counted", "all"],
-      'it is "counted", so that the origin gets what counts, or "all", so that it gets what the client sent',
+    about(
+      v.picklist(
+        ["counted", "all"],
+        'it is "counted", so that the origin gets what counts, or "all", so that it gets what the client sent',
+      ),
+      '"counted" or "all"',
+      "with `query`, and needed there: whether the origin gets the parameters that count, or all that the client sent. With `all` what does not count must change nothing in the response: who asks first decides for everybody",
     ),
   ),
   headers: v.optional(
-    v.array(
-      v.pipe(
-        v.string("it must be the name of a request header"),
-        v.regex(FIELD_NAME, "it must be the name of a request header"),
-        v.check(
-          (name) => !NOT_IN_KEY.test(name),
-          "this one can not be in the key: it is of the connection, changed on the way, or not about which response is wanted",
+    about(
+      v.array(
+        v.pipe(
+          v.string("it must be the name of a request header"),
+          v.regex(FIELD_NAME, "it must be the name of a request header"),
+          v.check(
+            (name) => !NOT_IN_KEY.test(name),
+            "this one can not be in the key: it is of the connection, changed on the way, or not about which response is wanted",
+          ),
         ),
+        "it must be a list of names of request headers",
       ),
-      "it must be a list of names of request headers",
+      "[NAME, ...]",
+      "request headers that count, as if the origin named them in Vary",
     ),
   ),
 };
 
 export const RuleEntries = {
-  path: listOf(
-    v.pipe(
-      text(),
-      v.regex(
-        PATTERN,
-        "a pattern begins with / or *, and holds what a path may hold, without query; * is any run of characters",
+  path: about(
+    listOf(
+      v.pipe(
+        text(),
+        v.regex(
+          PATTERN,
+          "a pattern begins with / or *, and holds what a path may hold, without query; * is any run of characters",
+        ),
       ),
+      "name at least one pattern",
     ),
-    "name at least one pattern",
+    "PATTERN or [PATTERN, ...]",
+    "the paths it is about, as clients ask for them, without query; `*` is any run of characters: `/api/*`, `*.css`. Needed",
   ),
-  bypass: v.optional(yesOrNo()),
-  ttl: v.optional(duration()),
-  staleWhileRevalidate: v.optional(duration()),
-  staleIfError: v.optional(duration()),
+  bypass: v.optional(
+    about(yesOrNo(), "true or false", "nothing is stored, and nothing stored answers. No other field beside it"),
+  ),
+  ttl: v.optional(
+    about(
+      duration(),
+      "DURATION",
+      "for how long a good response (200, 203, 204, 206, 300, 301, 308) is fresh from its arrival on, in place of max-age, s-maxage, Expires and guesses. What forbids to store (`no-store`, `private`, credentials, a cookie with a response that is not said to be shared) and `no-cache` stay in force",
+    ),
+  ),
+  staleWhileRevalidate: v.optional(
+    about(
+      duration(),
+      "DURATION",
+      "for how long after that it is sent stale while it is validated, in place of what the origin says; not against `must-revalidate`",
+    ),
+  ),
+  staleIfError: v.optional(
+    about(duration(), "DURATION", "for how long it is sent stale when the origin fails; likewise"),
+  ),
   key: v.optional(
-    v.pipe(
-      v.strictObject(KeyEntries, "it must be an object with query and forward, headers, or all of them"),
-      v.rawCheck(({ dataset, addIssue }) => {
-        if (!dataset.typed) return;
-        const { query, forward } = dataset.value;
-        if (query !== undefined && forward === undefined)
-          addIssue({
-            message:
-              'where not all of the query counts, say what the origin gets: forward: "counted", or forward: "all" if what does not count changes nothing in its answer',
-            path: [at(dataset.value, "forward")],
-          });
-        if (query === undefined && forward !== undefined)
-          addIssue({ message: "there is no query that it could be about", path: [at(dataset.value, "forward")] });
-      }),
+    about(
+      v.pipe(
+        v.strictObject(KeyEntries, "it must be an object with query and forward, headers, or all of them"),
+        v.rawCheck(({ dataset, addIssue }) => {
+          if (!dataset.typed) return;
+          const { query, forward } = dataset.value;
+          if (query !== undefined && forward === undefined)
+            addIssue({
+              message:
+                'where not all of the query counts, say what the origin gets: forward: "counted", or forward: "all" if what does not count changes nothing in its answer',
+              path: [at(dataset.value, "forward")],
+            });
+          if (query === undefined && forward !== undefined)
+            addIssue({ message: "there is no query that it could be about", path: [at(dataset.value, "forward")] });
+        }),
+      ),
+      "KEY",
+      "what tells responses apart, beside site and path",
     ),
   ),
 };
@@ -113,37 +151,49 @@ export const Origins = v.pipe(
 );
 
 export const SiteEntries = {
-  name: v.pipe(
-    v.string("it must be a text"),
-    v.regex(
-      /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/,
-      "a name has 1 to 63 letters, digits, - and _, and begins with a letter or a digit",
+  name: about(
+    v.pipe(
+      v.string("it must be a text"),
+      v.regex(
+        /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/,
+        "a name has 1 to 63 letters, digits, - and _, and begins with a letter or a digit",
+      ),
     ),
+    "TEXT",
+    "1 to 63 letters, digits, - and _; in the keys of what is stored. Needed",
   ),
   hosts: v.optional(
-    listOf(
-      v.pipe(
-        text(),
-        v.regex(
-          HOST,
-          "a host is a name such as example.org, *.example.org for all below it, or an IP address, each with a port if only that is meant",
+    about(
+      listOf(
+        v.pipe(
+          text(),
+          v.regex(
+            HOST,
+            "a host is a name such as example.org, *.example.org for all below it, or an IP address, each with a port if only that is meant",
+          ),
         ),
+        "leave it out for every host",
       ),
-      "leave it out for every host",
+      "HOST or [HOST, ...]",
+      "`example.org`, `*.example.org` for all below it, `example.org:8443` for one port. Default: every host, and GETFILE, which names none",
     ),
   ),
   path: v.optional(
-    v.pipe(
-      text(),
-      v.regex(
-        PATH,
-        "a path begins with /, and holds no query, nothing percent-encoded, no empty segment, and no . or .. segment",
+    about(
+      v.pipe(
+        text(),
+        v.regex(
+          PATH,
+          "a path begins with /, and holds no query, nothing percent-encoded, no empty segment, and no . or .. segment",
+        ),
       ),
+      "PATH",
+      "what its paths begin with: `/blog` is itself and all below. Of several that fit the longest counts. Default `/`",
     ),
   ),
-  stripPath: v.optional(yesOrNo()),
-  origin: Origins,
-  rules: v.optional(Rules),
+  stripPath: v.optional(about(yesOrNo(), "true or false", "take `path` off before the origin is asked. Default false")),
+  origin: about(Origins, "ORIGIN or [URL, ...]", "as the option of this name. Needed"),
+  rules: v.optional(about(Rules, "[RULE, ...]", "what holds for its paths. The first rule whose path fits is the one")),
 };
 
 export const Sites = v.pipe(
