@@ -31,8 +31,8 @@ describe("README", () => {
   test("names options and commands that --help has, and files that are there", () => {
     const help = Bun.spawnSync([process.execPath, MAIN, "--help"]).stdout.toString();
     const flags = [...README.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)].map(([flag]) => flag);
-    // Of npx, `stats` and `doctor`.
-    const others = new Set(["--yes", "--json", "--fix", "--help"]);
+    // Of npx, `stats`, `doctor` and `purge`.
+    const others = new Set(["--yes", "--json", "--fix", "--help", "--prefix"]);
     const unknown = flags.filter((flag) => !others.has(flag) && !new RegExp(`${flag}\\b`).test(help));
     expect(unknown).toEqual([]);
     for (const [, command] of README.matchAll(/(?:npx webproxy|`webproxy) ([a-z]+)\b(?! ready)/g)) {

@@ -3,7 +3,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { CommandError, messageOf, usageError } from "./command-error.ts";
 import { readConfigFile } from "./config-file.ts";
 import { FLAGS, flagNames } from "./flags.ts";
-import { type FlagName, type Options, parseOptions, type RawOptions, type Sources } from "./options.ts";
+import { type FlagName, type Options, parseOptions, type RawOptions, type Sources, sourceOf } from "./options.ts";
 import type { PurgeWish } from "./purge.ts";
 import type { StopRequest } from "./stop-request.ts";
 
@@ -198,8 +198,9 @@ function addDoctor(program: Command, { exitWith }: Surroundings): void {
     .action(
       exitWith(async ({ fix, ...flags }: RawOptions & { fix?: true }) => {
         const { channel } = optionsOf(CHANNEL_OPTIONS, flags);
+        const isGiven = sourceOf("channel", { flags, environment: process.env }) !== "default";
         const { runDoctor } = await import("./doctor.ts");
-        return runDoctor({ channel: flags.channel === undefined ? undefined : channel, fix: fix === true });
+        return runDoctor({ channel: isGiven ? channel : undefined, fix: fix === true });
       }),
     );
 }
