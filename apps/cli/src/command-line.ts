@@ -179,7 +179,7 @@ function addTop(program: Command, { stop, exitWith }: Surroundings): void {
     .addOption(new Option("--count <SECONDS>", "end after so many seconds").argParser(wholeSeconds))
     .action(
       exitWith(async ({ count, ...flags }: RawOptions & { count?: number }) => {
-        const { channel } = parseOptions({ flags });
+        const { channel } = optionsOf(CHANNEL_OPTIONS, flags);
         const { runTop } = await import("./top/run.ts");
         return runTop({ channel, count, stop: stop.asked });
       }),
