@@ -85,6 +85,7 @@ export class OriginClient implements Dispatcher {
     this.#rotation = new Rotation(
       origins.map((url) => ({
         url,
+        hostField: Fields.from([["Host", url.host]]),
         pool: new ConnectionPool(addressOf(url, options.tls), limits, timeouts),
         health: new OriginHealth(rests),
         asked: 0,
@@ -172,7 +173,7 @@ export class OriginClient implements Dispatcher {
   #dispatch(exchange: Exchange, member: Member, nowMs: number): void {
     member.asked++;
     const isTrial = member.health.asked(nowMs);
-    exchange.begin({ member, isTrial, head: headFor(exchange.request, member.url) });
+    exchange.begin({ member, isTrial, head: headFor(exchange.request, member) });
     member.pool.send(exchange);
   }
 }
@@ -186,10 +187,9 @@ const SHOWS_ILLNESS: ReadonlySet<OriginErrorCode> = new Set([
   "ERR_ORIGIN_MALFORMED",
 ]);
 
-function headFor({ method, target, fields }: OriginRequest, origin: URL): string {
-  if (fields.has("host")) return renderRequestHead(method, target, fields);
+function headFor({ method, target, fields }: OriginRequest, { hostField }: Member): string {
   // RFC 9110 section 7.2: first, so that the origin sees it first.
-  return renderRequestHead(method, target, Fields.from([["Host", origin.host], ...fields]));
+  return renderRequestHead(method, target, fields, fields.has("host") ? undefined : hostField);
 }
 
 /** How the content of `request` goes out; `undefined` when it has none. */

@@ -118,6 +118,14 @@ export interface Attempt {
   readonly head: string;
 }
 
+/** Where heads become octets, one after the other: the kernel takes them before the next. */
+const scratch = Buffer.from(new ArrayBuffer(16 * 1024));
+
+function headBytes(head: string): Uint8Array {
+  if (head.length > scratch.length) return Buffer.from(head, "latin1");
+  return scratch.subarray(0, scratch.write(head, 0, "latin1"));
+}
+
 /** An {@link OriginExchange} as pool and connections see it. */
 export class Exchange implements OriginExchange {
   readonly request: OriginRequest;
@@ -207,9 +215,9 @@ export class Exchange implements OriginExchange {
     return this.#content === undefined || this.#content.isEnded;
   }
 
-  /** What has to be sent first on a connection: the head, and content that came before there was one. */
+  /** What has to be sent first on a connection: the head, and content that came before there was one. Valid until the next call on any exchange. */
   takeUnsent(): Uint8Array {
-    const head = Buffer.from(this.#attempt!.head, "latin1");
+    const head = headBytes(this.#attempt!.head);
     const early = this.#early;
     this.#early = undefined;
     this.#wasSent = true;

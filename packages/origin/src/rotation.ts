@@ -1,9 +1,12 @@
+import type { Fields } from "@proj/protocol";
 import type { ConnectionPool } from "./connection-pool.ts";
 import type { OriginHealth } from "./origin-health.ts";
 
 /** One of the origins that stand for each other. */
 export interface Member {
   readonly url: URL;
+  /** How requests name it. */
+  readonly hostField: Fields;
   readonly pool: ConnectionPool;
   readonly health: OriginHealth;
   /** Exchanges sent to it, those included that came from another; and those that it failed before the head of a response. */

@@ -51,6 +51,16 @@ describe("invalidationOf() (RFC 9111 section 4.4)", () => {
     expect(found?.targets).toContain("/base/b?c");
   });
 
+  test("a response that names nobody else takes a shorter way to the same targets", () => {
+    const other: [string, string][] = [["Location", "http://other.example/b"]];
+    for (const target of ["/base/a", "/base/a?b=c", "/elsewhere", "*"])
+      for (const status of [200, 204, 302, 399, 400, 503])
+        for (const method of ["POST", "DELETE", "GET", "ODD"]) {
+          const short = invalidationOf(request(method), target, response(status), SITE);
+          expect(short).toEqual(invalidationOf(request(method), target, response(status, other), SITE));
+        }
+  });
+
   test("groups (RFC 9875)", () => {
     const found = invalidationOf(
       request("PUT"),

@@ -6,6 +6,7 @@ import {
   invalidatedGroups,
   invalidatedTargets,
   isBelow,
+  isSafeMethod,
   type RequestHead,
   type ResponseHead,
   type Site,
@@ -25,18 +26,52 @@ import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome
  * @param target As it was forwarded.
  */
 export function invalidationOf(
-  { method, fields }: RequestHead,
+  head: RequestHead,
   target: string,
   response: ResponseHead,
   site: Site,
 ): Invalidation | undefined {
+  const targets = namesOthers(response)
+    ? namedTargets(head, target, response, site)
+    : ownTargets(head, target, response, site);
+  if (targets.size === 0) return undefined;
+  const keyTargets = site.hasRules
+    ? new Set([...targets].map((one) => site.rulingOn(one).rule?.keyTarget(one) ?? one))
+    : targets;
+  return { site: site.id, targets: [...keyTargets], groups: invalidatedGroups(response.fields) };
+}
+
+function namesOthers({ fields }: ResponseHead): boolean {
+  return fields.has("location") || fields.has("content-location");
+}
+
+/** What {@link namedTargets} finds where the response names nothing else, as most do: the target, by the origin's name and by the public one. */
+function ownTargets(
+  { method, fields }: RequestHead,
+  target: string,
+  { status }: ResponseHead,
+  site: Site,
+): Set<string> {
+  const targets = new Set<string>();
+  if (isSafeMethod(method) || status < 200 || status > 399 || !target.startsWith("/")) return targets;
+  targets.add(target);
+  if (fields.has("host") && isBelow(target, site.settings.path)) targets.add(site.join(target));
+  return targets;
+}
+
+function namedTargets(
+  { method, fields }: RequestHead,
+  target: string,
+  response: ResponseHead,
+  site: Site,
+): Set<string> {
   const targets = new Set<string>();
   for (const { protocol, host } of site.settings.origins.map((url) => new URL(url))) {
     const own = cacheTarget(protocol === "https:" ? "https" : "http", host, target);
     if (own === undefined) continue;
     for (const { path } of invalidatedTargets(method, own, response)) targets.add(path);
   }
-  if (targets.size === 0) return undefined;
+  if (targets.size === 0) return targets;
   const host = fields.get("host");
   for (const publicScheme of ["http", "https"] as const) {
     const known = host === undefined ? undefined : cacheTarget(publicScheme, host, target);
@@ -46,8 +81,7 @@ export function invalidationOf(
       if (isBelow(path, site.settings.path)) targets.add(site.join(path));
     }
   }
-  const keyTargets = [...targets].map((one) => site.rulingOn(one).rule?.keyTarget(one) ?? one);
-  return { site: site.id, targets: [...new Set(keyTargets)], groups: invalidatedGroups(response.fields) };
+  return targets;
 }
 
 /** How long a segment is waited for before it is waited for anew. */

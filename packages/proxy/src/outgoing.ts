@@ -4,6 +4,12 @@ import type { Socket } from "bun";
 const gathered = Buffer.from(new ArrayBuffer(64 * 1024));
 let gatheredBytes = 0;
 let owner: Outgoing | undefined;
+let isFlushDue = false;
+
+function flushAtEndOfTurn(): void {
+  isFlushDue = false;
+  owner?.flush();
+}
 
 const NONE = new Uint8Array(0);
 
@@ -107,10 +113,10 @@ export class Outgoing {
     if (owner === this && gatheredBytes + bytes <= gathered.length) return;
     owner?.flush();
     owner = this;
-    queueMicrotask(this.#flush);
+    if (isFlushDue) return;
+    isFlushDue = true;
+    queueMicrotask(flushAtEndOfTurn);
   }
-
-  readonly #flush = (): void => this.flush();
 
   #hand(bytes: Uint8Array): void {
     if (this.isHeldBack) return this.#keep(bytes); // what was flushed before was not taken

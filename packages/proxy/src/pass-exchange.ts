@@ -53,19 +53,19 @@ function stepExchanging(exchange: Extract<PassExchange, { phase: "exchanging" }>
   const { request, response } = exchange;
   switch (event.type) {
     case "request-whole":
-      if (request === "receiving") return { ...exchange, request: "whole" };
+      if (request === "receiving") return { phase: "exchanging", request: "whole", response };
       break;
     case "request-failed":
       if (request === "receiving") return failed(request, response);
       break;
     case "head":
-      if (response === "awaited") return { ...exchange, response: "begun" };
+      if (response === "awaited") return { phase: "exchanging", request, response: "begun" };
       break;
     case "switched":
       if (response === "awaited" && request === "whole") return { phase: "tunnelling", originEnded: false };
       break;
     case "origin-ended":
-      if (response === "begun") return { ...exchange, response: "whole" };
+      if (response === "begun") return { phase: "exchanging", request, response: "whole" };
       break;
     case "origin-failed":
       if (response !== "whole") return failed(request, response);

@@ -53,7 +53,7 @@ export class PostKeeper implements Keeper, AskOwner {
     response: ResponseHead,
     requestTimeMs: number,
   ): PostKeeper | undefined {
-    if (method !== "POST" || response.status !== 200) return undefined;
+    if (method !== "POST" || response.status !== 200 || !response.fields.has("content-location")) return undefined;
     const responseTimeMs = context.nowMs();
     const endToEnd = withDate(endToEndFields(response.fields), responseTimeMs);
     const location = endToEnd.get("content-location");

@@ -7,6 +7,8 @@ export interface Peer {
   /** Its word about those behind it is taken: `--trust-proxy` names it. */
   readonly isTrusted: boolean;
   readonly scheme: "http" | "https";
+  /** What was told of it with its last request: the same as long as it asks for the same authority, unless its own word counts. */
+  forwarding?: { readonly authority: string; readonly fields: Fields };
 }
 
 /**
@@ -37,9 +39,7 @@ export function renderCacheFields({ fields, minorVersion }: RequestHead): string
 }
 
 function cacheFields(fields: Fields): Fields {
-  return endToEndFields(fields).filter(
-    (lowerName) => !NOT_TO_CACHE.has(lowerName) && !isSaidByProxies(lowerName) && !METHOD_OVERRIDES.has(lowerName),
-  );
+  return endToEndFields(fields, mayReachCache);
 }
 
 /** RFC 9110 section 10.1.4. */
@@ -48,27 +48,34 @@ function takesTrailers(fields: Fields): boolean {
   return codings.some((coding) => coding.trim() === "trailers");
 }
 
+function mayReachCache(lowerName: string): boolean {
+  return !NOT_TO_CACHE.has(lowerName) && !isSaidByProxies(lowerName) && !METHOD_OVERRIDES.has(lowerName);
+}
+
+/** This hop, by the minor version of HTTP that the request came in. */
+const VIA = ([0, 1] as const).map((minorVersion) => Fields.from([["Via", `1.${minorVersion} webproxy`]]));
+
 /** The fields of a request that goes straight to the origin: the client's in their order, then those of this hop. */
 export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fields {
   const { framing } = route;
   if (route.fromCache) {
     const fields = cacheFields(head.fields);
     if (head.minorVersion === 1) addConnectionFields(fields, head, route);
-    fields.add("Via", `1.${head.minorVersion} webproxy`);
+    fields.addAll(VIA[head.minorVersion]!);
     return fields;
   }
   const expectsContinue = framing !== undefined && head.minorVersion === 1;
-  const fields = endToEndFields(head.fields).filter((lowerName) => {
+  const fields = endToEndFields(head.fields, (lowerName) => {
     if (lowerName === "host") return false;
     if (lowerName === "expect") return expectsContinue;
     if (lowerName === "content-length") return framing?.kind !== "chunked";
     return !isSaidByProxies(lowerName);
   });
   if (head.method === "TRACE" || head.method === "OPTIONS") countForward(fields);
-  addForwarding(fields, head, route.authority, peer);
+  fields.addAll(forwardingOf(head, route.authority, peer));
   if (framing?.kind === "chunked") fields.add("Transfer-Encoding", "chunked");
   addConnectionFields(fields, head, route);
-  fields.add("Via", `1.${head.minorVersion} webproxy`);
+  fields.addAll(VIA[head.minorVersion]!);
   return fields;
 }
 
@@ -93,6 +100,14 @@ function countForward(fields: Fields): void {
   if (left !== undefined && /^\d{1,9}$/.test(left)) fields.set("Max-Forwards", String(Number(left) - 1));
 }
 
+function forwardingOf(head: RequestHead, authority: string, peer: Peer): Fields {
+  if (!peer.isTrusted && peer.forwarding?.authority === authority) return peer.forwarding.fields;
+  const fields = new Fields();
+  addForwarding(fields, head, authority, peer);
+  peer.forwarding = { authority, fields };
+  return fields;
+}
+
 /** RFC 7239, and the fields that were there before it: a trusted peer's go on, with the peer added; of others only what the socket says. */
 function addForwarding(fields: Fields, head: RequestHead, authority: string, peer: Peer): void {
   const said = (lowerName: string) => (peer.isTrusted ? head.fields.get(lowerName) : undefined);
@@ -112,6 +127,7 @@ function quoted(text: string): string {
 
 /** What the client said about the connection and holds for ours too: it takes trailers, and the protocol it offers. */
 function addConnectionFields(fields: Fields, head: RequestHead, { upgrade }: PassRoute): void {
+  if (upgrade === undefined && !head.fields.has("te")) return;
   const options: string[] = [];
   if (takesTrailers(head.fields)) {
     fields.add("TE", "trailers");

@@ -45,7 +45,8 @@ export class BodyDecoder {
   private remainingBytes = 0;
   private sizeDigits = 0;
   private unpaidExtensionBytes = 0;
-  private readonly trailerSection: TrailerSection;
+  /** Made when there is one: most bodies have none. */
+  private trailerSection: TrailerSection | undefined;
   private refused: Malformed | undefined;
   private trailerFields: Fields | undefined;
 
@@ -54,7 +55,6 @@ export class BodyDecoder {
     this.chunked = framing.kind === "chunked";
     this.phase = firstPhase(framing);
     if (framing.kind === "length") this.remainingBytes = framing.bytes;
-    this.trailerSection = new TrailerSection(limits);
   }
 
   /** Whether the body is whole. Bytes after it belong to the next message. */
@@ -190,6 +190,7 @@ export class BodyDecoder {
   }
 
   private takeTrailer(bytes: Uint8Array, at: number, end: number): number | Malformed {
+    this.trailerSection ??= new TrailerSection(this.limits);
     const taken = this.trailerSection.take(bytes, at, end);
     if (typeof taken === "object" || !this.trailerSection.ended) return taken;
     const trailers = this.trailerSection.parse();

@@ -59,12 +59,26 @@ const ALWAYS_END_TO_END = new Set([
 /**
  * The fields that go on to the next hop, in their order and case: without Connection, what it names, and what belongs to
  * one hop. Content-Length stays; whoever frames the body anew sets it.
+ *
+ * @param keep Which of them are wanted. Default: all.
  */
-export function endToEndFields(fields: Fields): Fields {
-  const named = listElements(fields, "connection").filter(isRemovable);
-  if (named.length === 0) return fields.filter((lowerName) => !HOP_BY_HOP.has(lowerName));
+export function endToEndFields(fields: Fields, keep: (lowerName: string) => boolean = all): Fields {
+  const named = namedByConnection(fields);
+  if (named.length === 0) return fields.filter((lowerName) => !HOP_BY_HOP.has(lowerName) && keep(lowerName));
   const removed = new Set(named);
-  return fields.filter((lowerName) => !HOP_BY_HOP.has(lowerName) && !removed.has(lowerName));
+  return fields.filter((lowerName) => !HOP_BY_HOP.has(lowerName) && !removed.has(lowerName) && keep(lowerName));
+}
+
+function all(): boolean {
+  return true;
+}
+
+const NOTHING: readonly string[] = [];
+
+function namedByConnection(fields: Fields): readonly string[] {
+  const connection = fields.get("connection");
+  if (connection === undefined || connection === "keep-alive" || connection === "close") return NOTHING; // nearly all there is
+  return listElements(fields, "connection").filter(isRemovable);
 }
 
 /** Whether a connection option takes a field away that would stay without it. */

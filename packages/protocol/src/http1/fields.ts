@@ -114,6 +114,15 @@ export class Fields {
     this.lowers.push(undefined);
   }
 
+  /** Adds the lines of another section at the end, in their order. */
+  addAll({ names, values, lowers }: Fields): void {
+    for (let i = 0; i < names.length; i++) {
+      this.names.push(names[i]!);
+      this.values.push(values[i]!);
+      this.lowers.push(lowers[i]);
+    }
+  }
+
   /**
    * Makes `name: value` the only line of that name, at the place of the first one there was, else at the end.
    *

@@ -3,15 +3,16 @@ import type { Fields } from "./fields.ts";
 /**
  * A request head in HTTP/1.1, with the empty line. Write it as latin1: one char is one octet.
  *
+ * @param first Lines that go before `fields`.
  * @throws {TypeError} Method or target hold a byte that would end them on the wire. What {@link parseRequestHead} and
  *   {@link parseTarget} gave out never does.
  */
-export function renderRequestHead(method: string, target: string, fields: Fields): string {
+export function renderRequestHead(method: string, target: string, fields: Fields, first?: Fields): string {
   if (!METHOD.test(method))
     throw new TypeError(`Cannot render the method ${JSON.stringify(method)}: it is not a token`);
   if (!TARGET.test(target))
     throw new TypeError(`Cannot render the target ${JSON.stringify(target)}: it is not visible ASCII`);
-  return `${method} ${target} HTTP/1.1\r\n${fields.render()}\r\n`;
+  return `${method} ${target} HTTP/1.1\r\n${first?.render() ?? ""}${fields.render()}\r\n`;
 }
 
 /**

@@ -100,6 +100,9 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   /** What will be said of the request that is being answered; of a hot hit only if it is one of those of which something is said. */
   #record: RequestRecord | undefined;
   #address: string | undefined;
+  #peer: Peer | undefined;
+  /** What {@link #peer} was judged by: a configuration that is read anew brings another. */
+  #peerTrust: TrustedPeers | undefined;
   /** A response of ours is on its way out. */
   #finishesWhenSent = false;
   #halfClosed = false;
@@ -444,9 +447,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   }
 
   #passOn(head: RequestHead, route: PassRoute & { site: ProxySite }): void {
-    const { trusted, scheme } = this.#settings;
-    const address = this.#client;
-    const peer: Peer = { address, isTrusted: trusted.has(address), scheme };
+    const peer = this.#peerOf(this.#settings.trusted);
     this.#delivery = undefined;
     this.#record ??= this.#begin();
     this.#ticks = 0;
@@ -454,6 +455,15 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.#context.counters.add("passes");
     this.#pass = new PassThrough(route.site.pass, this, { head, route });
     this.#pass.start(peer);
+  }
+
+  #peerOf(trusted: TrustedPeers): Peer {
+    if (this.#peer === undefined || this.#peerTrust !== trusted) {
+      const address = this.#client;
+      this.#peer = { address, isTrusted: trusted.has(address), scheme: this.#settings.scheme };
+      this.#peerTrust = trusted;
+    }
+    return this.#peer;
   }
 
   #answerAt(route: Exclude<Route<ProxySite>, { kind: "cache" | "pass" }>, head: RequestHead): void {
