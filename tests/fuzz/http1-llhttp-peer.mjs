@@ -57,7 +57,9 @@ function read({ kind, bytes, requestMethods = [] }) {
     const isHead = kind === "response" && pending[0] === "HEAD";
     last = upgrade || tunnels || (!keepAlive && !isHead);
     if (tunnels) return 2;
-    return isHead ? 1 : 0;
+    // As Node's client does: an interim response has no content, whatever its fields say (RFC 9112 section 6.3).
+    const isInterim = kind === "response" && status >= 100 && status < 200 && status !== 101;
+    return isHead || isInterim ? 1 : 0;
   };
   parser[HTTPParser.kOnBody] = (chunk) => {
     current.body += Buffer.from(chunk).toString("latin1");

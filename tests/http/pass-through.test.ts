@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { sha256, someBytes } from "../support/bytes.ts";
 import { field } from "../support/http-client.ts";
+import { IS_WHOLE } from "../support/scale.ts";
 import { Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
 import { NodeOrigin } from "./node-origin.ts";
@@ -392,7 +393,8 @@ describe("connections that break", () => {
 });
 
 describe("back-pressure and memory", () => {
-  const TOTAL = 256 * MIB;
+  /** The 1 GiB that is promised, in the long run. */
+  const TOTAL = (IS_WHOLE ? 1024 : 256) * MIB;
   const GROWTH_MAX = 64 * MIB;
   const rssOf = (pid: number) =>
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))![1]) * 1024;
@@ -409,7 +411,7 @@ describe("back-pressure and memory", () => {
     return most - before;
   }
 
-  test("256 MiB go up to an origin that stops reading now and then", async () => {
+  test("hundreds of MiB go up to an origin that stops reading now and then", async () => {
     let seen = 0;
     await withOrigin(
       async (wire) => {
@@ -439,9 +441,9 @@ describe("back-pressure and memory", () => {
         expect(grown).toBeLessThan(GROWTH_MAX);
       },
     );
-  }, 60_000);
+  }, 300_000);
 
-  test("256 MiB come down to a client that stops reading now and then", async () => {
+  test("hundreds of MiB come down to a client that stops reading now and then", async () => {
     await withOrigin(
       async (wire) => {
         await wire.head();
@@ -467,7 +469,7 @@ describe("back-pressure and memory", () => {
         expect(grown).toBeLessThan(GROWTH_MAX);
       },
     );
-  }, 60_000);
+  }, 300_000);
 
   test("22 content that comes an octet at a time, and a reader of an octet at a time", async () => {
     await withOrigin(

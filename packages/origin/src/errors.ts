@@ -28,6 +28,14 @@ export class OriginError extends Error {
    */
   readonly headSeen: boolean;
 
+  /** With `ERR_ORIGIN_CONNECT`: what stood in the way, as far as the platform says. */
+  get connectFailure(): "refused" | "no-such-host" | "unreachable" {
+    const { cause } = this;
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (code === "ECONNREFUSED") return "refused";
+    return code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "DNS_ENOTFOUND" ? "no-such-host" : "unreachable";
+  }
+
   constructor(code: OriginErrorCode, message: string, options: { headSeen: boolean; cause?: Error | undefined }) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;

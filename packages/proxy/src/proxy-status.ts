@@ -13,7 +13,7 @@ export interface GatewayFault {
 export function faultOf(error: OriginError): GatewayFault {
   switch (error.code) {
     case "ERR_ORIGIN_CONNECT":
-      return { status: 502, error: connectError(error), text: "The origin could not be reached" };
+      return { status: 502, error: CONNECT_ERROR[error.connectFailure], text: "The origin could not be reached" };
     case "ERR_ORIGIN_TLS":
       return { status: 502, error: "tls_protocol_error", text: "No TLS session with the origin" };
     case "ERR_ORIGIN_TIMEOUT":
@@ -34,7 +34,15 @@ export function errorTypeOf(reason: RefusalReason): string | undefined {
   switch (reason) {
     case "origin-error":
     case "unvalidated":
-      return "destination_unavailable";
+      return CONNECT_ERROR.unreachable;
+    case "origin-refused":
+      return CONNECT_ERROR.refused;
+    case "origin-unknown":
+      return CONNECT_ERROR["no-such-host"];
+    case "origin-tls":
+      return "tls_protocol_error";
+    case "origin-malformed":
+      return "http_protocol_error";
     case "origin-timeout":
       return "http_response_timeout";
     case "cut-short":
@@ -53,9 +61,8 @@ export function renderProxyStatus(error: string): string {
   return `webproxy; error=${error}`;
 }
 
-function connectError({ cause }: OriginError): string {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  if (code === "ECONNREFUSED") return "connection_refused";
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "DNS_ENOTFOUND") return "dns_error";
-  return "destination_unavailable";
-}
+const CONNECT_ERROR: Record<OriginError["connectFailure"], string> = {
+  refused: "connection_refused",
+  "no-such-host": "dns_error",
+  unreachable: "destination_unavailable",
+};

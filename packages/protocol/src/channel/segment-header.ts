@@ -96,6 +96,11 @@ export const REFUSAL = {
   "not-stored": -10,
   /** What is stored must not be used without the origin, which can not be reached. */
   unvalidated: -11,
+  /** Why the origin gave no response, where more is known than `origin-error`. */
+  "origin-refused": -12,
+  "origin-unknown": -13,
+  "origin-tls": -14,
+  "origin-malformed": -15,
 } as const;
 export type Refusal = keyof typeof REFUSAL;
 const REFUSAL_OF = new Map<number, Refusal>(

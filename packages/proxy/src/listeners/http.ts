@@ -60,6 +60,10 @@ const STATUS_OF: Record<RefusalReason, number> = {
   pending: 503,
   "not-stored": 504,
   unvalidated: 504,
+  "origin-refused": 502,
+  "origin-unknown": 502,
+  "origin-tls": 502,
+  "origin-malformed": 502,
   "request-too-large": 431,
   "cache-away": 503,
 };
@@ -675,6 +679,10 @@ const REASON_TEXT: Record<RefusalReason, string> = {
   pending: "Too busy at the moment",
   "not-stored": "Nothing that is stored answers it, and the request forbids to ask the origin",
   unvalidated: "What is stored must not be used without the origin, which can not be reached",
+  "origin-refused": "The origin could not be reached",
+  "origin-unknown": "The origin could not be reached",
+  "origin-tls": "No TLS session with the origin",
+  "origin-malformed": "The origin's response can not be read",
   "request-too-large": "The request's target and fields do not fit into a segment",
   "cache-away": "The cache is away",
 };
