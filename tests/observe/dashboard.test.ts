@@ -124,6 +124,19 @@ describe.skipIf(!hasChromium)("dashboard", () => {
     });
   }, 90_000);
 
+  test("explains what would happen to a request", async () => {
+    await http(webproxy.http, "/images/product-9.jpg");
+    await withPage({ width: 1200, height: 900 }, async (page) => {
+      await page.fill("#explain-url", "/images/product-9.jpg");
+      await page.fill("#explain-fields", "Cache-Control: no-cache");
+      await page.click("#explain-do");
+      await shows(page, "#explain-result", "VALIDATE: the origin would be asked");
+      expect(await page.textContent("#explain-result")).toContain("RFC 9111 section 5.2.1.4");
+      await page.fill("#explain-url", "nonsense");
+      expect(await page.locator("#explain-url:invalid").count()).toBe(1);
+    });
+  }, 60_000);
+
   test("is reached by keyboard, and shows what clients write as text", async () => {
     await withPage({ width: 1200, height: 900 }, async (page) => {
       const script = "/x?a='&b=%3Cscript%3Ealert(1)%3C/script%3E\u202e";
@@ -143,6 +156,7 @@ describe.skipIf(!hasChromium)("dashboard", () => {
         "purge-value",
         "purge-soft",
         "purge-do",
+        "explain-url",
         "recent-filter",
         "scroll tall",
       ])

@@ -1,5 +1,6 @@
 import type { SecondMessage, StartMessage } from "../src/admin/live-message.ts";
 import { Charts, History } from "./charts.ts";
+import { initExplainForm } from "./explain-form.ts";
 import { showLatencies, showOrigins, showQueues, showStatus, showTiers, showTiles } from "./figures.ts";
 import { byId, element, setText } from "./page.ts";
 import { showPool } from "./pool-picture.ts";
@@ -25,12 +26,13 @@ const nextTheme = initTheme(() => {
   if (last !== undefined) showPool(last);
 });
 initPurgeForm();
+initExplainForm();
 new ResizeObserver(() => last !== undefined && showPool(last)).observe(byId("pool"));
 
 const pause = byId("pause");
 pause.addEventListener("click", togglePause);
 document.addEventListener("keydown", ({ key, target, ctrlKey, metaKey, altKey }) => {
-  const isTyping = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
+  const isTyping = target instanceof Element && target.matches("input, select, textarea");
   if (isTyping || ctrlKey || metaKey || altKey) return;
   if (key === "p") togglePause();
   if (key === "t") nextTheme();

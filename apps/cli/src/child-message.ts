@@ -1,4 +1,4 @@
-import type { NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
+import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import type { SiteSettings } from "@proj/protocol";
 import type { Options } from "./options.ts";
 
@@ -13,6 +13,8 @@ export interface ChildSettings {
 export type SupervisorMessage =
   /** Only for the cache. */
   | { type: "purge"; id: number; purge: Purge }
+  /** Only for the cache. */
+  | { type: "explain"; id: number; question: ExplainQuestion }
   /** What it has asked for before it starts; and, while it runs, what holds from now on. */
   | { type: "settings"; id: number; settings: ChildSettings };
 
@@ -28,6 +30,8 @@ export type ChildMessage =
   | { type: "failed"; message: string }
   /** What became of a purge. */
   | { type: "purged"; id: number; outcome: NodesPurgeCount | { message: string } }
+  /** What would happen to a request. */
+  | { type: "explained"; id: number; outcome: Explanation | { message: string } }
   /** How the node stands to the others that it shares with. */
   | { type: "shared"; status: SharedStatus };
 
@@ -36,6 +40,7 @@ export function readChildMessage(value: unknown): ChildMessage | undefined {
   if (typeof value !== "object" || value === null || !("type" in value)) return undefined;
   if (value.type === "failed" && "message" in value) return { type: "failed", message: String(value.message) };
   if (value.type === "purged") return readPurged(value);
+  if (value.type === "explained") return readExplained(value);
   if (value.type === "settings-wanted") return { type: "settings-wanted" };
   if (value.type === "settings-used") return readUsed(value);
   if (value.type === "shared" && "status" in value && typeof value.status === "object" && value.status !== null)
@@ -71,10 +76,24 @@ function readPurged(value: object): ChildMessage | undefined {
   };
 }
 
+/** It is said by our own cache, and goes to the operator as it is. */
+function readExplained(value: object): ChildMessage | undefined {
+  if (!("id" in value) || typeof value.id !== "number" || !("outcome" in value)) return undefined;
+  const { id, outcome } = value;
+  if (typeof outcome !== "object" || outcome === null) return undefined;
+  if ("message" in outcome) return { type: "explained", id, outcome: { message: String(outcome.message) } };
+  return "outcome" in outcome && "stored" in outcome
+    ? { type: "explained", id, outcome: outcome as Explanation }
+    : undefined;
+}
+
 /** A supervisor's message; undefined for anything else. It is our own program that speaks, which has checked what it says. */
 export function readSupervisorMessage(value: unknown): SupervisorMessage | undefined {
   if (typeof value !== "object" || value === null || !("type" in value)) return undefined;
   if (!("id" in value) || typeof value.id !== "number") return undefined;
-  const isWhole = (value.type === "purge" && "purge" in value) || (value.type === "settings" && "settings" in value);
+  const isWhole =
+    (value.type === "purge" && "purge" in value) ||
+    (value.type === "explain" && "question" in value) ||
+    (value.type === "settings" && "settings" in value);
   return isWhole ? (value as SupervisorMessage) : undefined;
 }

@@ -62,6 +62,7 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
   addGet(program, surroundings);
   addStats(program, surroundings);
   addTop(program, surroundings);
+  addExplain(program, surroundings);
   addLog(program, surroundings);
   addDoctor(program, surroundings);
   addStoreCommands(program, surroundings);
@@ -185,6 +186,33 @@ function addTop(program: Command, { stop, exitWith }: Surroundings): void {
       }),
     );
 }
+
+function addExplain(program: Command, { exitWith }: Surroundings): void {
+  withOptions(program.command("explain"), PURGE_OPTIONS)
+    .description(
+      "what a webproxy that runs would do with a request, and why: what is stored, and which directive decides",
+    )
+    .argument("<url>", "URL, or path with query")
+    .option(
+      "-H, --header <HEADER>",
+      "a field of the request, as Name: value; more than once",
+      (line: string, all: string[]) => [...all, line],
+      [],
+    )
+    .option("-X, --method <METHOD>", "its method (default GET)")
+    .option("--fetch", "make the request first, as a client")
+    .option("--json", "print JSON")
+    .action(
+      exitWith(async (url: string, { header, method, fetch, json, ...flags }: ExplainFlags) => {
+        const options = parseOptions({ flags });
+        const { runExplain } = await import("./explain/run.ts");
+        const request = { url, headers: header, ...(method !== undefined && { method }), fetch: fetch === true };
+        return runExplain(request, options, { asJson: json === true });
+      }),
+    );
+}
+
+type ExplainFlags = RawOptions & { header: string[]; method?: string; fetch?: true; json?: true };
 
 function wholeSeconds(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);

@@ -1,4 +1,4 @@
-import type { NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
+import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import { SystemCallError } from "@proj/ipc";
 import type { SiteSettings } from "@proj/protocol";
 import { addressText } from "./address-text.ts";
@@ -28,6 +28,8 @@ interface Serving {
   readonly failed: Promise<Error>;
   /** Only the cache has anything to purge. */
   purge?(purge: Purge): Promise<NodesPurgeCount>;
+  /** Only the cache knows what is stored. */
+  explain?(question: ExplainQuestion): Promise<Explanation>;
   /** From now on these hold, as far as they can while it runs. */
   configure(options: Options, sites: readonly SiteSettings[]): Promise<void>;
   /** Only the cache shares anything: `tell` is called with each news of that. */
@@ -173,6 +175,7 @@ const START: Record<SideName, (options: Options, sites: readonly SiteSettings[],
     return {
       failed: cache.failed,
       purge: (purge) => cache.purge(purge),
+      explain: (question) => cache.explain(question),
       watchShared: (tell) => cache.watchShared(tell),
       configure: (_, newSites) => cache.useSites(newSites),
       close: () => cache.close(),
@@ -222,8 +225,16 @@ class SupervisorLink {
     process.on("message", (value: unknown) => {
       const message = readSupervisorMessage(value);
       if (message?.type === "purge") this.#purge(serving, message);
+      if (message?.type === "explain") this.#explain(serving, message);
       if (message?.type === "settings") this.#configure(serving, message);
     });
+  }
+
+  #explain(serving: Serving, { id, question }: Extract<SupervisorMessage, { type: "explain" }>): void {
+    serving.explain?.(question).then(
+      (outcome) => this.send({ type: "explained", id, outcome }),
+      (error: unknown) => this.send({ type: "explained", id, outcome: { message: messageOf(error) } }),
+    );
   }
 
   #purge(serving: Serving, { id, purge }: Extract<SupervisorMessage, { type: "purge" }>): void {

@@ -1,4 +1,4 @@
-import type { NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
+import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import type { Side } from "@proj/protocol";
 import { type ChildMessage, type ChildSettings, readChildMessage, type SupervisorMessage } from "./child-message.ts";
 import { type CommandError, cannotRun } from "./command-error.ts";
@@ -41,6 +41,7 @@ export class SupervisedProcess {
   #starts = 0;
   #restartTimer: Timer | undefined;
   #complaint: string | undefined;
+  readonly #explanations = new Map<number, PromiseWithResolvers<Explanation>>();
   readonly #purges = new Map<number, PromiseWithResolvers<NodesPurgeCount>>();
   readonly #configurations = new Map<number, () => void>();
   #nextMessage = 1;
@@ -108,6 +109,24 @@ export class SupervisedProcess {
   }
 
   /**
+   * Has it say what would happen to a request.
+   *
+   * @throws {CommandError} It does not serve just now, or could not tell.
+   */
+  explain(question: ExplainQuestion): Promise<Explanation> {
+    const child = this.#child;
+    if (child === undefined || !this.isReady)
+      return Promise.reject(
+        cannotRun(`Cannot explain: the ${this.#options.name} process does not serve just now; try again`),
+      );
+    const message: SupervisorMessage = { type: "explain", id: this.#nextMessage++, question };
+    const explained = Promise.withResolvers<Explanation>();
+    this.#explanations.set(message.id, explained);
+    child.send(message);
+    return explained.promise;
+  }
+
+  /**
    * Tells it what holds from now on; resolves once it does. One that does not serve just now is told before it does, and one that refuses says so in
    * the log and goes on as before.
    */
@@ -161,6 +180,7 @@ export class SupervisedProcess {
     if (message?.type === "failed") this.#complaint = message.message;
     if (message?.type === "shared") this.#sharedStatus = message.status;
     if (message?.type === "purged") this.#settlePurge(message);
+    if (message?.type === "explained") this.#settleExplanation(message);
     if (message?.type === "settings-wanted") this.#tell(0);
     if (message?.type === "settings-used") this.#settleConfiguration(message);
     if (message?.type !== "ready") return;
@@ -176,6 +196,13 @@ export class SupervisedProcess {
     if (fault !== undefined) log({ level: "error", message: `The ${name} process goes on as before: ${fault}` });
     this.#configurations.get(id)?.();
     this.#configurations.delete(id);
+  }
+
+  #settleExplanation({ id, outcome }: Extract<ChildMessage, { type: "explained" }>): void {
+    const explained = this.#explanations.get(id);
+    this.#explanations.delete(id);
+    if ("message" in outcome) explained?.reject(cannotRun(`Cannot explain: ${outcome.message}`));
+    else explained?.resolve(outcome);
   }
 
   #settlePurge({ id, outcome }: Extract<ChildMessage, { type: "purged" }>): void {
@@ -213,6 +240,9 @@ export class SupervisedProcess {
     const ended = cannotRun(`Cannot purge: the ${this.#options.name} process has ended over it; try again`);
     for (const purged of this.#purges.values()) purged.reject(ended);
     this.#purges.clear();
+    for (const explained of this.#explanations.values())
+      explained.reject(cannotRun("Cannot explain: the cache has ended over it; try again"));
+    this.#explanations.clear();
     for (const used of this.#configurations.values()) used(); // its successor is told
     this.#configurations.clear();
     if (this.#isStopping) return;

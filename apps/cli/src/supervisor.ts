@@ -43,6 +43,7 @@ export async function runSupervisor(options: Options, stop: StopRequest, hasFile
       processes: pair,
       purge: (purge) => pair.cache.purge(purge),
       sharedStatus: () => pair.cache.sharedStatus,
+      explaining: { explain: (question) => pair.cache.explain(question), httpAddress: () => pair.addresses.http },
       limits: { hot: options.hot, memory: options.memory, disk: options.cacheDir === "none" ? 0 : options.disk },
     });
     try {

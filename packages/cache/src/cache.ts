@@ -10,8 +10,12 @@ import {
   Site,
   type SiteSettings,
   SiteTable,
+  shardOf,
   THREADS_MAX,
+  targetHash,
 } from "@proj/protocol";
+import type { ExplainQuestion, Explanation } from "./explain/explanation.ts";
+import { wantedOf } from "./explain/wanted.ts";
 import { keySelectors } from "./key-selector.ts";
 import type { NodesPurgeCount, Purge } from "./purge.ts";
 import { Purges } from "./purges.ts";
@@ -106,7 +110,7 @@ export class RunningCache {
       await Promise.all(threads.map((thread) => thread.started));
       const purges = new Purges(store?.journal, async (purge) => {
         const answers = await Promise.all(threads.map((thread) => thread.ask({ about: "purge", purge })));
-        return answers.filter((answer) => answer !== undefined);
+        return answers.filter((answer) => answer !== undefined && "responses" in answer);
       });
       shared = await joinDeployment(options, { threads, purges, directory: store?.directory });
       life.serve();
@@ -138,6 +142,20 @@ export class RunningCache {
     if (selectors.length === 0) return { responses: 0, bodyBytes: 0 };
     if (this.#shared !== undefined && !dryRun) return await this.#shared.purge({ selectors, soft });
     return await this.#purges.purge({ selectors, soft, dryRun });
+  }
+
+  /**
+   * What would happen to a request now, and why. Nothing changes by it, and nobody is asked.
+   *
+   * @throws {TypeError} A field's name or value can not be one. {@link ThreadError} A thread has died: the process is about to end.
+   */
+  async explain(question: ExplainQuestion): Promise<Explanation> {
+    const wanted = wantedOf(question, this.#table);
+    if ("outcome" in wanted) return wanted;
+    const shard = shardOf(targetHash(wanted.keyTarget), this.#threads.length);
+    const answer = await this.#threads[shard]!.ask({ about: "explain", wanted });
+    if (answer === undefined || !("outcome" in answer)) throw new Error("The sites have just changed; ask again");
+    return { ...answer, shard };
   }
 
   /** Calls `tell` with how this node stands to the others that it shares with, now and with each news; never where it shares nothing. */

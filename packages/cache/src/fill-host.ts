@@ -1,4 +1,5 @@
 import type { CacheCounter, Counters, LogRecord, Refusal, Verdict } from "@proj/protocol";
+import type { Fate } from "./explain/explain.ts";
 import type { Fill } from "./fill.ts";
 import type { FillAsk } from "./fill-ask.ts";
 import type { OriginTimes } from "./origin-times.ts";
@@ -51,6 +52,8 @@ export interface FillHost {
   refuse(transfer: Transfer, refusal: Refusal): void;
   /** The response of a shared fill may not be stored: for a while nobody need wait for another's. */
   rememberPass(key: string): void;
+  /** The response that has just begun for the key is not stored, and why; undefined: it is. */
+  rememberFate(key: string, fate: Fate | undefined): void;
   rememberVary(key: string, names: readonly string[]): void;
   ended(fill: Fill): void;
 }

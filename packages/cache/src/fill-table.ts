@@ -1,5 +1,6 @@
 import { varyKey } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
+import type { Fate } from "./explain/explain.ts";
 import type { Fill } from "./fill.ts";
 import type { KeyMatch } from "./key-selector.ts";
 
@@ -13,6 +14,7 @@ export class FillTable {
   readonly #byKey = new Map<string, Set<Fill>>();
   readonly #passUntilMs = new Map<string, number>();
   readonly #varyNames = new Map<string, readonly string[]>();
+  readonly #fates = new Map<string, Fate>();
   readonly #nowMs: () => number;
   size = 0;
 
@@ -73,6 +75,16 @@ export class FillTable {
     const ms = Math.ceil(untilMs - this.#nowMs());
     if (ms <= 0) this.#passUntilMs.delete(key);
     return Math.max(0, ms);
+  }
+
+  /** What became of the last response for `key`, where it was not stored. */
+  rememberFate(key: string, fate: Fate | undefined): void {
+    if (fate === undefined) this.#fates.delete(key);
+    else remember(this.#fates, key, fate);
+  }
+
+  fateOf(key: string): Fate | undefined {
+    return this.#fates.get(key);
   }
 
   /** Responses for `key` depend on these fields of the request. */

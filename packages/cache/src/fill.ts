@@ -17,6 +17,7 @@ import {
   type ResponseHead,
   reuse,
   reuseOnError,
+  type Storable,
   sameStrongValidator,
   storable,
   ttlMs,
@@ -26,6 +27,7 @@ import {
 } from "@proj/protocol";
 import { type Arriving, bodyBytesOf, bytesIn, isFor } from "./arriving.ts";
 import type { ClientRequest } from "./client-request.ts";
+import type { NotStoredReason } from "./explain/reasons.ts";
 import { askFields, type FillAsk } from "./fill-ask.ts";
 import type { FillHost, FillMode, FillStart } from "./fill-host.ts";
 import { type ExchangeTimes, freshen, renew, renewalOf, renewByNotModified, type Validation } from "./freshening.ts";
@@ -297,7 +299,8 @@ export class Fill implements Source, OriginHandler {
     const isPart = status === 206;
     // A 206 that was not asked for is passed on, and is no answer to anything else (CHECKLIST 41).
     const mayKeep = this.mode !== "pass" && !this.#isPurged && (!isPart || this.#ask.kind === "range");
-    const allowed = mayKeep && variant !== undefined && storable(this.request, message, this.request.rule).storable;
+    const judged = storable(this.request, message, this.request.rule);
+    const allowed = mayKeep && variant !== undefined && judged.storable;
     const bodyBytes = bodyBytesOf(this.request.method, head, framing);
     this.#body = new GrowingBody(this.#host.storage, bodyBytes, allowed);
     this.#mayStore = this.#body.tier !== undefined;
@@ -314,10 +317,19 @@ export class Fill implements Source, OriginHandler {
       part: isPart ? parseContentRange(endToEnd) : undefined,
     };
     if (this.mode === "pass") return;
+    this.#rememberFate(status, judged);
     if (!this.#mayStore || (bodyBytes ?? Number.POSITIVE_INFINITY) > AWAITED_BYTES_MAX)
       this.#sharedSource?.takeLease()?.pass();
     this.#host.rememberVary(this.key, variant?.varyNames ?? []);
     if (!this.#mayStore && this.mode === "shared" && !this.#isPurged) this.#host.rememberPass(this.key);
+  }
+
+  /** For an operator who asks why it is not stored. */
+  #rememberFate(status: number, judged: Storable): void {
+    const other = this.#isPurged ? "purged" : status === 206 && this.#ask.kind !== "range" ? "unasked-part" : "no-room";
+    const reason: NotStoredReason = judged.storable ? other : judged.reason;
+    const fate = this.#mayStore ? undefined : { atMs: this.#host.nowMs(), status, reason };
+    this.#host.rememberFate(this.key, fate);
   }
 
   /** RFC 9110 section 6.6.2: which trailers may come, for whoever asked and takes them. */

@@ -1,5 +1,13 @@
 export { type CacheOptions, type RunningCache, startCache } from "./cache.ts";
 export { S3Fifo } from "./eviction/s3-fifo.ts";
+export type {
+  Because,
+  ExplainedFate,
+  ExplainedOutcome,
+  ExplainedResponse,
+  ExplainQuestion,
+  Explanation,
+} from "./explain/explanation.ts";
 export type { NodesPurgeCount, NodesPurged, Purge, PurgeCount, PurgeSelector } from "./purge.ts";
 export type { SharedStatus } from "./shared/shared-node.ts";
 export { type ArchiveCount, ArchiveError, exportStore, importStore } from "./storage/store-archive.ts";

@@ -1,4 +1,5 @@
-import type { SiteSettings } from "@proj/protocol";
+import type { SiteSettings, WantedResponse } from "@proj/protocol";
+import type { Explanation } from "./explain/explanation.ts";
 import type { ShardPurge, ShardPurgeCount } from "./purge.ts";
 import type { SharedNews } from "./shared/shared-side.ts";
 
@@ -41,7 +42,8 @@ export type ShardQuestion =
   | { readonly about: "purge"; readonly purge: ShardPurge }
   /** From now on these are the sites. */
   | { readonly about: "sites"; readonly sites: readonly SiteSettings[] }
-  | { readonly about: "shared"; readonly news: SharedNews };
+  | { readonly about: "shared"; readonly news: SharedNews }
+  | { readonly about: "explain"; readonly wanted: WantedResponse };
 
-/** Of a purge. */
-export type ShardAnswer = ShardPurgeCount | undefined;
+/** Of a purge, and of an explanation. */
+export type ShardAnswer = ShardPurgeCount | Explanation | undefined;

@@ -109,6 +109,7 @@ class ShardThread {
 
   async answer(question: ShardQuestion): Promise<ShardAnswer> {
     if (question.about === "purge") return this.#purge(question.purge);
+    if (question.about === "explain") return this.#shard.explain(question.wanted);
     if (question.about === "shared") {
       this.#shard.hear(question.news);
       return undefined;

@@ -4,6 +4,7 @@ import {
   type Counters,
   cacheStatusOf,
   currentAgeMs,
+  type ForwardReason,
   type Invalidation,
   type LogRecord,
   type PassedResponse,
@@ -22,6 +23,8 @@ import {
 import type { CacheSites } from "./cache-sites.ts";
 import type { Ask, AskHandler, ChannelServer } from "./channel-server.ts";
 import { ClientRequest } from "./client-request.ts";
+import { explain, type Fate } from "./explain/explain.ts";
+import type { Explanation } from "./explain/explanation.ts";
 import { Fill } from "./fill.ts";
 import { askFor } from "./fill-ask.ts";
 import type { FillHost, FillMode, FillStart } from "./fill-host.ts";
@@ -210,6 +213,35 @@ export class Shard implements AskHandler, FillHost {
 
   rememberPass(key: string): void {
     this.#fills.rememberPass(key);
+  }
+
+  rememberFate(key: string, fate: Fate | undefined): void {
+    this.#fills.rememberFate(key, fate);
+  }
+
+  /** What would happen to this request now: the decisions of {@link decide}, told instead of carried out. Nothing changes by it. */
+  explain(wanted: WantedResponse): Explanation | undefined {
+    const site = this.#sites.get(wanted.site);
+    if (site === undefined) return undefined;
+    const request = new ClientRequest(wanted, site);
+    const nowMs = this.nowMs();
+    const validFrom = this.shared?.validFrom ?? 0;
+    const variants = this.storage.lookup(request.key);
+    const selection = select(variants, request, nowMs, validFrom);
+    const stored = selection.kind === "none" ? undefined : selection.stored;
+    return explain({
+      request,
+      variants,
+      selection,
+      forwardReason: reasonOf(selection),
+      tierOf: (one) => this.storage.tierOf(one),
+      mayBeHot: stored !== undefined && mayBeHot(request, stored),
+      isDoubtful: stored !== undefined && isDoubtful(stored, validFrom),
+      wouldWait: mayShare(request) && this.#fills.find(request, undefined) !== undefined,
+      passMs: this.#fills.passMs(request.key),
+      fate: this.#fills.fateOf(request.key),
+      nowMs,
+    });
   }
 
   rememberVary(key: string, names: readonly string[]): void {
@@ -460,7 +492,7 @@ function modeOf(request: ClientRequest): FillMode {
   return mayShare(request) && !requestControl(request).noStore ? "shared" : "own";
 }
 
-function reasonOf(selection: Selection): Verdict {
+function reasonOf(selection: Selection): Exclude<ForwardReason, "bypass"> {
   if (selection.kind === "none") return selection.reason;
   if (selection.kind === "incomplete") return "partial";
   const { reuse } = selection;

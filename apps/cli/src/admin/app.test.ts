@@ -29,6 +29,13 @@ function api(processes: { proxy: boolean; cache: boolean }, stats = STATS) {
     host: "127.0.0.1",
     live: new LiveView(`test-${process.pid}-none`),
     about,
+    explaining: {
+      explain: async ({ path, method, fields, host }) => {
+        if (path === "/broken") throw new Error("Cannot explain: told so");
+        return { outcome: "fetch", because: [{ text: JSON.stringify({ path, method, fields, host }) }], stored: [] };
+      },
+      httpAddress: () => "127.0.0.1:1",
+    },
     processes: views,
     readStats: () => stats,
     purge: async ({ selector }) => {
@@ -149,6 +156,49 @@ describe("adminApp()", () => {
       processes: { cache: { state: "absent", restarts: 4 } },
       pool: null,
     });
+  });
+
+  test("explains what it is asked by query or by body, and fetches for its own pages and commands only", async () => {
+    const get = async (query: string) => {
+      const response = await api({ proxy: true, cache: true })(`/api/explain?${query}`);
+      return [response.status, (await response.json()) as { because?: [{ text: string }]; error?: string }] as const;
+    };
+    const [status, { because }] = await get(
+      "url=http://a.example/x?y=1&header=Accept:%20text/html&header=X:&method=HEAD",
+    );
+    expect([status, JSON.parse(because![0].text)]).toEqual([
+      200,
+      {
+        path: "/x?y=1",
+        method: "HEAD",
+        host: "a.example",
+        fields: [
+          ["Accept", "text/html"],
+          ["X", ""],
+        ],
+      },
+    ]);
+    for (const bad of [
+      "",
+      "url=a",
+      "url=ftp://x/",
+      "url=/x&header=nothing",
+      "url=/x&method=get",
+      `url=/${"x".repeat(9000)}`,
+    ])
+      expect({ bad, status: (await get(bad))[0] }).toEqual({ bad, status: 400 });
+    expect(await get("url=/broken")).toEqual([503, { error: "Cannot explain: told so" }]);
+    const post = (body: unknown, headers: Record<string, string> = {}) =>
+      api({ proxy: true, cache: true })("/api/explain", {
+        method: "POST",
+        body: JSON.stringify(body),
+        headers: { "content-type": "application/json", ...headers },
+      });
+    expect((await post({ url: "/x" })).status).toBe(200);
+    expect((await post({ url: "/x", fetch: true })).status).toBe(503); // nobody listens there
+    expect((await post({ url: "/x", fetch: true }, { origin: "http://evil.example" })).status).toBe(403);
+    expect((await post({ url: "/x", fetch: true }, { "content-type": "text/plain" })).status).toBe(415);
+    expect((await post({ url: 7 })).status).toBe(400);
   });
 
   test("answers nobody who calls it by a foreign name", async () => {

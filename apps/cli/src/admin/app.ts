@@ -5,6 +5,7 @@ import { messageOf } from "../command-error.ts";
 import { dashboardPage } from "../dashboard-page.ts";
 import type { LiveView, TierLimits } from "../live/live-view.ts";
 import { type PurgeAnswer, readPurgeRequest } from "../purge-request.ts";
+import { type ExplainSources, explainByBody, explainByQuery } from "./explain-route.ts";
 import { isAdminHost } from "./host-check.ts";
 import { liveStream } from "./live-stream.ts";
 
@@ -32,6 +33,7 @@ export interface AdminSources {
   /** Undefined: nothing is shared. */
   sharedStatus: () => SharedStatus | undefined;
   renderMetrics: () => Promise<{ contentType: string; text: string }>;
+  explaining: ExplainSources;
   live: LiveView;
   /** What the dashboard says about whom it shows. */
   about: { channel: string; version: string; limits: TierLimits };
@@ -40,11 +42,11 @@ export interface AdminSources {
 const PURGE_BYTES_MAX = 64 * 1024;
 
 /**
- * The admin API: `/healthz`, `/readyz`, `/metrics`, `/api/stats`, `/api/purge`, and the dashboard with its stream, `/` and `/api/live`. Answers nobody who calls it by a foreign name, and sends no CORS
+ * The admin API: `/healthz`, `/readyz`, `/metrics`, `/api/stats`, `/api/purge`, `/api/explain`, and the dashboard with its stream, `/` and `/api/live`. Answers nobody who calls it by a foreign name, and sends no CORS
  * fields, so that no web page of another origin reads it.
  */
 export function adminApp(sources: AdminSources): Hono {
-  const { host, processes, readStats, purge, sharedStatus, renderMetrics, live, about } = sources;
+  const { host, processes, readStats, purge, sharedStatus, renderMetrics, explaining, live, about } = sources;
   const app = new Hono();
   app.use(async (context, next) => {
     if (!isAdminHost(context.req.header("host") ?? null, host)) {
@@ -91,6 +93,12 @@ export function adminApp(sources: AdminSources): Hono {
       return context.json({ error: messageOf(error) }, 503);
     }
   });
+  app.get("/api/explain", (context) => explainByQuery(context, explaining));
+  app.post("/api/explain", async (context) => {
+    const foreign = foreignReason(context);
+    if (foreign !== undefined) return context.json({ error: foreign }, foreign.startsWith("send") ? 415 : 403);
+    return explainByBody(context, explaining);
+  });
   app.get("/metrics", async (context) => {
     const { contentType, text } = await renderMetrics();
     return context.body(text, 200, { "content-type": contentType });
@@ -122,10 +130,11 @@ function degradedParts({ cache, origins }: ChannelStats, shared: SharedStatus | 
  */
 function foreignReason({ req }: Context): string | undefined {
   const site = req.header("sec-fetch-site");
-  if (site !== undefined && site !== "same-origin" && site !== "none") return "web pages of other origins do not purge";
+  if (site !== undefined && site !== "same-origin" && site !== "none")
+    return "web pages of other origins change nothing here";
   const origin = req.header("origin");
   if (origin !== undefined && URL.parse(origin)?.host !== req.header("host"))
-    return "web pages of other origins do not purge";
+    return "web pages of other origins change nothing here";
   const type = req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
   return type === "application/json" ? undefined : "send JSON, as content-type application/json";
 }

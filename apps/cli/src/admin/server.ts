@@ -25,15 +25,16 @@ export function startAdmin(options: {
   purge: AdminSources["purge"];
   sharedStatus: AdminSources["sharedStatus"];
   limits: TierLimits;
+  explaining: AdminSources["explaining"];
 }): AdminServer {
-  const { host, port, channel, processes, purge, sharedStatus, limits } = options;
+  const { host, port, channel, processes, purge, sharedStatus, limits, explaining } = options;
   const readStats = () => readChannelStats(channel);
   // The metrics library is loaded when somebody asks for metrics: it takes as long as all the rest of the start.
   const renderMetrics = async () =>
     (await import("./metrics.ts")).renderMetrics(readChannel(channel), processes, sharedStatus());
   const live = new LiveView(channel);
   const about = { channel, version: packageJson.version, limits };
-  const app = adminApp({ host, processes, readStats, purge, sharedStatus, renderMetrics, live, about });
+  const app = adminApp({ host, processes, readStats, purge, sharedStatus, renderMetrics, explaining, live, about });
   try {
     // Said aloud: Bun 1.4.5 sets SO_REUSEPORT when development is off, and two supervisors would share the port unnoticed.
     const exclusive = { hostname: host, port, development: false, reusePort: false } as const;

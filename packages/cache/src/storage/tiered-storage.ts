@@ -88,6 +88,11 @@ export class TieredStorage {
     return this.#disk?.filesLeft ?? 0;
   }
 
+  /** Where it is read from. */
+  tierOf(response: StoredResponse): "memory" | "disk" {
+    return this.#memory?.has(response) === true ? "memory" : "disk";
+  }
+
   /** Whether it is still stored: not evicted, replaced or purged. */
   has(response: StoredResponse): boolean {
     if (!this.#tiers.some((tier) => tier.has(response))) return false;
