@@ -2,6 +2,7 @@ import { closeSync, ftruncateSync, openSync, rmSync, statfsSync, writeSync } fro
 import { join } from "node:path";
 import { endThread, holdThread } from "../support/thread-fault.ts";
 import type { Webproxy } from "../support/webproxy.ts";
+import { eventually } from "../support/within.ts";
 import { type Arena, objectsIn } from "./namespace.ts";
 import type { SeededRandom } from "./random.ts";
 
@@ -26,10 +27,9 @@ export interface Fault {
   run(target: Target): Promise<readonly number[]>;
 }
 
-async function pidOf({ webproxy }: Target, side: Side): Promise<number> {
-  const pid = (await webproxy.stats())[side]?.pid;
-  if (pid === undefined) throw new Error(`There is no ${side} just now`);
-  return pid;
+/** What a truncation did may show only now: then there is none for a moment. */
+function pidOf({ webproxy }: Target, side: Side): Promise<number> {
+  return eventually(30_000, `there is a ${side}`, async () => (await webproxy.stats())[side]?.pid);
 }
 
 function kill(side: Side): Fault {
