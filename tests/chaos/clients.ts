@@ -10,15 +10,37 @@ const AFTER_FAILURE_MS = 100;
 
 export type Tally = Record<Outcome["kind"] | "unreachable", number> & { bytes: number };
 
+export interface ClientOptions {
+  /** None of them leaves in the middle. */
+  patient?: boolean;
+}
+
 /** Clients of every kind at once, each with its own way of asking, until they are stopped. What must not be is kept word for word. */
 export class Clients {
-  readonly tally: Tally = { whole: 0, refused: 0, broken: 0, left: 0, unreachable: 0, hang: 0, wrong: 0, bytes: 0 };
+  readonly tally: Tally = {
+    whole: 0,
+    refused: 0,
+    broken: 0,
+    closed: 0,
+    left: 0,
+    unreachable: 0,
+    hang: 0,
+    wrong: 0,
+    bytes: 0,
+  };
   readonly complaints: string[] = [];
   readonly #addresses: { http: Address; getfile: Address };
+  readonly #options: ClientOptions;
   readonly #running: Promise<void>[];
   #isStopped = false;
 
-  constructor(addresses: { http: Address; getfile: Address }, count: number, seed: number) {
+  constructor(
+    addresses: { http: Address; getfile: Address },
+    count: number,
+    seed: number,
+    options: ClientOptions = {},
+  ) {
+    this.#options = options;
     this.#addresses = addresses;
     this.#running = Array.from({ length: count }, (_, client) => this.#run(new SeededRandom(seed + client)));
   }
@@ -42,9 +64,11 @@ export class Clients {
       }
       for (let left = asks; left > 0 && conversation.isOpen && !this.#isStopped; left--) {
         const ask = someAsk(random, isGetfile ? "getfile" : "http", left > 1);
+        if (this.#options.patient === true) delete ask.leaveAfterBytes;
         const outcome = await conversation.ask(ask);
         this.#count(outcome, ask);
-        if (outcome.kind === "refused" || outcome.kind === "broken") await Bun.sleep(AFTER_FAILURE_MS);
+        if (outcome.kind === "refused" || outcome.kind === "broken" || outcome.kind === "closed")
+          await Bun.sleep(AFTER_FAILURE_MS);
       }
       conversation.close();
     }

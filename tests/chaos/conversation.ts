@@ -4,9 +4,11 @@ import { BodyCheck, sizeOf } from "./content.ts";
 
 /**
  * What became of one request. `whole`: right to the last byte. `refused`: an answer that says why not (5xx, ERROR). `broken`: the connection ended before the response did, and
- * the client can tell. `left`: we did. The others must not be: `hang`: nothing came for long. `wrong`: what came is not what the origin had.
+ * the client can tell; `closed`: before its first byte. `left`: we did. The others must not be: `hang`: nothing came for long. `wrong`: what came is not what the origin had.
  */
-export type Outcome = { kind: "whole" | "refused" | "broken" | "left" } | { kind: "hang" | "wrong"; what: string };
+export type Outcome =
+  | { kind: "whole" | "refused" | "broken" | "closed" | "left" }
+  | { kind: "hang" | "wrong"; what: string };
 
 export interface Ask {
   wire: "http" | "getfile";
@@ -56,7 +58,7 @@ export class Conversation {
   }
 
   ask(ask: Ask): Promise<Outcome> {
-    if (this.#isClosed) return Promise.resolve({ kind: "broken" });
+    if (this.#isClosed) return Promise.resolve({ kind: "closed" });
     return new Promise((resolve) => {
       const done = (outcome: Outcome) => {
         clearTimeout(this.#timer);
@@ -93,7 +95,8 @@ export class Conversation {
 
   #closed(): void {
     this.#isClosed = true;
-    this.#waiting?.done({ kind: "broken" });
+    const waiting = this.#waiting;
+    waiting?.done({ kind: waiting.check.hasBegun ? "broken" : "closed" });
   }
 
   #watch(): void {
@@ -130,6 +133,10 @@ class Reader {
 
   constructor(ask: Ask) {
     this.ask = ask;
+  }
+
+  get hasBegun(): boolean {
+    return this.#head.length > 0;
   }
 
   /** What it came to; undefined while it is not over. */

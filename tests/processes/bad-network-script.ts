@@ -99,7 +99,7 @@ for (const [name, line] of [
   await Bun.sleep(2_000);
   line.be(BAD);
   // Two seconds are no reason to give up for anybody, but who does must not be silent about it.
-  expectAll(`the line to the ${name} cut for two seconds`, await running, ["whole", "broken", "refused"]);
+  expectAll(`the line to the ${name} cut for two seconds`, await running, ["whole", "broken", "closed", "refused"]);
   expectAll(`the line to the ${name} after that`, await getAll(`${name}again`), ["whole"]);
 }
 for (const line of [toProxy, toOrigin]) line.be({ delayMs: 0, jitterMs: 0, loss: 0 });
