@@ -1,6 +1,6 @@
 import type { LogRecord } from "@proj/protocol";
 import type { PurgeCount, ShardPurge, ShardPurgeCount } from "./purge.ts";
-import type { PurgeJournal } from "./storage/purge-journal.ts";
+import { nextPurgeNumber, type PurgeJournal } from "./storage/purge-journal.ts";
 
 /** The purges of a cache process: numbered, told to every shard, and known to the next life until all that they concern has gone from the medium. */
 export class Purges {
@@ -32,7 +32,7 @@ export class Purges {
    */
   async purge(purge: Omit<ShardPurge, "number">): Promise<PurgeCount> {
     if (purge.dryRun || this.#journal === undefined) {
-      if (!purge.dryRun) this.#number++;
+      if (!purge.dryRun) this.#number = nextPurgeNumber(this.#number, Date.now());
       return sumOf(await this.#askShards({ ...purge, number: this.#number }));
     }
     const { number, durable } = this.#journal.record(purge);

@@ -36,6 +36,7 @@ import type { PurgeCount, ShardPurge } from "./purge.ts";
 import { type Available, availableFrom, chooseReply, type Handling, type Reply } from "./reply.ts";
 import { isDoubtful, requestControl, type Selection, select } from "./selection.ts";
 import type { SharedNews, SharedSide } from "./shared/shared-side.ts";
+import { digestHints } from "./storage/entry-digest.ts";
 import type { PurgeRule } from "./storage/purging.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
 import { storedFromPost } from "./stored-from-post.ts";
@@ -260,6 +261,7 @@ export class Shard implements AskHandler, FillHost {
       number,
       kind: dryRun ? "dry-run" : soft ? "make-stale" : "drop",
       concerns: ({ key, tags, filledAfter }) => filledAfter < filledBefore && matches(key, tags),
+      hints: digestHints(selectors),
       givenMs: this.nowMs(),
     };
     const count = this.storage.purge(rule, keysOf(selectors));

@@ -1,12 +1,13 @@
 import { S3Fifo } from "../eviction/s3-fifo.ts";
+import type { EntryDigest } from "./entry-digest.ts";
 import type { EntryName } from "./entry-name.ts";
 import { HashChains } from "./hash-chains.ts";
 
 const SLOTS_AT_FIRST = 64;
 
 /**
- * What one shard knows of the files it has stored, without having opened them: where they are, what they take, in which order they go. About 65
- * bytes an entry, so that a million of them are 65 MB and not a gigabyte of objects; all else is read from the file when it is asked for.
+ * What one shard knows of the files it has stored, without having opened them: where they are, what they take, in which order they go. About 75
+ * bytes an entry, so that a million of them are 75 MB and not a gigabyte of objects; all else is read from the file when it is asked for.
  */
 export class DiskIndex {
   readonly #order: S3Fifo;
@@ -15,6 +16,7 @@ export class DiskIndex {
   #idsLow = new Uint32Array(SLOTS_AT_FIRST);
   #fileBytes = new Float64Array(SLOTS_AT_FIRST);
   #untilSeconds = new Float64Array(SLOTS_AT_FIRST);
+  #digests = new Float64Array(SLOTS_AT_FIRST);
   /** By slot: counts the entries that have had it; odd while one has. */
   #serials = new Uint32Array(SLOTS_AT_FIRST);
 
@@ -49,7 +51,12 @@ export class DiskIndex {
       idLow: this.#idsLow[slot]!,
       fileBytes: this.#fileBytes[slot]!,
       usefulUntilSeconds: this.#untilSeconds[slot]!,
+      digest: this.#digests[slot]!,
     };
+  }
+
+  digest(slot: number): EntryDigest {
+    return this.#digests[slot]!;
   }
 
   /** Of the entry that has the slot now: no other entry is ever named by the same slot and serial. */
@@ -107,6 +114,7 @@ export class DiskIndex {
     this.#idsLow[slot] = entry.idLow;
     this.#fileBytes[slot] = entry.fileBytes;
     this.#untilSeconds[slot] = entry.usefulUntilSeconds;
+    this.#digests[slot] = entry.digest;
   }
 
   #grow(): void {
@@ -119,6 +127,7 @@ export class DiskIndex {
     this.#idsLow = grown(new Uint32Array(slots), this.#idsLow);
     this.#fileBytes = grown(new Float64Array(slots), this.#fileBytes);
     this.#untilSeconds = grown(new Float64Array(slots), this.#untilSeconds);
+    this.#digests = grown(new Float64Array(slots), this.#digests);
     this.#serials = grown(new Uint32Array(slots), this.#serials);
   }
 }

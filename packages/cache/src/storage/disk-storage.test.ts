@@ -4,6 +4,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -11,9 +12,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { BrokenBodyError } from "./body-file.ts";
+import { digestHints } from "./entry-digest.ts";
 import { BLOCK_BYTES } from "./entry-tail.ts";
 import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
 import { bytesOf, KIB, openDisk, PREFIX, put, readAll, responsesIn, withDirectory } from "./test-support.ts";
+import { TieredStorage } from "./tiered-storage.ts";
 
 const LIMIT = 4 * 1024 * KIB;
 
@@ -128,9 +131,30 @@ describe("DiskStorage", () => {
       put(writer, `${PREFIX}/b`, bytesOf(5000, 2));
       const b = filesIn(directory).find((file) => file !== a)!;
       writeFileSync(b, readFileSync(a!));
-      const reader = openDisk(directory, { limitBytes: LIMIT });
+      const broken: Error[] = [];
+      const reader = openDisk(directory, { limitBytes: LIMIT, onBroken: (error) => broken.push(error) });
       expect(reader.lookup(`${PREFIX}/b`)).toEqual([]);
+      expect([broken.length, reader.count]).toEqual([1, 1]);
       expect(readAll(reader.lookup(`${PREFIX}/a`)[0]!.body)).toEqual(bytesOf(5000, 1));
+    }));
+
+  test("a store whose names are of version 2, without digests, is read, and purged", () =>
+    withDirectory(async (directory) => {
+      const writer = openDisk(directory, { limitBytes: LIMIT });
+      for (const target of ["/a", "/b"]) put(writer, PREFIX + target, bytesOf(500, 1));
+      for (const file of filesIn(directory)) renameSync(file, file.slice(0, file.lastIndexOf("-")));
+      const reader = openDisk(directory, { limitBytes: LIMIT });
+      expect(readAll(reader.lookup(`${PREFIX}/a`)[0]!.body)).toEqual(bytesOf(500, 1));
+      const tiers = { memory: undefined, disk: reader };
+      const storage = new TieredStorage(
+        tiers,
+        () => {},
+        () => performance.now(),
+      );
+      const hints = digestHints([{ by: "tag", tag: "a", before: "" }]);
+      const rule = { number: 1, kind: "drop", hints, givenMs: 0, concerns: () => true } as const;
+      expect((await storage.purge(rule)).responses).toBe(2);
+      expect(filesIn(directory)).toEqual([]);
     }));
 
   test("what it counts is what the files take, within a block each", () =>

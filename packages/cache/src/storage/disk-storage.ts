@@ -7,9 +7,10 @@ import { BodyFile, type BodyFileHost, diskBytesOf } from "./body-file.ts";
 import type { BodyStore } from "./body-store.ts";
 import { Copies } from "./copies.ts";
 import { DiskIndex } from "./disk-index.ts";
+import { type DigestHint, digestOf, mayBe } from "./entry-digest.ts";
 import { EntryDirectories } from "./entry-directories.ts";
 import { readEntryFile } from "./entry-file.ts";
-import { type EntryName, entryId, formatEntryName, partitionOf } from "./entry-name.ts";
+import { type EntryName, entryId, formatEntryName, isNameOf, partitionOf } from "./entry-name.ts";
 import { encodeTail } from "./entry-tail.ts";
 import { FILE_SYSTEM, type FileSystem, saysNothingOfFile } from "./file-system.ts";
 import { FreeSpace } from "./free-space.ts";
@@ -225,6 +226,11 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     return read;
   }
 
+  /** Whether what is in this slot may be what one of the hints is of: told without reading it. */
+  mayBe(hints: readonly DigestHint[], slot: number): boolean {
+    return hints.some((hint) => mayBe(hint, this.#index.digest(slot)));
+  }
+
   slotOf(response: StoredResponse): number | undefined {
     return this.#places.slotOf(response);
   }
@@ -433,6 +439,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
       ...entryId(response.key, response.variant.varyKey),
       fileBytes,
       usefulUntilSeconds: usefulUntilSeconds(response),
+      digest: digestOf(response.key, response.tags),
     };
     if (!this.#directories.name(body.path, entry)) return undefined;
     body.becomes(this.#directories.pathOf(entry));
@@ -445,7 +452,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   #addVolatile(response: StoredResponse): number {
     const { key, variant, onlyForRange = "" } = response;
     const id = entryId(key, `${variant.varyKey}\0${onlyForRange}\0${this.#nextFile++}`);
-    const entry: EntryName = { hash: this.#hashOf(key), ...id, fileBytes: 0, usefulUntilSeconds: 0 };
+    const entry: EntryName = { hash: this.#hashOf(key), ...id, fileBytes: 0, usefulUntilSeconds: 0, digest: 0 };
     const slot = this.#index.add(entry, diskBytesOf(response.body.bytes), false);
     this.#volatile.set(slot, response);
     this.#places.set(response, slot);
@@ -459,7 +466,13 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     this.#busySlot = undefined;
     if (fileBytes === undefined) return false;
     const id = entryId(response.key, response.variant.varyKey);
-    const entry: EntryName = { hash: before.hash, ...id, fileBytes, usefulUntilSeconds: usefulUntilSeconds(response) };
+    const entry: EntryName = {
+      hash: before.hash,
+      ...id,
+      fileBytes,
+      usefulUntilSeconds: usefulUntilSeconds(response),
+      digest: digestOf(response.key, response.tags),
+    };
     const isRenamed = formatEntryName(entry) !== formatEntryName(before);
     if (isRenamed && !this.#directories.name(body.path, entry)) return false;
     body.becomes(this.#directories.pathOf(entry));
@@ -485,12 +498,14 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     }
   }
 
-  #readEntry({ fileBytes, hash }: EntryName, path: string, slot: number): StoredResponse | undefined {
+  #readEntry(name: EntryName, path: string, slot: number): StoredResponse | undefined {
     const fildes = this.files.open(path);
     try {
+      const { fileBytes, hash } = name;
       const file = readEntryFile(this.files, fildes, fileBytes);
       if (file === undefined) return undefined;
       const { meta, sums, bodyBytes } = file;
+      if (!isNameOf(name, meta)) return undefined;
       const body =
         this.#readCopies.get(slot) ??
         BodyFile.existing(this, { path, bytes: bodyBytes, sums, takenBytes: diskBytesOf(fileBytes) });

@@ -1,13 +1,17 @@
 import { join } from "node:path";
+import { targetHash } from "@proj/protocol";
+import { digestOf, type EntryDigest, UNKNOWN_DIGEST } from "./entry-digest.ts";
+import { targetOf } from "./key-target.ts";
 
 /**
  * The name of a stored response's file, which says all that the index needs, so that a store is known again by listing its directories:
  *
- *   HHHHHHHHVVVVVVVVVVVVVVVV-SIZE-UNTIL
+ *   HHHHHHHHVVVVVVVVVVVVVVVV-SIZE-UNTIL-DIGEST
  *   H      hash of the target, 8 hexadecimal digits: which shard owns it, whatever the number of shards
  *   V      which response to that target, 16 hexadecimal digits: hash of key and variant
  *   SIZE   length of the file in bytes, base 36
  *   UNTIL  when it is of no use to anybody any more, seconds since the epoch, base 36; 0: it can always be validated
+ *   DIGEST what purges need to know (entry-digest.ts), base 36; it is not there in names of version 2
  *
  * It lives in the directory named by the first two digits.
  */
@@ -18,25 +22,30 @@ export interface EntryName {
   readonly idLow: number;
   readonly fileBytes: number;
   readonly usefulUntilSeconds: number;
+  readonly digest: EntryDigest;
 }
 
-const NAME = /^[0-9a-f]{24}-[0-9a-z]{1,11}-[0-9a-z]{1,7}$/;
+const NAME = /^[0-9a-f]{24}-[0-9a-z]{1,11}-[0-9a-z]{1,7}(?:-[0-9a-z]{1,10})?$/;
 export const PARTITIONS = 256;
 
-export function formatEntryName({ hash, idHigh, idLow, fileBytes, usefulUntilSeconds }: EntryName): string {
-  return `${hex(hash)}${hex(idHigh)}${hex(idLow)}-${fileBytes.toString(36)}-${usefulUntilSeconds.toString(36)}`;
+export function formatEntryName({ hash, idHigh, idLow, fileBytes, usefulUntilSeconds, digest }: EntryName): string {
+  const name = `${hex(hash)}${hex(idHigh)}${hex(idLow)}-${fileBytes.toString(36)}-${usefulUntilSeconds.toString(36)}`;
+  return digest === UNKNOWN_DIGEST ? name : `${name}-${digest.toString(36)}`;
 }
 
 /** undefined for a name that no store has given. */
 export function parseEntryName(name: string): EntryName | undefined {
   if (!NAME.test(name)) return undefined;
   const secondDash = name.indexOf("-", 25);
+  const thirdDash = name.indexOf("-", secondDash + 1);
+  const untilEnd = thirdDash < 0 ? name.length : thirdDash;
   return {
     hash: Number.parseInt(name.slice(0, 8), 16),
     idHigh: Number.parseInt(name.slice(8, 16), 16),
     idLow: Number.parseInt(name.slice(16, 24), 16),
     fileBytes: Number.parseInt(name.slice(25, secondDash), 36),
-    usefulUntilSeconds: Number.parseInt(name.slice(secondDash + 1), 36),
+    usefulUntilSeconds: Number.parseInt(name.slice(secondDash + 1, untilEnd), 36),
+    digest: thirdDash < 0 ? UNKNOWN_DIGEST : Number.parseInt(name.slice(thirdDash + 1), 36),
   };
 }
 
@@ -56,4 +65,14 @@ export function partitionDirectory(directory: string, partition: number): string
 export function entryId(key: string, varyKey: string): Pick<EntryName, "idHigh" | "idLow"> {
   const id = Bun.hash.xxHash3(`${key}\n${varyKey}`);
   return { idHigh: Number(id >> 32n), idLow: Number(id & 0xffff_ffffn) };
+}
+
+/** Whether a file with this name holds what its metadata says: by another name a purge may have passed it over. */
+export function isNameOf(
+  { hash, idHigh, idLow, digest }: EntryName,
+  { key, variant, tags }: { key: string; variant: { varyKey: string }; tags: readonly string[] },
+): boolean {
+  const id = entryId(key, variant.varyKey);
+  if (hash !== targetHash(targetOf(key)) || idHigh !== id.idHigh || idLow !== id.idLow) return false;
+  return digest === UNKNOWN_DIGEST || digest === digestOf(key, tags);
 }

@@ -16,7 +16,7 @@ import { Fields, type Freshness, type Variant } from "@proj/protocol";
  *         24      8  checksum of block checksums and metadata
  *         32      8  checksum of the footer's first 32 bytes
  */
-export const STORE_VERSION = 2;
+const FILE_VERSION = 2;
 export const BLOCK_BYTES = 64 * 1024;
 export const FOOTER_BYTES = 40;
 const MAGIC = 0x7978_6f72_7062_6577n; // "webproxy"
@@ -66,7 +66,7 @@ export function encodeTail(meta: EntryMeta, sums: BigUint64Array, bodyBytes: num
   const footerAt = sumBytes + json.length;
   const footer = new DataView(tail.buffer, footerAt);
   footer.setBigUint64(FIELD.magic, MAGIC, true);
-  footer.setUint32(FIELD.version, STORE_VERSION, true);
+  footer.setUint32(FIELD.version, FILE_VERSION, true);
   footer.setUint32(FIELD.metaBytes, json.length, true);
   footer.setBigUint64(FIELD.bodyBytes, BigInt(bodyBytes), true);
   footer.setBigUint64(FIELD.tailSum, checksum(tail.subarray(0, footerAt)), true);
@@ -79,7 +79,7 @@ export function decodeFooter(bytes: Uint8Array, fileBytes: number): Footer | und
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (bytes.length !== FOOTER_BYTES || view.getBigUint64(FIELD.magic, true) !== MAGIC) return undefined;
   if (view.getBigUint64(FIELD.footerSum, true) !== checksum(bytes.subarray(0, FIELD.footerSum))) return undefined;
-  if (view.getUint32(FIELD.version, true) !== STORE_VERSION) return undefined;
+  if (view.getUint32(FIELD.version, true) !== FILE_VERSION) return undefined;
   const footer: Footer = {
     metaBytes: view.getUint32(FIELD.metaBytes, true),
     bodyBytes: Number(view.getBigUint64(FIELD.bodyBytes, true)),

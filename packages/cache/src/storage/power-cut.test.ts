@@ -10,6 +10,7 @@ import { type KeySelector, keyMatch } from "../key-selector.ts";
 import type { ShardPurge, ShardPurgeCount } from "../purge.ts";
 import { Purges } from "../purges.ts";
 import { DiskStorage } from "./disk-storage.ts";
+import { digestHints } from "./entry-digest.ts";
 import type { FileSystem } from "./file-system.ts";
 import { FILE_SYSTEM } from "./file-system.ts";
 import { MemoryStorage } from "./memory-storage.ts";
@@ -87,6 +88,7 @@ class Life {
       number,
       kind: soft ? "make-stale" : "drop",
       concerns: ({ key, tags }) => matches(key, tags),
+      hints: digestHints(selectors),
       givenMs: Date.now(),
     };
     const count = await this.storage.purge(rule, selector?.by === "key" ? [selector.key] : undefined);

@@ -10,7 +10,6 @@ import { FILE_SYSTEM, type FileSystem, isMissing } from "./file-system.ts";
  */
 const FILE = "purges";
 const LINE = /^([0-9a-f]{16}) (\{.*\})$/;
-/** Numbers are the time in 1024ths of a millisecond: between two of them there is room for what a shard numbers by itself. */
 const NUMBERS_PER_MS = 1024;
 /** So long after a purge has ended its line goes, with those of all others that have ended by then. */
 const CHECKPOINT_AFTER_MS = 5_000;
@@ -26,6 +25,15 @@ interface Entry {
   readonly purge: ShardPurge;
   /** Monotonic: when all that it concerns had gone; undefined: not yet. */
   endedMs: number | undefined;
+}
+
+/**
+ * The number of a purge: the time in 1024ths of a millisecond, and so much above the last one that between two there is room for what a shard numbers by itself.
+ *
+ * @param nowMs Wall clock.
+ */
+export function nextPurgeNumber(last: number, nowMs: number): number {
+  return Math.max(last + NUMBERS_PER_MS, nowMs * NUMBERS_PER_MS);
 }
 
 /** What purges a store's next life has to know of. */
@@ -136,7 +144,7 @@ export class PurgeJournal {
   }
 
   #nextNumber(): number {
-    return Math.max(this.#last + NUMBERS_PER_MS, this.#nowMs() * NUMBERS_PER_MS);
+    return nextPurgeNumber(this.#last, this.#nowMs());
   }
 
   #recall({ number, selectors, soft = false }: Line): void {

@@ -27,7 +27,7 @@ function tiersIn(directory: string) {
 }
 
 function ruleFor(number: number, kind: PurgeRule["kind"], concerns: (item: number) => boolean): PurgeRule {
-  return { number, kind, givenMs: Date.now(), concerns: ({ key }) => concerns(itemOf(key)) };
+  return { number, kind, hints: undefined, givenMs: Date.now(), concerns: ({ key }) => concerns(itemOf(key)) };
 }
 
 function itemOf(key: string): number {

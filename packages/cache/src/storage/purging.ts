@@ -1,6 +1,7 @@
 import type { PurgeCount } from "../purge.ts";
 import type { StoredResponse } from "../stored-response.ts";
 import type { DiskStorage } from "./disk-storage.ts";
+import type { DigestHint } from "./entry-digest.ts";
 import type { MemoryStorage } from "./memory-storage.ts";
 
 /** A purge goes on for so long, then the event loop has its turn. */
@@ -15,6 +16,8 @@ export interface PurgeRule {
   /** What becomes of what it concerns; a dry run counts it. */
   readonly kind: "drop" | "make-stale" | "dry-run";
   readonly concerns: (response: StoredResponse) => boolean;
+  /** By which most of what it does not concern is told without being read; undefined: it has to be. */
+  readonly hints: readonly DigestHint[] | undefined;
   /** Wall clock: what it makes stale is so from then on. */
   readonly givenMs: number;
 }
@@ -120,8 +123,10 @@ export class Purging {
     if (tier === undefined) return this.#end();
     // What a former life has stored has to be known first.
     if (tier === this.#disk && this.#disk.listNext()) return;
+    const hints = this.#hints;
     const end = Math.min(this.#slot + SLOTS_PER_STEP, tier.slotsEnd);
     for (; this.#slot < end; this.#slot++) {
+      if (tier === this.#disk && hints !== undefined && !this.#disk.mayBe(hints, this.#slot)) continue;
       const response = tier.responseAt(this.#slot);
       if (response !== undefined) this.#look(response);
     }
@@ -137,6 +142,12 @@ export class Purging {
     // By all rules, also those that wait: what has been made stale is not compared with them again.
     if (!this.#judge(response, this.#rules)) return;
     for (const walk of this.#walks) countIfDry(walk, response);
+  }
+
+  /** What any of the rules may concern; undefined: it may be anything. */
+  get #hints(): DigestHint[] | undefined {
+    const hints = this.#rules.map(({ rule }) => rule.hints);
+    return hints.includes(undefined) ? undefined : hints.flatMap((some) => some ?? []);
   }
 
   get #rules(): Walk[] {

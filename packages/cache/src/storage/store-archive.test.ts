@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { PurgeJournal } from "./purge-journal.ts";
 import { ArchiveError, exportStore, importStore } from "./store-archive.ts";
 import { StoreDirectory, StoreDirectoryError } from "./store-directory.ts";
 import { inspectStore } from "./store-reader.ts";
@@ -62,6 +63,17 @@ describe("exportStore() and importStore()", () => {
         expect(readAll(disk.lookup(`${PREFIX}/${index}?q`)[0]!.body)).toEqual(bytesOf(index * 9000, index));
       }
       expect(disk.lookup(`${PREFIX}/v`)).toHaveLength(2);
+    }));
+
+  test("what a power cut has brought back after a purge is not exported", () =>
+    withDirectory(async (directory) => {
+      const store = join(directory, "store");
+      const disk = openDisk(store, { limitBytes: LIMIT });
+      for (const target of ["/a/1", "/b/1"]) put(disk, PREFIX + target, bytesOf(100, 1));
+      const journal = new PurgeJournal(store);
+      await journal.record({ selectors: [{ by: "prefix", prefix: `${PREFIX}/a/` }], soft: false }).durable;
+      expect(exportStore(store, join(directory, "archive"))).toMatchObject({ responses: 1, skipped: 1 });
+      await journal.close();
     }));
 
   test("an import keeps the limit of the disk tier", () =>

@@ -1,18 +1,19 @@
 import { renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { targetHash } from "@proj/protocol";
+import { keyMatch } from "../key-selector.ts";
 import { diskBytesOf } from "./body-file.ts";
 import { isBodyWhole, readEntryFile } from "./entry-file.ts";
 import {
   type EntryName,
-  entryId,
   formatEntryName,
+  isNameOf,
   parseEntryName,
   partitionDirectory,
   partitionOf,
 } from "./entry-name.ts";
+import type { EntryMeta } from "./entry-tail.ts";
 import { FILE_SYSTEM } from "./file-system.ts";
-import { targetOf } from "./key-target.ts";
+import { PurgeJournal } from "./purge-journal.ts";
 import { incomingDirectory, StoreDirectory } from "./store-directory.ts";
 import { openEntries } from "./store-reader.ts";
 
@@ -39,7 +40,7 @@ export class ArchiveError extends Error {
 export interface ArchiveCount {
   responses: number;
   bytes: number;
-  /** Export: not as it was written. Import: there already, or no room left for it. */
+  /** Export: not as it was written, or purged. Import: there already, or no room left for it. */
   skipped: number;
 }
 
@@ -56,8 +57,9 @@ export function exportStore(directory: string, file: string): ArchiveCount {
   const count = { responses: 0, bytes: 0, skipped: 0 };
   try {
     writer.write(MAGIC);
+    const isPurged = purgesPendingIn(directory);
     for (const entry of openEntries(FILE_SYSTEM, directory)) {
-      if (!isBodyWhole(FILE_SYSTEM, entry.fildes, entry.file)) {
+      if (isPurged(entry.file.meta) || !isBodyWhole(FILE_SYSTEM, entry.fildes, entry.file)) {
         count.skipped++;
         continue;
       }
@@ -94,6 +96,14 @@ export function importStore(directory: string, file: string, limitBytes: number)
     FILE_SYSTEM.close(fildes);
     rmSync(incomingDirectory(store.path, IMPORT_SHARD), { recursive: true, force: true });
   }
+}
+
+/** What a power cut may have brought back, and the next life will purge again: another machine would not know. */
+function purgesPendingIn(directory: string): (meta: EntryMeta) => boolean {
+  const purges = new PurgeJournal(directory).pending.filter(({ soft }) => !soft);
+  const tests = purges.map(({ number, selectors }) => ({ number, matches: selectors.map(keyMatch) }));
+  return ({ key, tags, purgesSeen }) =>
+    tests.some(({ number, matches }) => purgesSeen < number && matches.some((test) => test(key, tags)));
 }
 
 class ArchiveWriter {
@@ -225,9 +235,7 @@ class Import {
 function isWhatItSays(fildes: number, name: EntryName): boolean {
   const file = readEntryFile(FILE_SYSTEM, fildes, name.fileBytes);
   if (file === undefined || !isBodyWhole(FILE_SYSTEM, fildes, file)) return false;
-  const { key, variant } = file.meta;
-  const { idHigh, idLow } = entryId(key, variant.varyKey);
-  return name.hash === targetHash(targetOf(key)) && name.idHigh === idHigh && name.idLow === idLow;
+  return isNameOf(name, file.meta);
 }
 
 function identityOf({ hash, idHigh, idLow }: EntryName): string {

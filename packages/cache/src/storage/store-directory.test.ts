@@ -38,11 +38,11 @@ describe("StoreDirectory", () => {
 
   test("refuses a store of another version in clear words, and touches nothing of it", () =>
     withDirectory((directory) => {
-      for (const marker of ['{"format":"webproxy-store","version":3}', "not JSON"]) {
+      for (const marker of ['{"format":"webproxy-store","version":4}', "not JSON"]) {
         writeFileSync(join(directory, "webproxy-store.json"), marker);
         mkdirSync(join(directory, "incoming", "0"), { recursive: true });
         expect(codeOf(() => StoreDirectory.open(directory))).toBe("ERR_STORE_VERSION");
-        expect(() => StoreDirectory.open(directory)).toThrow(/holds a store of version (3|unknown).*remove it/);
+        expect(() => StoreDirectory.open(directory)).toThrow(/holds a store of version (4|unknown).*remove it/);
         expect(existsSync(join(directory, "incoming", "0"))).toBe(true);
       }
     }));

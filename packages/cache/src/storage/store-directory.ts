@@ -13,8 +13,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { STORE_VERSION } from "./entry-tail.ts";
 
+/** Version 2 has no digests in the names of its files, which are read all the same. */
+const STORE_VERSION = 3;
+const VERSIONS_TAKEN_OVER = new Set<unknown>([2]);
 const MARKER = "webproxy-store.json";
 const LOCK = "lock";
 const INCOMING = "incoming";
@@ -119,19 +121,22 @@ function checkVersion(path: string): void {
     text = readFileSync(marker, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    writeFileSync(`${marker}.new`, `${JSON.stringify({ format: "webproxy-store", version: STORE_VERSION })}\n`, {
-      mode: 0o600,
-    });
-    renameSync(`${marker}.new`, marker);
-    return;
+    return writeMarker(marker);
   }
   const version = versionOf(text);
   if (version === STORE_VERSION) return;
+  if (VERSIONS_TAKEN_OVER.has(version)) return writeMarker(marker);
   throw new StoreDirectoryError(
     path,
     "ERR_STORE_VERSION",
-    `it holds a store of version ${version ?? "unknown"}, and this program knows version ${STORE_VERSION} only; remove it if it is not needed`,
+    `it holds a store of version ${version ?? "unknown"}, and this program knows versions up to ${STORE_VERSION}; remove it if it is not needed`,
   );
+}
+
+function writeMarker(marker: string): void {
+  const text = `${JSON.stringify({ format: "webproxy-store", version: STORE_VERSION })}\n`;
+  writeFileSync(`${marker}.new`, text, { mode: 0o600 });
+  renameSync(`${marker}.new`, marker);
 }
 
 function versionOf(text: string): unknown {
