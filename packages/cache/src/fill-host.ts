@@ -40,7 +40,7 @@ export interface FillHost {
     handling: Handling,
     source: Source | undefined,
   ): "attached" | "length-wanted" | "gone";
-  /** Decides anew what to do for a transfer that this fill can not serve. */
+  /** Decides anew what answers a transfer that this fill can not serve, and answers it if it can be. */
   decide(transfer: Transfer, without: Fill): void;
   /** The same, but it waits for nobody now, nor anybody for it: what it waited for was for one client only. */
   goAlone(transfer: Transfer): void;

@@ -106,7 +106,6 @@ export class Shard implements AskHandler, FillHost {
     this.#transfers.set(transfer.id, transfer);
     transfer.asks.push(ask);
     this.decide(transfer, undefined);
-    this.serve(transfer);
   }
 
   read(ask: Ask): void {
@@ -134,8 +133,14 @@ export class Shard implements AskHandler, FillHost {
     this.decide(transfer, "any");
   }
 
-  /** Chooses what answers `transfer`: a stored response, another's fill unless that is `without`, or a fill of its own. */
   decide(transfer: Transfer, without: Fill | "any" | undefined): void {
+    transfer.fill = undefined;
+    this.#choose(transfer, without);
+    this.serve(transfer);
+  }
+
+  /** Chooses what answers `transfer`: a stored response, another's fill unless that is `without`, or a fill of its own. */
+  #choose(transfer: Transfer, without: Fill | "any" | undefined): void {
     const { request } = transfer;
     if (request.ruling.bypass) return this.#bypass(transfer);
     const selection = select(this.storage.lookup(request.key), request, this.nowMs(), this.shared?.validFrom ?? 0);
@@ -176,7 +181,7 @@ export class Shard implements AskHandler, FillHost {
       const outcome = transfer.serve(asks[0]!, this.#channel!);
       if (outcome === "waits") return this.#wait(transfer);
       if (outcome === "broken") {
-        this.decide(transfer, undefined);
+        this.#choose(transfer, undefined);
         continue;
       }
       asks.shift();

@@ -19,6 +19,7 @@ test("effectiveCacheControl() reads every kind of member of a Dictionary", () =>
   expect(effective("CDN-Cache-Control: max-age=0", "Cache-Control: max-age=9").control.maxAgeSeconds).toBe(0);
   expect(effective("CDN-Cache-Control: no-store=?0, max-age=5").control.noStore).toBe(false);
   expect(effective("CDN-Cache-Control: max-age=1, max-age=5").control.maxAgeSeconds).toBe(5); // RFC 9651: the last one
+  expect(effective(`CDN-Cache-Control: max-age=5, foo="max-age=1.0"`).control.maxAgeSeconds).toBe(5);
 });
 
 test.each([
@@ -26,6 +27,8 @@ test.each([
   "max-age=10000, &&&&&",
   'max-age="10000"',
   "max-age=1.5",
+  "max-age=10.0",
+  "public, s-maxage=10.0;x",
   "max-age=-1",
   "max-age",
   "MaX-aGe=3600",

@@ -2,6 +2,7 @@ import { type Dictionary, isInnerList, parseDictionary, Token } from "structured
 import type { Fields } from "../http1/fields.ts";
 import { type CacheControl, cacheControlFrom, parseCacheControl } from "./cache-control.ts";
 import { type Directive, parseDirectives } from "./directives.ts";
+import { listMembers } from "./list-members.ts";
 
 /** The directives that govern a response here, and the field they came from. */
 export interface EffectiveCacheControl {
@@ -33,6 +34,8 @@ export function effectiveCacheControl(response: Fields): EffectiveCacheControl {
 }
 
 const INTEGER_DIRECTIVES = new Set(["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"]);
+/** A Decimal, which is another type than Integer: once parsed, 60.0 can not be told from 60. */
+const DECIMAL_DIRECTIVE = /^(?:max-age|s-maxage|stale-while-revalidate|stale-if-error)=-?[0-9]+\./;
 const FIELD_LIST_DIRECTIVES = new Set(["no-cache", "private"]);
 const FLAG_DIRECTIVES = new Set([
   "no-store",
@@ -55,7 +58,7 @@ function parseTargeted(value: string): Directive[] | undefined {
   } catch {
     return undefined; // The parser's way to say that it is no structured field.
   }
-  if (dictionary.size === 0) return undefined;
+  if (dictionary.size === 0 || listMembers(value).some((member) => DECIMAL_DIRECTIVE.test(member))) return undefined;
   const directives: Directive[] = [];
   for (const [name, member] of dictionary) {
     const bare = isInnerList(member) ? undefined : member[0];
