@@ -112,7 +112,11 @@ describe("poisoning and privacy", () => {
   test("CHECKLIST 36: an error that an odd request provoked answers nobody else", async () => {
     await using it = await started(({ headers }) => {
       if (headers["x-odd"] !== undefined)
-        return { status: Number(headers["x-odd"]), headers: { "Cache-Control": "max-age=600" }, body: "odd" };
+        return {
+          status: Number(headers["x-odd"]),
+          headers: { "Cache-Control": String(headers["x-control"] ?? "max-age=600") },
+          body: "odd",
+        };
       if (headers["if-match"] !== undefined) return { status: 412, headers: FRESH, body: "odd" };
       if (headers.range === "bytes=9999-") return { status: 416, headers: { ...FRESH, "Content-Range": "bytes */4" } };
       return { headers: FRESH, body: "good" };
@@ -120,6 +124,11 @@ describe("poisoning and privacy", () => {
     for (const status of [401, 407, 408, 411, 412, 413, 415, 416, 417, 421, 426, 428, 429, 431]) {
       await it.ask(`/${status}`, { "X-Odd": String(status) });
       expect((await it.ask(`/${status}`)).body).toBe("good");
+    }
+    // Nor does one that can not be stored keep the good one out of the store.
+    for (const status of [400, 403, 406, 500]) {
+      await it.ask(`/${status}`, { "X-Odd": String(status), "X-Control": "no-store" });
+      expect(await it.ask(`/${status}`)).toMatchObject({ body: "good", cache: "fwd=uri-miss; stored" });
     }
     await it.ask("/match", { "If-Match": '"x"' });
     expect((await it.ask("/match")).body).toBe("good");

@@ -321,7 +321,8 @@ export class Fill implements Source, OriginHandler {
     if (!this.#mayStore || (bodyBytes ?? Number.POSITIVE_INFINITY) > AWAITED_BYTES_MAX)
       this.#sharedSource?.takeLease()?.pass();
     this.#host.rememberVary(this.key, variant?.varyNames ?? []);
-    if (!this.#mayStore && this.mode === "shared" && !this.#isPurged) this.#host.rememberPass(this.key);
+    const isForOne = !this.#mayStore && this.mode === "shared" && !this.#isPurged;
+    if (isForOne && speaksOfResource(status)) this.#host.rememberPass(this.key);
   }
 
   /** For an operator who asks why it is not stored. */
@@ -601,4 +602,9 @@ export class Fill implements Source, OriginHandler {
     // Whoever waits for what this node was to bring looks again, unless it is being written.
     if (this.#sharedSource !== undefined) queueMicrotask(() => this.#sharedSource?.takeLease()?.release());
   }
+}
+
+/** Whether others will be told the same: not an error, which one client's odd request may have provoked, or which passes (CHECKLIST 36). */
+function speaksOfResource(status: number): boolean {
+  return status < 400 || status === 404 || status === 410;
 }

@@ -91,8 +91,10 @@ class Story {
     const origin = { send: this.#send.bind(this) } as unknown as OriginClient;
     this.shard = new Shard({
       storage: new TieredStorage({ memory, disk: undefined }, () => {}, nowMs),
+      shared: undefined,
       sites: new CacheSites([SITE], () => origin, nowMs),
       versions: new Int32Array(STRIPES),
+      arrivals: new Int32Array(STRIPES),
       counters,
       originTimes: originTimes(() => new Float64Array(96)),
       log: () => {},

@@ -34,6 +34,17 @@ describe("PassMemory", () => {
     expect(passes.has("/a")).toBe(false);
   });
 
+  test("a leave ends when it is forgotten", () => {
+    const versions = new Int32Array(STRIPES);
+    const passes = new PassMemory(
+      () => versions,
+      () => 0,
+    );
+    passes.remember("/a", HASH, { version: 0, ms: 10 });
+    passes.forget("/a");
+    expect(passes.has("/a")).toBe(false);
+  });
+
   test("a leave ends with the life of the cache that gave it", () => {
     let versions = new Int32Array(STRIPES);
     const passes = new PassMemory(

@@ -36,6 +36,11 @@ export class PassMemory {
     if (oldest !== undefined) leaves.delete(oldest);
   }
 
+  /** What came for it could be shared after all: the cache is to see the next one. */
+  forget(key: string): void {
+    this.#leaves.delete(key);
+  }
+
   has(key: string): boolean {
     const versions = this.#attach();
     const leave = this.#leaves.get(key);

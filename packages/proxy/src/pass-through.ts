@@ -29,7 +29,7 @@ export interface PassClient {
   /** Octets came behind the head of a request that offers another protocol. */
   readonly hasEarlyOctets: boolean;
   /** The origin has answered: its response goes out from now on. */
-  passAnswered(status: number): void;
+  passAnswered(response: ResponseHead): void;
   /** A response of ours: nothing of the origin's went out. Unless `requestWhole`, what comes next is not a request. */
   passRefused(fault: GatewayFault | Malformed, requestWhole: boolean): void;
   /** All of it went out. */
@@ -203,14 +203,14 @@ export class PassThrough implements OriginHandler {
       return this.#over(FAILED_UPGRADE);
     }
     this.#step({ type: "switched" });
-    this.#client.passAnswered(head.status);
+    this.#client.passAnswered(head);
     this.#client.out.text(renderSwitch(head, protocol!));
     this.#client.switched();
   }
 
   onHead(head: ResponseHead, framing: Framing): void {
     this.#step({ type: "head" });
-    this.#client.passAnswered(head.status);
+    this.#client.passAnswered(head);
     this.#framing = passFraming(framing, this.#head.minorVersion);
     // Who sends a request's content when its response is there already may go on for long: the connection is not waited for.
     // What came behind the head of a request to switch protocols may be of either.

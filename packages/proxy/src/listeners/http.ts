@@ -1,4 +1,5 @@
 import {
+  endToEndFields,
   HeadScanner,
   keepsAlive,
   LAST_CHUNK,
@@ -8,7 +9,9 @@ import {
   parseRequestHead,
   type RequestHead,
   type ResponseAnswer,
+  type ResponseHead,
   renderChunkHead,
+  storable,
   type WantedResponse,
 } from "@proj/protocol";
 import type { Asked, RequestRecord } from "../access-recorder.ts";
@@ -87,6 +90,8 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   #request: RequestHead | undefined;
   #keepAlive = true;
   #delivery: Delivery | undefined;
+  /** See {@link #passOn}. */
+  #leaveKey: string | undefined;
   #pass: PassThrough | undefined;
   #head = "";
   #headBytesLeft = 0;
@@ -301,8 +306,12 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.#socket.resume();
   }
 
-  passAnswered(status: number): void {
+  passAnswered({ status, fields }: ResponseHead): void {
     if (this.#record !== undefined) this.#context.access.passed(this.#record, status);
+    const key = this.#leaveKey;
+    if (key === undefined) return;
+    // What could not be shared may have been due to who asked then: the cache is to see the next one.
+    if (storable(this.#request!, { status, fields: endToEndFields(fields) }).storable) this.#context.passes.forget(key);
   }
 
   passRefused(fault: GatewayFault | Malformed, requestWhole: boolean): void {
@@ -435,7 +444,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
       return this.#sendHot(hot);
     }
     if (mayPass(head) && this.#context.passes.has(hotKey)) {
-      return this.#passOn(head, { kind: "pass", site, target, authority, fromCache: true, ...WITHOUT_CONTENT });
+      return this.#passOn(head, { kind: "pass", site, target, authority, fromCache: true, ...WITHOUT_CONTENT }, hotKey);
     }
     this.#record = this.#begin();
     const wanted: WantedResponse = {
@@ -450,7 +459,9 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
     this.#delivery.start();
   }
 
-  #passOn(head: RequestHead, route: PassRoute & { site: ProxySite }): void {
+  /** @param leaveKey The target as the hot tier names it, where it passes because the cache has given leave for it. */
+  #passOn(head: RequestHead, route: PassRoute & { site: ProxySite }, leaveKey?: string): void {
+    this.#leaveKey = leaveKey;
     const peer = this.#peerOf(this.#settings.trusted);
     this.#delivery = undefined;
     this.#record ??= this.#begin();
