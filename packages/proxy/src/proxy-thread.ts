@@ -40,6 +40,7 @@ import type { PassContext } from "./pass-through.ts";
 import { PostKeeper } from "./post-keeper.ts";
 import { ProxySites } from "./proxy-sites.ts";
 import type { ListeningPorts, ProxyOrder, ProxyThreadOptions, ProxyThreadSettings } from "./proxy-thread-options.ts";
+import { SendTurns } from "./send-turns.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
 
 /** How long open responses may go on after the thread was told to stop. */
@@ -86,7 +87,8 @@ class ProxyThread {
     });
     const passes = new PassMemory(() => cache.stripes?.versions, now);
     const stalled = new Set<Delivery>();
-    this.#context = { cache, pool: this.#pool.join(), hot, passes, counters, access, stalled, now };
+    const turns = new SendTurns(now);
+    this.#context = { cache, pool: this.#pool.join(), hot, passes, counters, access, turns, stalled, now };
     this.#bell = Doorbell.listen({
       name: objectName(names.bell("proxy", options.thread)),
       flag: { memory: this.#control, offset: sleepingOffset(options.thread) },

@@ -15,11 +15,13 @@ import { GetfilePass, type GetfilePassClient } from "../getfile-pass.ts";
 import type { HeldBack } from "../held-back.ts";
 import { type HotResponse, readyWith, restOf } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
+import type { Loan } from "../loan-table.ts";
 import { Outgoing } from "../outgoing.ts";
 import type { ProxySite } from "../proxy-site.ts";
 import type { ProxySites } from "../proxy-sites.ts";
 import { ReadyResponse } from "../ready-response.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
+import type { LargeSender } from "../send-turns.ts";
 import { boundSendBuffer, type ClientSocket, type Connection, clientAddress } from "./connection.ts";
 
 /** What all GETFILE connections of one thread share. */
@@ -31,7 +33,7 @@ export interface GetfileSettings {
 }
 
 /** One GETFILE connection: a request, a response, and the client closes. */
-export class GetfileConnection implements Connection, ResponseSink, GetfilePassClient {
+export class GetfileConnection implements Connection, ResponseSink, GetfilePassClient, LargeSender {
   readonly framesBody = false;
   readonly #socket: ClientSocket;
   readonly #context: DeliveryContext;
@@ -85,7 +87,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   }
 
   drained(): void {
-    if (this.#ready !== undefined) return this.#sendReady(this.#ready);
+    if (this.#ready !== undefined) return this.#readyDrained(this.#ready);
     if (this.#state !== "answering") return;
     this.#socket.timeout(SEND_TIMEOUT_S);
     this.#out?.drained();
@@ -103,6 +105,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   closed(): void {
     this.#state = "closed";
     this.#ended(true);
+    if (this.#ready !== undefined) this.#context.turns.end(this);
     this.#ready?.drop();
     this.#delivery?.clientLeft();
     this.#pass?.clientLeft();
@@ -259,13 +262,31 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
       const head = formatResponseHead(this.#settings.wire, { status: "OK", length: hot.bodyBytes });
       ready = readyWith(hot, head, Number.POSITIVE_INFINITY); // says no age: rendered once
     }
+    if (hot.loan !== undefined) return this.#sendLoan(hot, hot.loan, ready);
     const taken = this.#socket.write(ready);
     if (taken < 0) return;
     this.#sent(taken);
-    if (taken === ready.length && hot.loan === undefined) return this.finish();
+    if (taken === ready.length) return this.finish();
     boundSendBuffer(this.#socket, hot.bodyBytes);
-    hot.loan?.retain();
-    this.#sendReady(new ReadyResponse(restOf(hot, ready, taken), hot.loan));
+    this.#sendReady(new ReadyResponse(restOf(hot, ready, taken)));
+  }
+
+  #sendLoan(hot: HotResponse, loan: Loan, ready: Uint8Array): void {
+    boundSendBuffer(this.#socket, hot.bodyBytes);
+    loan.retain();
+    this.#ready = new ReadyResponse(restOf(hot, ready, 0), loan);
+    this.#context.turns.ask(this);
+  }
+
+  turnCame(): void {
+    if (this.#ready !== undefined) this.#sendReady(this.#ready);
+  }
+
+  #readyDrained(ready: ReadyResponse): void {
+    const { turns } = this.#context;
+    if (turns.keepsWaiting(this)) return;
+    turns.gotOn(this);
+    this.#sendReady(ready);
   }
 
   #answerWithoutBody(outcome: Exclude<GetfileOutcome, { status: "OK" }>): void {
@@ -281,9 +302,13 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   #sendReady(ready: ReadyResponse): void {
     const outcome = ready.send(this.#write);
     if (outcome === "gone") return ready.drop();
-    this.#ready = outcome === "waits" ? ready : undefined;
-    if (outcome === "sent") this.finish();
-    else this.#socket.timeout(SEND_TIMEOUT_S);
+    if (outcome === "waits") {
+      this.#ready = ready;
+      return this.#socket.timeout(SEND_TIMEOUT_S);
+    }
+    this.#ready = undefined;
+    this.#context.turns.end(this);
+    this.finish();
   }
 
   #begin(): RequestRecord {

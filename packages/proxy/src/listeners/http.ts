@@ -25,6 +25,7 @@ import {
   SEND_TIMEOUT_S,
   TICK_MS,
 } from "../limits.ts";
+import type { Loan } from "../loan-table.ts";
 import { Outgoing } from "../outgoing.ts";
 import { echoOf, type OwnResponse, renderOwnResponse } from "../own-response.ts";
 import { type PassClient, PassThrough } from "../pass-through.ts";
@@ -36,6 +37,7 @@ import { type Peer, renderCacheFields } from "../request-fields.ts";
 import { outgoingFraming, renderHeadStart, renderHotHeadStart } from "../response-head.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import { type PassRoute, type Route, routeOf } from "../route.ts";
+import type { LargeSender } from "../send-turns.ts";
 import type { TrustedPeers } from "../trusted-peers.ts";
 import { boundSendBuffer, type ClientSocket, type Connection, clientAddress } from "./connection.ts";
 
@@ -75,7 +77,7 @@ const LAST_CHUNK_HEAD = "0\r\n";
 const CONTENT_RATE_WINDOW_TICKS = (CONTENT_RATE_WINDOW_S * 1000) / TICK_MS;
 
 /** One HTTP/1.1 connection: its requests are answered one after another, in order. */
-export class HttpConnection implements Connection, ResponseSink, PassClient {
+export class HttpConnection implements Connection, ResponseSink, PassClient, LargeSender {
   framesBody = false;
   readonly #socket: ClientSocket;
   readonly #context: DeliveryContext;
@@ -143,7 +145,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
 
   drained(): void {
     this.#socket.timeout(SEND_TIMEOUT_S);
-    if (this.#ready !== undefined) return this.#sendReady(this.#ready);
+    if (this.#ready !== undefined) return this.#readyDrained(this.#ready);
     this.#out?.drained();
     if (this.#out?.isHeldBack) return;
     if (this.#finishesWhenSent) this.#finishOwn();
@@ -160,6 +162,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   closed(): void {
     this.#state = "closed";
     this.#ended(true);
+    if (this.#ready !== undefined) this.#context.turns.end(this);
     this.#ready?.drop();
     this.#delivery?.clientLeft();
     this.#pass?.clientLeft();
@@ -508,13 +511,31 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
       const headStart = renderHotHeadStart(hot.bodyBytes, times, connection);
       ready = readyWith(hot, headStart, connection === undefined ? times.untilMs : Number.NEGATIVE_INFINITY);
     }
+    if (hot.loan !== undefined) return this.#sendLoan(hot, hot.loan, ready);
     const taken = this.#socket.write(ready);
     if (taken < 0) return;
     this.#sent(taken);
-    if (taken === ready.length && hot.loan === undefined) return this.finish();
+    if (taken === ready.length) return this.finish();
     this.#expectBody(hot.bodyBytes);
-    hot.loan?.retain();
-    this.#sendReady(new ReadyResponse(restOf(hot, ready, taken), hot.loan));
+    this.#sendReady(new ReadyResponse(restOf(hot, ready, taken)));
+  }
+
+  #sendLoan(hot: HotResponse, loan: Loan, ready: Uint8Array): void {
+    this.#expectBody(hot.bodyBytes);
+    loan.retain();
+    this.#ready = new ReadyResponse(restOf(hot, ready, 0), loan);
+    this.#context.turns.ask(this);
+  }
+
+  turnCame(): void {
+    if (this.#ready !== undefined) this.#sendReady(this.#ready);
+  }
+
+  #readyDrained(ready: ReadyResponse): void {
+    const { turns } = this.#context;
+    if (turns.keepsWaiting(this)) return;
+    turns.gotOn(this);
+    this.#sendReady(ready);
   }
 
   #expectBody(bodyBytes: number | undefined): void {
@@ -525,9 +546,13 @@ export class HttpConnection implements Connection, ResponseSink, PassClient {
   #sendReady(ready: ReadyResponse): void {
     const outcome = ready.send(this.#write);
     if (outcome === "gone") return ready.drop();
-    this.#ready = outcome === "waits" ? ready : undefined;
-    if (outcome === "sent") this.finish();
-    else this.#socket.timeout(SEND_TIMEOUT_S);
+    if (outcome === "waits") {
+      this.#ready = ready;
+      return this.#socket.timeout(SEND_TIMEOUT_S);
+    }
+    this.#ready = undefined;
+    this.#context.turns.end(this);
+    this.finish();
   }
 
   /** The response is out: the connection goes on with what has come meanwhile, or waits, or closes. */
