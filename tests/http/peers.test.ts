@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { sha256, someBytes } from "../support/bytes.ts";
+import { CountingOrigin } from "../support/counting-origin.ts";
 import { TempDirectory } from "../support/temp-directory.ts";
 import { Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
@@ -62,7 +63,7 @@ class Server implements AsyncDisposable {
   }
 }
 
-async function nginx(locations: string): Promise<Server> {
+async function nginx(locations: string, upstream = ""): Promise<Server> {
   const server = new Server();
   const { path } = server.directory;
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
@@ -71,7 +72,7 @@ async function nginx(locations: string): Promise<Server> {
   writeFileSync(
     server.directory.file("nginx.conf"),
     `daemon off; worker_processes 1; pid ${path}/pid; error_log stderr crit; events { worker_connections 512; }
-     http { access_log off; client_max_body_size 64m; ${temporary.join(" ")}
+     http { access_log off; client_max_body_size 64m; ${temporary.join(" ")} ${upstream}
        server { listen 127.0.0.1:${server.port}; root ${path}; ${locations} } }`,
   );
   await server.run([NGINX!, "-e", "stderr", "-c", server.directory.file("nginx.conf")]);
@@ -99,9 +100,8 @@ async function apache(): Promise<Server> {
   return server;
 }
 
-async function curl(webproxy: Webproxy, path: string, ...args: string[]) {
-  const { host, port } = webproxy.http;
-  const url = `http://${host}:${port}${path}`;
+async function curl(to: Webproxy | Server, path: string, ...args: string[]) {
+  const url = `${to instanceof Server ? to.url : `http://${to.http.host}:${to.http.port}`}${path}`;
   const child = Bun.spawn([CURL!, "-sS", "-m", "30", "-w", "%{stderr}%{http_code} %{size_upload}", ...args, url], {
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -188,4 +188,71 @@ describe.skipIf(CURL === null || NGINX === null)("nginx behind, curl in front", 
     ]);
     expect(many.stdout.toString().split("POST ").length - 1).toBe(100);
   }, 60_000);
+});
+
+/** Apache as a gateway before `url`. */
+async function apacheBefore(url: string): Promise<Server> {
+  const server = new Server();
+  const { path } = server.directory;
+  Bun.spawnSync(["chmod", "-R", "a+rwX", path]);
+  const modules = ["mpm_event", "authz_core", "proxy", "proxy_http"].map(
+    (name) => `LoadModule ${name}_module ${MODULES}/mod_${name}.so`,
+  );
+  writeFileSync(
+    server.directory.file("apache.conf"),
+    `${modules.join("\n")}
+     ${isRoot ? "User www-data\nGroup www-data" : ""}
+     ServerRoot ${path}\nServerName localhost\nListen 127.0.0.1:${server.port}\nPidFile ${path}/pid\nErrorLog ${path}/error.log
+     ProxyPass / ${url}/ enablereuse=on\n`,
+  );
+  await server.run([APACHE!, "-f", server.directory.file("apache.conf"), "-DFOREGROUND"]);
+  return server;
+}
+
+/** nginx as a gateway before `host:port`, with connections that it keeps. */
+function nginxBefore(host: string, port: number): Promise<Server> {
+  return nginx(
+    `location / { proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection "";
+       proxy_set_header X-Forwarded-For $remote_addr; proxy_buffering off; proxy_request_buffering off; }`,
+    `upstream behind { server ${host}:${port}; keepalive 8; }`,
+  );
+}
+
+describe.skipIf(CURL === null || NGINX === null || APACHE === null)("a gateway in front, curl before it", () => {
+  for (const name of ["nginx", "Apache"] as const) {
+    test(`${name} reads what webproxy says: hits, ranges, HEAD, 304, chunks, uploads, errors, on connections that it keeps`, async () => {
+      const chunks = someBytes(700_001, 3);
+      await using origin = CountingOrigin.start({
+        "/file": { body: someBytes(300_007, 4), headers: { "Cache-Control": "max-age=600", ETag: '"e"' } },
+        "/chunks": { body: chunks, framing: "chunked", headers: { "Cache-Control": "no-store" } },
+        "/cut": { body: chunks, framing: "chunked", dieAfterBytes: 100_000, headers: { "Cache-Control": "no-store" } },
+        "/put": { body: Buffer.from("stored") },
+      });
+      await using webproxy = await Webproxy.start({ origin: origin.url, args: ["--trust-proxy", "127.0.0.1"] });
+      const { host, port } = webproxy.http;
+      await using front =
+        name === "nginx" ? await nginxBefore(host, port) : await apacheBefore(`http://${host}:${port}`);
+      const ask = (path: string, ...args: string[]) => curl(front, path, ...args);
+      for (let time = 0; time < 3; time++) {
+        expect(sha256((await ask("/file")).body)).toBe(sha256(someBytes(300_007, 4)));
+        expect(sha256((await ask("/chunks")).body)).toBe(sha256(chunks));
+      }
+      expect(origin.count("/file")).toBe(1);
+      const part = await ask("/file", "-r", "1000-1999");
+      expect([part.status, sha256(part.body)]).toEqual(["206", sha256(someBytes(300_007, 4).subarray(1000, 2000))]);
+      expect((await ask("/file", "-I")).text).toMatch(/^Content-Length: 300007\r$/im);
+      expect((await ask("/file", "-H", 'If-None-Match: "e"')).status).toBe("304");
+      using files = new TempDirectory();
+      writeFileSync(files.file("up"), "u".repeat(100_000));
+      expect(await ask("/put", "-T", files.file("up"))).toMatchObject({ status: "200", text: "stored" });
+      const put = origin.requests.findLast(({ method }) => method === "PUT")!.head;
+      expect(put).toMatch(/^X-Forwarded-For: 127\.0\.0\.1, 127\.0\.0\.1\r$/im);
+      expect((await ask("/none")).status).toBe("404");
+      // What is broken off is seen to be broken off by everybody on the way.
+      expect((await ask("/cut")).said).toMatch(/^curl: \(\d+\) /m);
+      // A hundred on connections that curl and the gateway keep.
+      const many = await ask("/file?[1-100]", "-o", "/dev/null", "-w", "%{http_code} ");
+      expect(many.text).toBe("404 ".repeat(100));
+    }, 60_000);
+  }
 });
