@@ -131,22 +131,29 @@ test(
     await using llhttp = new Llhttp();
     await using webproxy = await Webproxy.start({
       origin: origin.url,
-      args: ["--segment-size", "4KiB", "--segments", "12", "--memory", "1MiB", "--hot", "256KiB", "--quiet"],
+      args: ["--segment-size", "4KiB", "--segments", "12", "--memory", "1MiB", "--hot", "256KiB"],
     });
-    for (let done = 0, round = 0; done < exchanges; done += CLIENTS, round++) {
-      const targets = Array.from({ length: TARGETS }, (_, index) => `/${round}-${index}`);
-      for (const target of targets) plans.set(target, responsePlan(dice));
-      const asked = Array.from({ length: CLIENTS }, () => {
-        const target = dice.one(targets);
-        const own = new Dice(dice.below(2 ** 31));
-        const plan = plans.get(target)!;
-        if (own.once(4)) return askGetfile(webproxy, target, plan, own).then(() => undefined);
-        return Bun.sleep(own.below(20)).then(() => ask(webproxy, target, plan, own));
+    try {
+      for (let done = 0, round = 0; done < exchanges; done += CLIENTS, round++) {
+        const targets = Array.from({ length: TARGETS }, (_, index) => `/${round}-${index}`);
+        for (const target of targets) plans.set(target, responsePlan(dice));
+        const asked = Array.from({ length: CLIENTS }, () => {
+          const target = dice.one(targets);
+          const own = new Dice(dice.below(2 ** 31));
+          const plan = plans.get(target)!;
+          if (own.once(4)) return askGetfile(webproxy, target, plan, own).then(() => undefined);
+          return Bun.sleep(own.below(20)).then(() => ask(webproxy, target, plan, own));
+        });
+        const got = (await Promise.all(asked)).filter((one) => one !== undefined);
+        await check(llhttp, got);
+        for (const target of targets) plans.delete(target);
+        origin.wires.length = 0; // their octets were looked at
+      }
+    } catch (error) {
+      const { restarts } = await webproxy.stats();
+      throw new Error(`With restarts ${JSON.stringify(restarts)} and ${webproxy.stderr.slice(-3000)}`, {
+        cause: error,
       });
-      const got = (await Promise.all(asked)).filter((one) => one !== undefined);
-      await check(llhttp, got);
-      for (const target of targets) plans.delete(target);
-      origin.wires.length = 0; // their octets were looked at
     }
     await webproxy.segmentsReturned();
     await eventually(
