@@ -15,6 +15,7 @@ const QUESTIONS: Readonly<Record<string, readonly string[]>> = {
   "hit-1m": ["hit.ts", "--sizes", "1048576"],
   "channel-hit": ["hit.ts", "--sizes", "1024,1048576", "--", "--hot", "0"],
   "pass-through": ["pass-through.ts"],
+  observed: ["observed.ts"],
   getfile: ["getfile.ts"],
   ready: ["ready.ts"],
   "idle-connections": ["idle-connections.ts"],

@@ -92,8 +92,8 @@ export class AccessRecorder {
   }
 
   /** A request whose head is whole, and of which it is not known yet what becomes of it. */
-  begin(): RequestRecord {
-    return new RequestRecord(this.#now(), "refused");
+  begin(verdict: AccessVerdict = "refused"): RequestRecord {
+    return new RequestRecord(this.#now(), verdict);
   }
 
   /** The cache has answered: its response goes out from now on. */
@@ -107,11 +107,11 @@ export class AccessRecorder {
     record.stale = response.ttlSeconds !== undefined && response.ttlSeconds < 0;
   }
 
-  /** The origin has answered a request that caching has no part in. */
+  /** The origin has answered a request that went past the cache: since caching has no part in it, or nothing could be had from it (`bypass`). */
   passed(record: RequestRecord, status: number): void {
     record.firstByteMs = this.#now();
     record.originMs = record.firstByteMs - record.startedMs;
-    record.verdict = "pass";
+    if (record.verdict !== "bypass") record.verdict = "pass";
     record.status = status;
   }
 

@@ -155,3 +155,29 @@ describe("renderMetrics()", () => {
       expect(text).toContain(`webproxy_request_first_byte_seconds_count{verdict="${kind}"} 3\n`);
   });
 });
+
+test("the Grafana board asks for metrics that there are, with labels that they have", async () => {
+  const { text } = await renderMetrics(reading(), VIEWS);
+  const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const expressions = await boardExpressions();
+  expect(expressions.length).toBeGreaterThan(20);
+  const missing: string[] = [];
+  for (const expression of expressions) {
+    for (const [, name = "", selectors = ""] of expression.matchAll(/\b(webproxy_\w+)\{([^}]*)\}/g)) {
+      const found = samples.filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+      if (found.length === 0) missing.push(name);
+      for (const [label] of selectors.matchAll(/\b(?!job)\w+="[^"]*"/g))
+        if (!found.some((line) => line.includes(label))) missing.push(`${name}{${label}}`);
+    }
+    for (const [, labels = ""] of expression.matchAll(/ by \(([^)]*)\)/g))
+      for (const label of labels.split(", ")) if (!text.includes(`${label}="`)) missing.push(label);
+  }
+  expect(missing).toEqual([]);
+});
+
+async function boardExpressions(): Promise<string[]> {
+  const board = (await Bun.file(new URL("../../../../docs/grafana-dashboard.json", import.meta.url)).json()) as {
+    panels: { targets: { expr: string }[] }[];
+  };
+  return board.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+}

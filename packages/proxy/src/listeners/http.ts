@@ -447,6 +447,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Lar
       return this.#sendHot(hot);
     }
     if (mayPass(head) && this.#context.passes.has(hotKey)) {
+      this.#record = this.#begin("bypass");
       return this.#passOn(head, { kind: "pass", site, target, authority, fromCache: true, ...WITHOUT_CONTENT }, hotKey);
     }
     this.#record = this.#begin();
@@ -594,9 +595,9 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Lar
     return this.#address;
   }
 
-  #begin(): RequestRecord {
+  #begin(verdict?: "bypass"): RequestRecord {
     this.#address ??= clientAddress(this.#socket);
-    return this.#context.access.begin();
+    return this.#context.access.begin(verdict);
   }
 
   #sent(bytes: number): void {
