@@ -204,7 +204,7 @@ function addExplain(program: Command, { exitWith }: Surroundings): void {
     .option("--json", "print JSON")
     .action(
       exitWith(async (url: string, { header, method, fetch, json, ...flags }: ExplainFlags) => {
-        const options = parseOptions({ flags });
+        const options = optionsOf(PURGE_OPTIONS, flags);
         const { runExplain } = await import("./explain/run.ts");
         const request = { url, headers: header, ...(method !== undefined && { method }), fetch: fetch === true };
         return runExplain(request, options, { asJson: json === true });
