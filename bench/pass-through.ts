@@ -3,86 +3,24 @@
  * turns, on the same cores and in the same minutes. Printed for each: requests/s, and processor time of the proxy's processes for one request.
  * Then 1 GiB goes up and down through webproxy, and how much more memory its proxy process took. Needs nginx, wrk and curl.
  *
- *   bun run bench/pass-through.ts [--rounds 3] [--seconds 3] [--conns 64]
+ *   bun run bench/pass-through.ts [--rounds 3] [--seconds 3] [--conns 64] [--warm-up 5]
  */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { TempDirectory } from "../tests/support/temp-directory.ts";
 import { Webproxy } from "../tests/support/webproxy.ts";
-import { eventually } from "../tests/support/within.ts";
 import { freePort, machine, median } from "./support/machine.ts";
+import { childrenOf, nginx, type Peer, requirePrograms, takeTurns } from "./support/peers.ts";
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
     seconds: { type: "string", default: "3" },
     conns: { type: "string", default: "64" },
+    "warm-up": { type: "string", default: "5" },
   },
 });
-const programs = ["nginx", "wrk", "curl"];
-const missing = programs.filter((name) => find(name) === null);
-if (missing.length > 0) {
-  console.error(`Cannot measure: there is no ${missing.join(", no ")}; Debian's packages of those names have them`);
-  process.exit(1);
-}
-
-function find(name: string): string | null {
-  return Bun.which(name, { PATH: `${process.env["PATH"]}:/usr/sbin` });
-}
-
-/** Ticks of a hundredth of a second that a process and its children have used. */
-function ticksOf(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]!.split(" ");
-    return sum + Number(fields[11]) + Number(fields[12]);
-  }, 0);
-}
-
-function childrenOf(pid: number): number[] {
-  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, "latin1").split(" ").filter(Boolean).map(Number),
-  );
-}
-
-async function nginx(directory: TempDirectory, name: string, port: number, http: string, location: string) {
-  const { path } = directory;
-  const file = directory.file(`${name}.conf`);
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
-    (one) => `${one}_temp_path ${path}/${name};`,
-  );
-  writeFileSync(
-    file,
-    `daemon off; worker_processes 2; pid ${path}/${name}.pid; error_log stderr crit; events { worker_connections 4096; }
-     http { access_log off; keepalive_requests 100000000; client_max_body_size 0; ${temporary.join(" ")} ${http}
-       server { listen 127.0.0.1:${port} reuseport; ${location} } }`,
-  );
-  const child = Bun.spawn([find("nginx")!, "-e", "stderr", "-c", file], { stdio: ["ignore", "ignore", "inherit"] });
-  await eventually(10_000, `${name} listens`, () =>
-    fetch(`http://127.0.0.1:${port}/`).then(
-      () => true,
-      () => false,
-    ),
-  );
-  return child;
-}
-
-interface Proxy {
-  name: string;
-  port: number;
-  pids: () => number[];
-}
-
-async function measure({ port, pids }: Proxy, script: string): Promise<{ perSecond: number; microseconds: number }> {
-  const before = ticksOf(pids());
-  const { seconds, conns } = values;
-  const args = ["-t", "1", "-c", conns, "-d", `${seconds}s`, "-s", script, `http://127.0.0.1:${port}/x`];
-  const child = Bun.spawn([find("wrk")!, ...args], { stdio: ["ignore", "pipe", "inherit"] });
-  const said = await new Response(child.stdout).text();
-  const requests = Number(/(\d+) requests in/.exec(said)?.[1]);
-  if (/Non-2xx|Socket errors/.test(said)) console.log(said);
-  const ticks = ticksOf(pids()) - before;
-  return { perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(said)?.[1]), microseconds: (ticks * 10_000) / requests };
-}
+requirePrograms("nginx", "wrk", "curl");
 
 async function transfer(webproxy: Webproxy, directory: TempDirectory): Promise<void> {
   const { pid } = (await webproxy.stats()).proxy!;
@@ -118,11 +56,15 @@ using directory = new TempDirectory({ mode: 0o777 });
 const [originPort, nginxPort, bulkPort] = [freePort(), freePort(), freePort()];
 const body = "x".repeat(1024);
 const NO_STORE = "add_header Cache-Control no-store;";
-const origin = await nginx(directory, "origin", originPort, "", `location / { ${NO_STORE} return 200 "${body}"; }`);
+const origin = await nginx(directory, {
+  name: "origin",
+  port: originPort,
+  location: `location / { ${NO_STORE} return 200 "${body}"; }`,
+});
 const upstream = `upstream o { server 127.0.0.1:${originPort}; keepalive 128; }`;
 const location =
   'location / { proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering on; }';
-const peer = await nginx(directory, "peer", nginxPort, upstream, location);
+const peer = await nginx(directory, { name: "peer", port: nginxPort, http: upstream, location });
 // Takes whatever is sent, and gives 1 GiB to whoever asks for it.
 const bulk = Bun.serve({
   hostname: "127.0.0.1",
@@ -137,7 +79,7 @@ const bulk = Bun.serve({
 });
 const webproxy = await Webproxy.start({ origin: `http://127.0.0.1:${originPort}`, args: ["--quiet"] });
 try {
-  const proxies: Proxy[] = [
+  const proxies: Peer[] = [
     { name: "nginx", port: nginxPort, pids: () => childrenOf(peer.pid) },
     { name: "webproxy", port: webproxy.http.port, pids: () => childrenOf(webproxy.pid) },
   ];
@@ -147,13 +89,20 @@ try {
   ] as const) {
     const script = directory.file(`${method}.lua`);
     writeFileSync(script, `wrk.method = "${method}"`);
-    const results = new Map(proxies.map(({ name }) => [name, [] as Awaited<ReturnType<typeof measure>>[]]));
-    for (let round = 0; round < Number(values.rounds); round++)
-      for (const proxy of proxies) results.get(proxy.name)!.push(await measure(proxy, script));
+    const options = {
+      rounds: Number(values.rounds),
+      seconds: Number(values.seconds),
+      conns: Number(values.conns),
+      warmUpSeconds: Number(values["warm-up"]),
+    };
+    const results = await takeTurns(proxies, options, () => script);
     for (const [name, runs] of results) {
       const perSecond = Math.round(median(runs.map((run) => run.perSecond)));
       const cpu = median(runs.map((run) => run.microseconds)).toFixed(1);
-      console.log(`${what}, ${name}: ${perSecond} requests/s, ${cpu} µs of processor time each`);
+      const [{ p99 } = { p99: "?" }] = runs;
+      console.log(
+        `${what}, ${name}: ${perSecond} requests/s, ${cpu} µs of processor time each, p99 ${p99} in the first`,
+      );
     }
   }
   await using large = await Webproxy.start({ origin: `http://127.0.0.1:${bulkPort}`, args: ["--quiet"] });

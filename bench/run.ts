@@ -16,6 +16,7 @@ const QUESTIONS: Readonly<Record<string, readonly string[]>> = {
   "channel-hit": ["hit.ts", "--sizes", "1024,1048576", "--", "--hot", "0"],
   "pass-through": ["pass-through.ts"],
   observed: ["observed.ts"],
+  miss: ["miss.ts"],
   getfile: ["getfile.ts"],
   ready: ["ready.ts"],
   "idle-connections": ["idle-connections.ts"],
