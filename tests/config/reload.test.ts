@@ -84,12 +84,15 @@ describe("SIGHUP", () => {
     expect((await ask(webproxy, "any.example", "/x")).body).toBe("a /x");
   });
 
-  test("what takes a restart is named, and stays as it is", async () => {
+  test("limits hold for new connections; what takes a restart is named, and stays as it is", async () => {
     await using a = await originNamed("a");
-    using config = new ConfigFile({ origin: a.url, segments: 32, idleTimeout: 60 });
+    using config = new ConfigFile({ origin: a.url, segments: 32 });
     await using webproxy = await Webproxy.start({ args: ["--config", config.path] });
-    config.write({ origin: a.url, segments: 64, hot: "1MiB", idleTimeout: 30 });
+    const long = () => get(webproxy.http, "/long", { headers: { "X-Long": "x".repeat(4096) } });
+    expect((await long()).status).toBe("200");
+    config.write({ origin: a.url, segments: 64, hot: "1MiB", maxHead: "2KiB" });
     await reload(webproxy);
+    expect((await long()).status).toBe("431");
     const named = () => /take a restart: [^"]*/.exec(webproxy.stderr)?.[0];
     expect(await eventually(PATIENCE_MS, "what takes a restart", named)).toBe("take a restart: segments, hot");
     expect((await webproxy.stats()).proxy?.segments).toBe(32);

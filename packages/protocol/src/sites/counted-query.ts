@@ -1,6 +1,8 @@
 import { patternMatch } from "./pattern.ts";
 import type { QuerySettings } from "./rule.ts";
 
+const ENCODED = /[%+]/;
+
 /** A target with those parameters of its query that count, in the order and spelling they came in. */
 export type CountedQuery = (target: string) => string;
 
@@ -16,6 +18,7 @@ export function countedQuery({ kind, names }: QuerySettings): CountedQuery {
   const counts = (parameter: string) => {
     if (parameter.includes(";")) return true;
     const name = nameOf(parameter);
+    if (!ENCODED.test(name)) return isNamed(name) === (kind === "only");
     const decoded = decodeName(name);
     if (kind === "only") return decoded === undefined || isNamed(name) || isNamed(decoded);
     return decoded === undefined || !isNamed(name) || !isNamed(decoded);
@@ -38,7 +41,6 @@ function nameOf(parameter: string): string {
 
 /** Undefined when its encoding is broken. */
 function decodeName(name: string): string | undefined {
-  if (!/[%+]/.test(name)) return name;
   try {
     return decodeURIComponent(name.replaceAll("+", " "));
   } catch {

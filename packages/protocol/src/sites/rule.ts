@@ -40,7 +40,8 @@ export class Rule {
 
   /** @param path As `plainPath` gives it. */
   appliesTo(path: string): boolean {
-    return this.#matches.some((matches) => matches(path));
+    for (const matches of this.#matches) if (matches(path)) return true;
+    return false;
   }
 
   /** What stands for a target in the key: itself, or without the parameters that do not count. */
