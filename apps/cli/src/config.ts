@@ -92,6 +92,8 @@ export interface WebproxyConfig {
   accessLog?: string;
   /** Log errors only. Default false. */
   quiet?: boolean;
+  /** Take the client ports over from a webproxy on another channel, which finishes what it has begun. Default false. */
+  takeover?: boolean;
   /** User to run as, by name or number, when started as root. Default: who starts it. */
   user?: string;
   /** What holds for paths of what belongs to no site, that is: of `origin`. The first whose path fits. */

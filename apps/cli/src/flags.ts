@@ -111,6 +111,10 @@ export const FLAGS: Record<FlagName, Flag> = {
     help: "where each request is logged, - being where the log goes; opened anew on SIGUSR1 (default: nowhere; with --log-format combined: -)",
   },
   quiet: { flags: "--quiet", help: "log errors only" },
+  takeover: {
+    flags: "--takeover",
+    help: "take the client ports over from a webproxy on another channel: listen beside it, then ask it to end, which finishes what it has begun",
+  },
   user: {
     flags: "--user <NAME>",
     help: "user to run as, by name or number, when started as root: from before anything is made or opened",

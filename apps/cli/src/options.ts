@@ -73,6 +73,7 @@ export const OptionEntries = {
   accessLog: v.optional(text()),
   quiet: v.optional(yesOrNo(), false),
   user: v.optional(text()),
+  takeover: v.optional(yesOrNo(), false),
   rules: v.optional(
     about(Rules, "[RULE, ...]", "what holds for paths of what belongs to no site, that is: of `origin`"),
     [],

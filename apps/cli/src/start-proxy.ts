@@ -70,6 +70,8 @@ function start(
     originCa: readOriginCa(options),
     ...(pairs !== undefined && { tls: { port: options.httpsPort, pairs } }),
     recordsAll: logsRequests(options),
+    owner: process.connected === true ? process.ppid : process.pid,
+    takesOver: options.takeover,
     log,
   });
 }

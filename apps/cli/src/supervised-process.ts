@@ -63,6 +63,10 @@ export class SupervisedProcess {
     return this.#stalls;
   }
 
+  get hasStarted(): boolean {
+    return this.#starts > 0;
+  }
+
   get pid(): number | undefined {
     return this.#child?.pid;
   }

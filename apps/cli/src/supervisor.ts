@@ -130,7 +130,9 @@ export class ProcessPair {
         },
         onGiveUp: gaveUp.resolve,
       });
-    this.cache = supervised("cache", () => {});
+    this.cache = supervised("cache", () => {
+      if (!this.proxy.hasStarted) this.proxy.start();
+    });
     // A proxy that is started again listens where its clients know it.
     this.proxy = supervised("proxy", ({ httpPort = 0, getfilePort = 0, httpsPort }) => {
       const options = { ...this.#options, httpPort, getfilePort, httpsPort: httpsPort ?? this.#options.httpsPort };
@@ -166,9 +168,10 @@ export class ProcessPair {
     await this.proxy.configure();
   }
 
+  /** Where a proxy's first request comes at once, it waits until there is a cache. */
   start(): void {
     this.cache.start();
-    this.proxy.start();
+    if (!this.#options.takeover) this.proxy.start();
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -20,6 +20,7 @@ export type { PoolMember } from "./pool-member.ts";
 export type { PoolPicture, SegmentState } from "./pool-table.ts";
 export { type ObjectKind, registerFamily, unregisterFamily } from "./registry.ts";
 export { startTimeOf } from "./registry-maker.ts";
+export { endSteering, steerConnections } from "./reuse-port.ts";
 export { Ring } from "./ring.ts";
 export type { RingWait, RingWaitAsync } from "./ring-end.ts";
 export { RingError, type RingErrorCode } from "./ring-error.ts";

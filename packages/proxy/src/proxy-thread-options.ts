@@ -35,7 +35,9 @@ export type ProxyOrder =
   /** From now on new TLS connections get these certificates. */
   | { readonly about: "certificates"; readonly pairs: readonly TlsPair[] }
   /** From now on requests, and connections, are treated by these. */
-  | { readonly about: "settings"; readonly settings: ProxyThreadSettings };
+  | { readonly about: "settings"; readonly settings: ProxyThreadSettings }
+  /** New connections go to these of the sockets on each port, in the order in which they began to listen; undefined: to any. */
+  | { readonly about: "connections"; readonly to: { readonly first: number; readonly count: number } | undefined };
 
 export interface ListeningPorts {
   readonly http: number;

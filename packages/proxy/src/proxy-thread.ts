@@ -1,4 +1,4 @@
-import { Doorbell, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
+import { Doorbell, endSteering, objectName, SegmentPool, SharedMemory, steerConnections } from "@proj/ipc";
 import { healthRecord, OriginClient, statesByName } from "@proj/origin";
 import { type Heartbeat, isAlive, runThread, startHeartbeat } from "@proj/process";
 import {
@@ -139,7 +139,16 @@ class ProxyThread {
 
   obey(order: ProxyOrder): void {
     if (order.about === "certificates") this.#tls?.use(new Certificates(order.pairs));
+    else if (order.about === "connections") this.#steer(order.to);
     else this.#use(order.settings);
+  }
+
+  #steer(to: { first: number; count: number } | undefined): void {
+    for (const { fd } of this.#listeners) {
+      if (fd === undefined) continue;
+      if (to === undefined) endSteering(fd);
+      else steerConnections(fd, to.first, to.count);
+    }
   }
 
   /** Open connections go on: their next request is treated by these. */

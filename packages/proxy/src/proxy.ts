@@ -13,7 +13,13 @@ import {
   wantAllRecords,
 } from "@proj/protocol";
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "./limits.ts";
-import { claimPort, type PortClaim } from "./listeners/port-claim.ts";
+import {
+  claimChosenPort,
+  claimOrSharePort,
+  claimPort,
+  type PortClaim,
+  type PortHolder,
+} from "./listeners/port-claim.ts";
 import { Certificates, type TlsPair } from "./listeners/tls.ts";
 import type { ListeningPorts, ProxyOrder, ProxyThreadOptions } from "./proxy-thread-options.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
@@ -50,6 +56,10 @@ export interface ProxyOptions {
   readonly tls?: { readonly port: number; readonly pairs: readonly TlsPair[] };
   /** Every hot hit gets an access record, not a sample of them. Default false. */
   readonly recordsAll?: boolean;
+  /** Which process is to be asked to end when another one takes the ports over. Default: this one. */
+  readonly owner?: number;
+  /** Where another webproxy of this user has a port: listen beside it, then ask it to end. It finishes what it has begun. Default: false, the start is refused. */
+  readonly takesOver?: boolean;
   readonly log: (record: LogRecord) => void;
 }
 
@@ -58,6 +68,8 @@ export type ProxySettings = Required<Pick<ProxyOptions, "trustProxy" | "limits">
   readonly sites: readonly SiteSettings[];
 };
 
+/** After this long an event loop has accepted what the kernel had queued for it, also on a machine that has much to do. */
+const ACCEPTED_MS = 500;
 /** How long open responses may go on when the proxy is closed. */
 const GRACE_MS = 10_000;
 
@@ -102,9 +114,12 @@ export class RunningProxy {
     // Refused here rather than in every thread.
     new TrustedPeers(options.trustProxy ?? []);
     if (options.tls !== undefined) new Certificates(options.tls.pairs);
-    const claims = claimPorts(options);
+    const claims = await claimPorts(options);
     try {
-      return await RunningProxy.#startWith(options, claims);
+      const proxy = await RunningProxy.#startWith(options, claims);
+      claims.push(...claimChosen(options, proxy));
+      void proxy.#takeOver(options);
+      return proxy;
     } catch (error) {
       for (const claim of claims) claim.release();
       throw error;
@@ -167,30 +182,74 @@ export class RunningProxy {
     this.#life.nameOrigins(originNames(sites));
   }
 
+  /** Those who have our ports too get no new connections from now on, and are asked to end once they have accepted what was on its way. */
+  async #takeOver({ threads, log }: ProxyOptions): Promise<void> {
+    const formers = new Map<number, PortHolder>();
+    for (const { former } of this.#claims) if (former !== undefined) formers.set(former.pid, former);
+    for (const { pid, listeners } of formers.values()) {
+      log({ level: "info", message: `Taking over from process ${pid}, which finishes what it has begun` });
+      await this.#threads[0]!.ask({ about: "connections", to: { first: listeners, count: threads } });
+      await Bun.sleep(ACCEPTED_MS);
+      askToEnd(pid, log);
+      await Bun.sleep(ACCEPTED_MS);
+      await this.#threads[0]!.ask({ about: "connections", to: undefined });
+    }
+  }
+
   /** Accepts no more, finishes what is open (at most 10 s), and removes every IPC object of this side. */
   async close(options: { graceMs: number } = { graceMs: GRACE_MS }): Promise<void> {
     this.#life.stopping();
+    for (const claim of this.#claims) claim.release(); // who takes over has them from now on
     await Promise.all(this.#threads.map((thread) => thread.stop(options.graceMs)));
     this.#pool.unlink();
     this.#pool.close();
     removeLeftovers(channelNames(this.#life.channel)); // of threads that had to be ended
     this.#life[Symbol.dispose]();
-    for (const claim of this.#claims) claim.release();
   }
 }
 
-/** All ports, or none. */
-function claimPorts({ host, httpPort, getfilePort, tls }: ProxyOptions): PortClaim[] {
-  const claims: (PortClaim | undefined)[] = [];
+function askToEnd(pid: number, log: (record: LogRecord) => void): void {
   try {
-    claims.push(claimPort(host, httpPort, "--http-port"));
-    claims.push(claimPort(host, getfilePort, "--getfile-port"));
-    if (tls !== undefined) claims.push(claimPort(host, tls.port, "--https-port"));
+    process.kill(pid, "SIGTERM");
   } catch (error) {
-    for (const claim of claims) claim?.release();
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ESRCH") return;
+    log({ level: "error", message: `Cannot ask process ${pid} to end: ${code}; stop it by hand` });
+  }
+}
+
+/** Those that the kernel was to choose. */
+function claimChosen(options: ProxyOptions, { httpPort, getfilePort, httpsPort }: RunningProxy): PortClaim[] {
+  const { host, tls } = options;
+  const chosen: number[] = [];
+  if (options.httpPort === 0) chosen.push(httpPort);
+  if (options.getfilePort === 0) chosen.push(getfilePort);
+  if (tls?.port === 0 && httpsPort !== undefined) chosen.push(httpsPort);
+  return chosen.map((port) => claimChosenPort(host, port, ownerOf(options)));
+}
+
+function ownerOf({ owner = process.pid, threads }: ProxyOptions): PortHolder {
+  return { pid: owner, listeners: threads };
+}
+
+/** All ports, or none. */
+async function claimPorts(options: ProxyOptions): Promise<PortClaim[]> {
+  const { host, httpPort, getfilePort, tls, takesOver = false } = options;
+  const own = ownerOf(options);
+  const claims: PortClaim[] = [];
+  const claim = async (port: number, option: string) => {
+    const claimed = takesOver ? await claimOrSharePort(host, port, option, own) : claimPort(host, port, option, own);
+    if (claimed !== undefined) claims.push(claimed);
+  };
+  try {
+    await claim(httpPort, "--http-port");
+    await claim(getfilePort, "--getfile-port");
+    if (tls !== undefined) await claim(tls.port, "--https-port");
+    return claims;
+  } catch (error) {
+    for (const claim of claims) claim.release();
     throw error;
   }
-  return claims.filter((claim) => claim !== undefined);
 }
 
 /**

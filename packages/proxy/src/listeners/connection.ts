@@ -52,6 +52,8 @@ export function boundSendBuffer(socket: ClientSocket, bodyBytes: number | undefi
 
 export interface Listener {
   readonly port: number;
+  /** Of the socket that listens; undefined where it is not to be had. */
+  readonly fd?: number;
   /** Accepts no more; connections that are open go on until they are done. */
   stop(): void;
 }
@@ -125,5 +127,6 @@ export function listen(address: { host: string; port: number }, acceptor: Accept
       error: (socket) => socket.terminate(),
     },
   });
-  return { port: server.port, stop: () => server.stop(false) };
+  const { fd } = server as typeof server & { fd: number };
+  return { port: server.port, fd, stop: () => server.stop(false) };
 }

@@ -10,8 +10,16 @@ export class PortInUseError extends Error {
   }
 }
 
-/** A port that is ours alone until it is released. */
+/** Who has a port: which process is to be asked to end, and how many sockets listen there. */
+export interface PortHolder {
+  readonly pid: number;
+  readonly listeners: number;
+}
+
+/** A port that is ours until it is released. */
 export interface PortClaim {
+  /** Who has it still, and is to be asked to end once we listen. */
+  readonly former?: PortHolder;
   release(): void;
 }
 
@@ -25,9 +33,9 @@ export interface PortClaim {
  * @throws {PortInUseError} Somebody listens there, or is about to. {ListenError} `EACCES`, `EADDRNOTAVAIL`, `ERR_LISTEN_NAME`: the address or port is
  *   not to be had.
  */
-export function claimPort(host: string, port: number, option: string): PortClaim | undefined {
+export function claimPort(host: string, port: number, option: string, own: PortHolder): PortClaim | undefined {
   if (port === 0) return undefined;
-  const claim = holdName(host, port, option);
+  const claim = holdName(host, port, option, own);
   try {
     Bun.listen({ hostname: host, port, exclusive: true, socket: { data() {} } }).stop(true);
     return claim;
@@ -39,14 +47,96 @@ export function claimPort(host: string, port: number, option: string): PortClaim
   }
 }
 
-function holdName(host: string, port: number, option: string): PortClaim {
+/** Claims a port that the kernel has chosen for us: nobody else listens there, and who wants to take it over finds us. */
+export function claimChosenPort(host: string, port: number, own: PortHolder): PortClaim {
+  return holdName(host, port, "", own);
+}
+
+/** How often one who takes a port over looks whether its name is free. */
+const SUCCESSION_MS = 100;
+const ANSWER_MS = 2_000;
+
+/**
+ * As {@link claimPort}; but where another webproxy of this user has the port, we may listen beside it, and its name is ours as soon as it lets go of it.
+ *
+ * @throws {PortInUseError} Somebody else has it, or a webproxy that does not say who it is.
+ */
+export async function claimOrSharePort(
+  host: string,
+  port: number,
+  option: string,
+  own: PortHolder,
+): Promise<PortClaim | undefined> {
   try {
-    const unix = `\0webproxy.${process.getuid?.() ?? 0}.${host}.${port}`;
-    const holder = Bun.listen({ unix, socket: { open: (socket) => socket.terminate(), data() {} } });
+    return claimPort(host, port, option, own);
+  } catch (error) {
+    const former = error instanceof PortInUseError ? await askHolder(host, port) : undefined;
+    if (former === undefined) throw error;
+    return succeed(host, port, option, own, former);
+  }
+}
+
+function succeed(host: string, port: number, option: string, own: PortHolder, former: PortHolder): PortClaim {
+  let claim: PortClaim | undefined;
+  const timer = setInterval(() => {
+    try {
+      claim = holdName(host, port, option, own);
+      clearInterval(timer);
+    } catch {
+      // It has not let go yet.
+    }
+  }, SUCCESSION_MS);
+  timer.unref();
+  return {
+    former,
+    release() {
+      clearInterval(timer);
+      claim?.release();
+    },
+  };
+}
+
+function nameOf(host: string, port: number): string {
+  return `\0webproxy.${process.getuid?.() ?? 0}.${host}.${port}`;
+}
+
+/** The name tells who asks for it whose it is: `PID LISTENERS`. */
+function holdName(host: string, port: number, option: string, { pid, listeners }: PortHolder): PortClaim {
+  try {
+    const holder = Bun.listen({
+      unix: nameOf(host, port),
+      socket: { open: (socket) => void socket.end(`${pid} ${listeners}\n`), data() {} },
+    });
     holder.unref();
     return { release: () => holder.stop(true) };
   } catch {
     throw new PortInUseError(host, port, option);
+  }
+}
+
+async function askHolder(host: string, port: number): Promise<PortHolder | undefined> {
+  const answer = Promise.withResolvers<string>();
+  let said = "";
+  const over = () => answer.resolve(said);
+  const timer = setTimeout(over, ANSWER_MS);
+  try {
+    await Bun.connect({
+      unix: nameOf(host, port),
+      socket: {
+        data(_, chunk) {
+          said += chunk.toString("latin1");
+        },
+        end: (socket) => void socket.end(),
+        close: over,
+        error: over,
+      },
+    });
+    const [, pid, listeners] = /^(\d+) (\d+)\n$/.exec(await answer.promise) ?? [];
+    return pid === undefined ? undefined : { pid: Number(pid), listeners: Number(listeners) };
+  } catch {
+    return undefined; // nobody has the name: who listens is no webproxy of ours
+  } finally {
+    clearTimeout(timer);
   }
 }
 
