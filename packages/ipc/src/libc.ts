@@ -26,6 +26,7 @@ const FILES = {
   getrlimit: { args: ["i32", "ptr"], returns: "i32" }, // int getrlimit(int, struct rlimit *)
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" }, // int getsockopt(int, int, int, void *, socklen_t *)
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" }, // int setsockopt(int, int, int, const void *, socklen_t)
+  syscall: { args: ["i64", "i32", "ptr", "u32", "u32"], returns: "i64" }, // long syscall(long, ...): sched_setattr and sched_getattr have no wrapper
   memfd_create: { args: ["ptr", "u32"], returns: "i32" }, // int memfd_create(const char *, unsigned)
 } as const satisfies Record<string, FFIFunction>;
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { release } from "node:os";
 import { isStopped, ownThreadId, processorWaitMs } from "./scheduling.ts";
 
 async function eventually(what: string, isSo: () => boolean): Promise<void> {
@@ -51,4 +52,16 @@ test("processorWaitMs() grows while more programs want a processor than there ar
     for (const one of busy) one.kill("SIGKILL");
     await Promise.all(busy.map((one) => one.exited));
   }
+});
+
+test("requestSlice() is granted from Linux 6.12 on, and leaves the nice value", async () => {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  const knowsSlices = major > 6 || (major === 6 && minor >= 12);
+  const source = `
+    import { getPriority, setPriority } from "node:os";
+    import { requestSlice } from ${JSON.stringify(new URL("./scheduling.ts", import.meta.url).href)};
+    setPriority(0, 17);
+    console.log(requestSlice(400), getPriority(0));`;
+  const child = Bun.spawn([process.execPath, "-e", source], { stdout: "pipe" });
+  expect(await new Response(child.stdout).text()).toBe(`${knowsSlices} 17\n`);
 });

@@ -1,4 +1,11 @@
+import { requestSlice } from "@proj/ipc";
 import type { LogRecord } from "@proj/protocol";
+
+/**
+ * A thread wakes for what a few sockets have brought, a fraction of a millisecond's work, and clients wait for it: it should not wait for somebody else's turn of
+ * several milliseconds. docs/performance.md has what it changes.
+ */
+const SLICE_US = 400;
 
 /** What the main thread says to a thread. */
 export type ToThread<Start, Question = never> =
@@ -152,6 +159,7 @@ export function runThread<Start, Started, Question = never, Answer = never>(
       } else if (data.type === "ask") {
         say(await answerTo(data.id, data.question, running));
       } else {
+        requestSlice(SLICE_US);
         running = await start(data.options, (record) => say({ type: "log", record }));
         say({ type: "started", result: running.result });
       }
