@@ -1,4 +1,5 @@
-import { isStopped, objectName, processorWaitMs, SharedMemoryCopy } from "@proj/ipc";
+import { isStopped, objectName, SharedMemoryCopy } from "@proj/ipc";
+import { OwnSilence } from "@proj/process";
 import {
   type ControlBlock,
   channelNames,
@@ -9,8 +10,6 @@ import {
   threadIdWord,
 } from "@proj/protocol";
 
-/** Three beats that have not come: the kernel is asked why. */
-const LOOK_AFTER_MS = 3 * HEARTBEAT_MS;
 /** A thread that had a processor to run on and was silent for so long is said to hang: one turn of its event loop takes milliseconds. */
 const SILENT_AFTER_MS = 1_000;
 /** And then it is not waited for any longer: nothing that a thread does in one turn of its event loop is known to take a fifth of that. */
@@ -34,8 +33,7 @@ export class ProcessWatch {
   readonly #news: WatchNews;
   readonly #timer: ReturnType<typeof setInterval>;
   #block: WatchedBlock | undefined;
-  /** For each thread that is silent now: how long it had waited for a processor when it fell silent. */
-  readonly #waitedBefore = new Map<number | "main", number>();
+  readonly #own: OwnSilence;
   #stoppedMs = 0;
   #isSilent = false;
 
@@ -43,6 +41,7 @@ export class ProcessWatch {
   constructor(options: { channel: string; side: Side; pid: number }, news: WatchNews) {
     this.#options = options;
     this.#news = news;
+    this.#own = new OwnSilence(options.pid);
     this.#timer = setInterval(() => this.#look(), HEARTBEAT_MS);
   }
 
@@ -91,15 +90,9 @@ export class ProcessWatch {
     const silences: Silence[] = [];
     for (let index = -1; index < threads; index++) {
       const thread = index < 0 ? "main" : index;
-      const silentMs = watch.silentMs(thread);
-      if (silentMs < LOOK_AFTER_MS) {
-        this.#waitedBefore.delete(thread);
-        continue;
-      }
-      const waitedMs = processorWaitMs(pid, thread === "main" ? pid : memory.i32[threadIdWord(thread)]!);
-      const before = this.#waitedBefore.get(thread) ?? waitedMs;
-      this.#waitedBefore.set(thread, before);
-      silences.push({ thread, ownMs: silentMs - (waitedMs - before) });
+      const threadId = thread === "main" ? pid : memory.i32[threadIdWord(thread)]!;
+      const ownMs = this.#own.ms(thread, threadId, watch.silentMs(thread));
+      if (ownMs > 0) silences.push({ thread, ownMs });
     }
     return silences;
   }

@@ -1,11 +1,10 @@
 import { isStopped } from "@proj/ipc";
-import { HEARTBEAT_MS, SilenceWatch } from "@proj/protocol";
+import { LOOK_AFTER_MS, OwnSilence } from "@proj/process";
+import { SilenceWatch, threadIdWord } from "@proj/protocol";
 
-/** A process that is silent for so long is looked at: three beats have not come. */
-const LOOK_AFTER_MS = 3 * HEARTBEAT_MS;
 /**
- * A shard that is silent for so long without being stopped hangs, or has very much to do: who has not been answered yet is served without it. Turning away from
- * a healthy shard costs a request to the origin, so this may be wrong now and then; on two processors that forty programs want, beats are 0.1 to 0.3 s late.
+ * A shard that is silent for so long without being stopped, although it had a processor, hangs, or has very much to do: who has not been answered yet is served
+ * without it. Turning away from a healthy shard costs a request to the origin, so this may be wrong now and then.
  */
 const HANGS_AFTER_MS = 1_000;
 
@@ -13,11 +12,13 @@ const HANGS_AFTER_MS = 1_000;
 export class CacheWatch {
   readonly #pid: number;
   readonly #watch: SilenceWatch;
+  readonly #own: OwnSilence;
   readonly #silent: boolean[];
 
   constructor(pid: number, shards: number) {
     this.#pid = pid;
     this.#watch = new SilenceWatch(shards);
+    this.#own = new OwnSilence(pid);
     this.#silent = Array.from({ length: shards }, () => false);
   }
 
@@ -26,7 +27,9 @@ export class CacheWatch {
     this.#watch.look(words, nowMs);
     const fallen: number[] = [];
     for (let shard = 0; shard < this.#silent.length; shard++) {
-      const isSilent = this.#isSilentNow(this.#watch.silentMs(shard));
+      const silentMs = this.#watch.silentMs(shard);
+      const ownMs = this.#own.ms(shard, words[threadIdWord(shard)]!, silentMs);
+      const isSilent = ownMs >= HANGS_AFTER_MS || (silentMs >= LOOK_AFTER_MS && isStopped(this.#pid));
       if (isSilent && !this.#silent[shard]) fallen.push(shard);
       this.#silent[shard] = isSilent;
     }
@@ -39,9 +42,5 @@ export class CacheWatch {
 
   isSilent(shard: number): boolean {
     return this.#silent[shard] === true;
-  }
-
-  #isSilentNow(silentMs: number): boolean {
-    return silentMs >= HANGS_AFTER_MS || (silentMs >= LOOK_AFTER_MS && isStopped(this.#pid));
   }
 }
