@@ -17,7 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "packages/shared-tier": [],
   "packages/cache": ["@proj/ipc", "@proj/process", "@proj/origin", "@proj/protocol", "@proj/shared-tier"],
   "packages/proxy": ["@proj/ipc", "@proj/process", "@proj/origin", "@proj/protocol"],
-  "apps/cli": ["@proj/ipc", "@proj/protocol", "@proj/cache", "@proj/proxy"],
+  "apps/cli": ["@proj/ipc", "@proj/process", "@proj/protocol", "@proj/cache", "@proj/proxy"],
 };
 
 interface Source {
