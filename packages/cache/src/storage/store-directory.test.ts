@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { StoreDirectory, StoreDirectoryError } from "./store-directory.ts";
 import { withDirectory } from "./test-support.ts";
@@ -25,6 +25,9 @@ describe("StoreDirectory", () => {
         const { value } = await child.stdout.getReader().read();
         expect(new TextDecoder().decode(value)).toBe("held\n");
         expect(codeOf(() => StoreDirectory.open(path))).toBe("ERR_STORE_IN_USE");
+        // By another name it is the same.
+        symlinkSync(path, join(directory, "link"));
+        expect(codeOf(() => StoreDirectory.open(join(directory, "link")))).toBe("ERR_STORE_IN_USE");
       } finally {
         child.kill("SIGKILL");
         await child.exited;
