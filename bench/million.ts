@@ -55,7 +55,7 @@ await ask(small, FEW, (request) => request);
 const startedMs = performance.now();
 await ask(large, RESPONSES, (request) => request);
 const seconds = (performance.now() - startedMs) / 1000;
-await Bun.sleep(3000); // what has been collected is given back by and by
+await Bun.sleep(15_000); // what has been collected is given back by and by
 const stats = await large.stats();
 const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 console.log(`${RESPONSES} responses of ${BODY_BYTES} bytes stored in ${seconds.toFixed(0)} s`);

@@ -89,7 +89,7 @@ while (Date.now() < endMs) {
   const after = await hitRatioFor((Number(values["kill-every"]) * 1000) / 2);
   coldest = Math.min(coldest, after / before);
   console.log(
-    `kill ${counts.kills}: hit ratio ${(before * 100).toFixed(1)} % before, ${(after * 100).toFixed(1)} % from 2 s after the restart on; ${JSON.stringify(counts)}`,
+    `kill ${counts.kills}: hit ratio ${(before * 100).toFixed(1)} % before, ${(after * 100).toFixed(1)} % of ${window.requests} requests from 2 s after the restart on; ${JSON.stringify(counts)}`,
   );
 }
 stopped = true;
