@@ -54,7 +54,7 @@ await get(RESPONSES - 1);
 const firstMs = performance.now() - spawnedMs;
 const isServedFromStore = asked === 0;
 let known = { count: 0, ms: 0 };
-while (performance.now() - spawnedMs - known.ms < SETTLED_MS) {
+while (known.count === 0 || performance.now() - spawnedMs - known.ms < SETTLED_MS) {
   const count = (await webproxy.stats()).cache?.counters.responsesStored ?? 0;
   if (count !== known.count) known = { count, ms: performance.now() - spawnedMs };
   await Bun.sleep(10);

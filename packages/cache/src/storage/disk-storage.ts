@@ -416,7 +416,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   }
 
   #list(partition: number): void {
-    for (const entry of this.#directories.list(partition)) if (this.#options.owns(entry.hash)) this.#found(entry);
+    for (const entry of this.#directories.list(partition, this.#options.owns)) this.#found(entry);
     while (this.#usedBytes > this.limitBytes) if (!this.evict()) break;
   }
 

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import {
   type EntryName,
   formatEntryName,
+  hashInName,
   PARTITIONS,
   parseEntryName,
   partitionDirectory,
@@ -50,14 +51,23 @@ export class EntryDirectories {
     return join(partitionDirectory(this.#directory, partitionOf(entry.hash)), formatEntryName(entry));
   }
 
-  /** The entries of one of them, when they are asked for for the first time. */
-  list(partition: number): EntryName[] {
+  /** The entries of one of them, when they are asked for for the first time. @param owns Whether those with this hash are wanted. */
+  list(partition: number, owns: (hash: number) => boolean): EntryName[] {
     if (this.#isListed[partition] === 1) return [];
     this.#isListed[partition] = 1;
+    const names = this.#namesIn(partition);
+    if (names.length > 0) this.#isMade[partition] = 1;
+    const entries: EntryName[] = [];
+    for (const name of names) {
+      const entry = owns(hashInName(name)) ? parseEntryName(name) : undefined;
+      if (entry !== undefined) entries.push(entry);
+    }
+    return entries;
+  }
+
+  #namesIn(partition: number): string[] {
     try {
-      const names = this.#files.list(partitionDirectory(this.#directory, partition));
-      if (names.length > 0) this.#isMade[partition] = 1;
-      return names.map(parseEntryName).filter((entry) => entry !== undefined);
+      return this.#files.list(partitionDirectory(this.#directory, partition));
     } catch (error) {
       this.#onFault(error as Error);
       return [];

@@ -49,6 +49,11 @@ export function parseEntryName(name: string): EntryName | undefined {
   };
 }
 
+/** The hash in a name, without a look at the rest of it: shards that share a directory pass over most of its names. NaN where there is none. */
+export function hashInName(name: string): number {
+  return Number.parseInt(name.slice(0, 8), 16);
+}
+
 function hex(word: number): string {
   return word.toString(16).padStart(8, "0");
 }
