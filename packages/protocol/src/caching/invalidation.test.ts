@@ -53,4 +53,4 @@ test("invalidatedTargets() never throws and never leaves the origin", () => {
       for (const target of targets) expect(target.key.startsWith("http://a.example/")).toBe(true);
     }),
   );
-});
+}, 60_000); // URLs are slow to make up
