@@ -172,6 +172,33 @@ describe("45 what the origin says", () => {
     });
   }
 
+  test("45 small bodies whose length is not said, in several portions, for several clients at a time", async () => {
+    await using own = CountingOrigin.start();
+    await using small = await Webproxy.start({
+      origin: own.url,
+      args: ["--segment-size", "4KiB", "--segments", "12", "--memory", "192KiB"],
+    });
+    const targets = Array.from({ length: 60 }, (_, index) => `/${index}`);
+    for (const [index, target] of targets.entries()) {
+      const pace = index % 2 === 0 ? { pace: { bytes: 900, everyMs: 2 } } : {};
+      own.set(target, { body: BODY.subarray(0, 3000 + index * 50), framing: "chunked", headers: FRESH, ...pace });
+    }
+    const asked = [...targets, ...targets].map(async (target, index) => {
+      const pause = index % 3 === 0 ? { pauseAfterBytes: { bytes: 1, until: Bun.sleep(index) } } : {};
+      return { target, got: await getfile(small.getfile, target, pause) };
+    });
+    for (const { target, got } of await Promise.all(asked)) {
+      const body = BODY.subarray(0, 3000 + Number(target.slice(1)) * 50);
+      const { status, isComplete, sha256: sum } = got;
+      expect({ target, status, isComplete, sum }).toEqual({
+        target,
+        status: "OK",
+        isComplete: true,
+        sum: sha256(body),
+      });
+    }
+  }, 60_000);
+
   for (const framing of ["chunked", "close"] as const) {
     test(`45 a body whose length is not said (${framing}) arrives with its length, cold and warm`, async () => {
       origin.set(`/base/${framing}`, { body: BODY, framing, headers: FRESH });

@@ -245,6 +245,7 @@ export class Fill implements Source, OriginHandler {
     if (this.#ask.kind === "rest" && response.part !== undefined && body.bytes !== bytesIn(response.part)) {
       return this.#fail("cut-short"); // it has brought another length than it said, in the middle of a body
     }
+    body.retain(); // for those who waited for its length, and begin to read it only when it is in the store
     this.#keep(response, body);
     const bodyBytes = this.#bodyStart + body.bytes;
     this.#response = { ...response, bodyBytes };
@@ -255,6 +256,7 @@ export class Fill implements Source, OriginHandler {
       this.#lengthWanted.delete(transfer);
       this.#attach(transfer);
     }
+    body.release();
     this.#serveReaders();
   }
 

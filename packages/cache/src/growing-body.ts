@@ -91,6 +91,7 @@ export class GrowingBody {
   }
 
   retain(): void {
+    if (this.#settled && this.#readers === 0) throw new Error("Cannot read a body that its fill has let go of");
     this.#readers++;
   }
 
