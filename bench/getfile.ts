@@ -9,9 +9,10 @@ import { parseArgs } from "node:util";
 import { someBytes } from "../tests/support/bytes.ts";
 import { buildC, cProgramsMissing, type LoadResult, runGfload, SHARED_BENCH } from "../tests/support/c-client.ts";
 import { CountingOrigin } from "../tests/support/counting-origin.ts";
+import { freePort } from "../tests/support/free-port.ts";
 import { TempDirectory } from "../tests/support/temp-directory.ts";
 import { Webproxy } from "../tests/support/webproxy.ts";
-import { freePort, machine, median } from "./support/machine.ts";
+import { machine, median } from "./support/machine.ts";
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,

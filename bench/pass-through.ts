@@ -7,9 +7,10 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { freePort } from "../tests/support/free-port.ts";
 import { TempDirectory } from "../tests/support/temp-directory.ts";
 import { Webproxy } from "../tests/support/webproxy.ts";
-import { freePort, machine, median } from "./support/machine.ts";
+import { machine, median } from "./support/machine.ts";
 import { childrenOf, nginx, type Peer, requirePrograms, takeTurns } from "./support/peers.ts";
 
 const { values } = parseArgs({

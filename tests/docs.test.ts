@@ -21,7 +21,7 @@ describe("every command of", () => {
     test(
       `${name} runs (${commands.length})`,
       async () => {
-        await using session = await DocsSession.begin();
+        await using session = DocsSession.begin();
         // A page that does not start anything is read while something runs.
         if (!isServer(commands[0]!) && !commands.some(isServer))
           await session.follow({ language: "sh", text: "mkdir -p public\nnpx webproxy --origin demo\n" });

@@ -70,8 +70,8 @@ export class DocsSession implements AsyncDisposable {
     };
   }
 
-  static async begin(): Promise<DocsSession> {
-    return new DocsSession({ "8080": await freePort(), "19121": await freePort(), "8081": await freePort() });
+  static begin(): DocsSession {
+    return new DocsSession({ "8080": freePort(), "19121": freePort(), "8081": freePort() });
   }
 
   /** Does what a block says: writes the file that it is, runs its commands, each of which has to end well. */
