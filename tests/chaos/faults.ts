@@ -73,7 +73,11 @@ function threadEnds(side: Side): Fault {
     weight: 1,
     async run(target) {
       const pid = await pidOf(target, side);
-      await endThread(pid, `${side} ${target.random.between(0, 1)}`);
+      try {
+        await endThread(pid, `${side} ${target.random.between(0, 1)}`);
+      } catch {
+        // It has just ended for another reason.
+      }
       return [pid];
     },
   };
@@ -84,7 +88,10 @@ function threadHangs(side: Side): Fault {
     name: `hold a thread of the ${side} for a while`,
     weight: 1,
     async run(target) {
-      const held = await holdThread(await pidOf(target, side), `${side} ${target.random.between(0, 1)}`);
+      const held = await holdThread(await pidOf(target, side), `${side} ${target.random.between(0, 1)}`).catch(
+        () => undefined,
+      );
+      if (held === undefined) return []; // what a truncation did has shown just now: there is no such process any more
       await Bun.sleep(target.random.between(100, 3_000));
       await held[Symbol.asyncDispose]();
       return [];
