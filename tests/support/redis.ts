@@ -6,7 +6,7 @@ import { eventually } from "./within.ts";
 const READY_MS = 30_000;
 
 /** A port that was free a moment ago, with room for the cluster's bus 10,000 above it. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const server = createServer();
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -110,6 +110,8 @@ export class PurgeLog {
   readonly #joinedOnce = Promise.withResolvers<void>();
   readonly #waiting = new Map<number, PromiseWithResolvers<Applied>>();
   #position: LogPosition;
+  /** What the last attempt to join has failed at. */
+  #trouble = "";
   #isRecalled = false;
   /** Settles when everything applied has gone through all that is stored. */
   #unfinished: Promise<void> = Promise.resolve();
@@ -167,7 +169,8 @@ export class PurgeLog {
     await Promise.race([this.#joinedOnce.promise, late]);
     clearTimeout(timer);
     if (this.#state.isJoined) return;
-    this.#log("warn", `Cannot read the purge log at ${this.#where} yet. This node begins alone, and tries again`);
+    const why = this.#trouble === "" ? `Cannot read the purge log at ${this.#where} yet` : this.#trouble;
+    this.#log("warn", `${why}. This node begins alone, and tries again`);
     this.#say({ isJoined: false });
   }
 
@@ -219,6 +222,7 @@ export class PurgeLog {
       } catch (error) {
         if (this.#isClosed) return;
         if (!(error instanceof EngineError)) throw error;
+        this.#trouble = error.message;
         this.#leave(error.message);
         await Bun.sleep(REJOIN_MS);
       }

@@ -16,7 +16,8 @@ export function openShared(options: {
 }): SharedSide {
   const { shared, shard, storage, counters, log, nowMs, monotonicMs } = options;
   const address = parseSharedAddress(shared.address);
-  if (address === undefined) throw new Error("The address of the shared tier was checked before, and is none");
+  if (address === undefined)
+    throw new Error("Cannot use the address of the shared tier: its ports are from 1 to 65535");
   const tier = new SharedTier({
     ...{ address, deployment: shared.deployment, budgetMs: shared.budgetMs, nowMs, monotonicMs },
     count: (counter, amount) => counters.add(counter, amount),

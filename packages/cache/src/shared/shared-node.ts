@@ -42,7 +42,8 @@ export class SharedNode {
   }) {
     const { shared, node, directory, purges, tell, log } = options;
     const address = parseSharedAddress(shared.address);
-    if (address === undefined) throw new Error("The address of the shared tier was checked before, and is none");
+    if (address === undefined)
+      throw new Error("Cannot use the address of the shared tier: its ports are from 1 to 65535");
     this.#tell = tell;
     this.#log = new PurgeLog({
       address,
