@@ -140,7 +140,7 @@ describe("a shared tier", () => {
     await using redis = await RedisServer.start();
     await using origin = CountingOrigin.start();
     const body = someBytes(3 * CHUNK, 3);
-    for (const path of ["/chunk", "/later", "/meta", "/gone"])
+    for (const path of ["/chunk", "/later", "/meta", "/gone", "/list"])
       origin.set(path, { body, headers: { "Cache-Control": "max-age=600" } });
     await using a = await startNode(redis.url, { origin: origin.url });
     const keysOf = async (path: string) => {
@@ -158,13 +158,16 @@ describe("a shared tier", () => {
     await redis.cli("setrange", later, "77", "yy");
     await redis.cli("hset", meta, "-", "WPS1 is not this");
     await redis.cli("del", gone);
+    const list = (await keysOf("/list")).find((key) => key.endsWith(":m"))!;
+    await redis.cli("del", list);
+    await redis.cli("rpush", list, "x");
     await using b = await startNode(redis.url, { origin: origin.url });
-    for (const path of ["/chunk", "/later", "/meta", "/gone"]) {
+    for (const path of ["/chunk", "/later", "/meta", "/gone", "/list"]) {
       const got = await http(b.http, path);
       expect([path, got.isComplete, got.sha256]).toEqual([path, true, sha256(body)]);
       expect(origin.count(path)).toBe(2);
     }
-    expect(await counter(b, "sharedBroken")).toBe(3);
+    expect(await counter(b, "sharedBroken")).toBe(4);
     expect(await counter(b, "sharedRecovered")).toBe(2);
     await using other = await startNode(redis.url, { origin: origin.url, args: ["--deployment", "another"] });
     expect((await http(other.http, "/chunk")).sha256).toBe(sha256(body));

@@ -25,6 +25,8 @@ export interface Entry {
   readonly sums: BigUint64Array;
   /** The caller's own description of the response. */
   readonly description: Uint8Array;
+  /** All of a small body, as it came along; not compared with its checksum yet. */
+  readonly comesAlong?: Uint8Array;
 }
 
 export const CHUNK_BYTES = 512 * 1024;

@@ -74,6 +74,8 @@ export interface LookUp {
 export const SHARED_BODY_BYTES_MAX = 256 * 1024 * 1024;
 /** A chunk may take longer than a look-up by what it takes at 16 MiB/s. */
 const CHUNK_EXTRA_MS = 32;
+/** Bodies up to this length come with the answer to the look-up. */
+const ALONG_BYTES_MAX = 64 * 1024;
 const WRITE_MS = 2_000;
 /** Chunks outlive their metadata by this; those of a replaced body live so long. */
 const GRACE_MS = 60_000;
@@ -184,11 +186,14 @@ export class SharedTier {
     const leaseKey = this.keys.lease(hash, this.keys.variantOf(""));
     const token = newToken();
     const reply = await this.#ask(metadata, this.#options.budgetMs, (ms) =>
-      this.#reader.run(ms, LOOK_UP, [metadata, leaseKey], token, LEASE_MS),
+      this.#reader.run(ms, LOOK_UP, [metadata, leaseKey], token, LEASE_MS, this.keys.chunks(hash), ALONG_BYTES_MAX),
     );
     if (reply === undefined) return undefined;
-    const [values, holder] = reply as [Buffer[], Buffer];
-    return { entries: this.#decode(hash, key, values), lease: this.#leaseOf(leaseKey, token, String(holder)) };
+    const [values, holder, along] = reply as [Buffer[], Buffer, Buffer | null | undefined];
+    const entries = this.#decode(hash, key, values);
+    const lease = this.#leaseOf(leaseKey, token, String(holder));
+    if (entries.length !== 1 || !along) return { entries, lease };
+    return { entries: [{ ...entries[0]!, comesAlong: along }], lease };
   }
 
   /** Undefined: the engine was not asked, or has not answered in time. */
@@ -204,11 +209,15 @@ export class SharedTier {
   /** Undefined: it is gone, is not what was written, or has not come in time. */
   async readChunk(entry: Entry, index: number): Promise<Uint8Array | undefined> {
     const name = this.keys.chunk(this.keys.hashOf(entry.key), entry.body, index);
+    if (entry.comesAlong !== undefined) return this.#checked(entry, index, entry.comesAlong);
     const reply = await this.#ask(name, this.#options.budgetMs + CHUNK_EXTRA_MS, (ms) =>
       this.#reader.call(ms, "GET", name),
     );
     if (reply === undefined) return undefined;
-    const chunk = reply as Buffer | null;
+    return this.#checked(entry, index, reply as Buffer | null);
+  }
+
+  #checked(entry: Entry, index: number, chunk: Uint8Array | null): Uint8Array | undefined {
     if (chunk !== null && isChunk(entry, index, chunk)) {
       this.#options.count("sharedReadBytes", chunk.length);
       return chunk;
@@ -440,6 +449,13 @@ export class SharedTier {
       return answer;
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
+      if (/WRONGTYPE/.test(error.message)) {
+        // Somebody has put something else there: that says nothing of the server.
+        guard.breaker.succeeded();
+        this.#broken(key);
+        this.#say(this.#writer.call(WRITE_MS, "UNLINK", key));
+        return undefined;
+      }
       guard.key = key;
       this.#failed(guard.breaker, error);
       return undefined;
