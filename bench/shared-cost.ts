@@ -1,11 +1,12 @@
 /**
- * What does a shared tier cost the hits that do not need it? Two nodes that hold the same objects, one with a shared tier and one without, are asked in turns; hits in the proxy's hot tier,
- * and hits that cross to the cache (`--hot 0`). Needs wrk.
+ * What does a shared tier cost the hits that do not need it? Two nodes that hold the same object, one with a shared tier and one without, are asked in turns; hits in the proxy's hot tier,
+ * and hits that cross to the cache (`--hot 0`). What is compared is the processor time of proxy and cache for each request, which other work on the machine changes less than it does the rate. Needs wrk.
  *
  *   bun run bench/shared-cost.ts [--rounds 8] [--seconds 2]
  */
 import { someBytes } from "../tests/support/bytes.ts";
 import { CountingOrigin } from "../tests/support/counting-origin.ts";
+import { processUsage } from "../tests/support/process-usage.ts";
 import { RedisServer } from "../tests/support/redis.ts";
 import { Webproxy } from "../tests/support/webproxy.ts";
 import { machine, median } from "./support/machine.ts";
@@ -14,11 +15,21 @@ const option = (name: string, fallback: number) => Number(process.argv[process.a
 const ROUNDS = option("--rounds", 8);
 const SECONDS = option("--seconds", 2);
 
-async function load({ host, port }: { host: string; port: number }): Promise<number> {
+interface Cost {
+  perSecond: number;
+  microsEach: number;
+}
+
+async function load(node: Webproxy): Promise<Cost> {
+  const { host, port } = node.http;
+  const { proxy, cache } = await node.stats();
+  const usedMs = () => processUsage(proxy!.pid).processorMs + processUsage(cache!.pid).processorMs;
+  const beforeMs = usedMs();
   const wrk = Bun.spawn(["wrk", "-t1", "-c32", `-d${SECONDS}s`, `http://${host}:${port}/object`], { stdout: "pipe" });
   const text = await new Response(wrk.stdout).text();
   if (/Non-2xx|Socket errors/.test(text)) throw new Error(text);
-  return Number(/Requests\/sec:\s*([\d.]+)/.exec(text)?.[1]);
+  const requests = Number(/(\d+) requests in/.exec(text)?.[1]);
+  return { perSecond: requests / SECONDS, microsEach: (1000 * (usedMs() - beforeMs)) / requests };
 }
 
 if (Bun.which("wrk") === null) {
@@ -33,20 +44,21 @@ for (const hot of ["64MiB", "0"]) {
   const args = ["--threads", "1", "--hot", hot];
   await using plain = await Webproxy.start({ origin: origin.url, args });
   await using shared = await Webproxy.start({ origin: origin.url, args: [...args, "--shared", redis.url] });
-  await load(plain.http);
-  await load(shared.http);
-  const ratios: number[] = [];
-  const rates: [number, number][] = [];
+  for (const node of [plain, shared]) await load(node);
+  const costs: { without: Cost; withShared: Cost }[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const order = round % 2 === 0 ? [plain, shared] : [shared, plain];
-    const [first, second] = [await load(order[0]!.http), await load(order[1]!.http)];
-    const [without, withShared] = round % 2 === 0 ? [first, second] : [second, first];
-    rates.push([without, withShared]);
-    ratios.push(withShared / without);
+    if (round % 2 === 0) costs.push({ without: await load(plain), withShared: await load(shared) });
+    else {
+      const withShared = await load(shared);
+      costs.push({ without: await load(plain), withShared });
+    }
   }
-  const [without, withShared] = [median(rates.map(([rate]) => rate)), median(rates.map(([, rate]) => rate))];
+  const micros = (of: "without" | "withShared") => median(costs.map((cost) => cost[of].microsEach)).toFixed(2);
+  const rate = (of: "without" | "withShared") => Math.round(median(costs.map((cost) => cost[of].perSecond)));
+  const ratios = costs.map(({ without, withShared }) => withShared.microsEach / without.microsEach);
   const spread = `${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}`;
   console.log(
-    `--hot ${hot}: ${Math.round(without)}/s without, ${Math.round(withShared)}/s with a shared tier; ratio ${median(ratios).toFixed(3)} (${spread})`,
+    `--hot ${hot}: ${micros("without")} us without (${rate("without")}/s), ${micros("withShared")} us with a shared tier (${rate("withShared")}/s)`,
   );
+  console.log(`  ratio of processor time, median of ${ROUNDS} pairs: ${median(ratios).toFixed(3)} (${spread})`);
 }
