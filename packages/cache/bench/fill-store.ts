@@ -52,7 +52,7 @@ for (let item = 0; item < Number(count); item++) {
     quietUntilMs: 0,
     purgesSeen: 0,
     filledAfter: 0,
-    sharedAs: "",
+    sharedAs: 0,
     body,
     bodyBytes: BODY_BYTES,
   });

@@ -525,7 +525,7 @@ export class Fill implements Source, OriginHandler {
       const { request } = this;
       const arrived = { request, requestTimeMs: this.#requestTimeMs, response, variant, body, tier };
       const found = this.#sharedSource?.found;
-      const origins = { filledAfter: this.#filledAfter, sharedAs: "" };
+      const origins = { filledAfter: this.#filledAfter, sharedAs: 0 };
       const stored = keepArrived(storage, { ...arrived, ...(found ?? origins) });
       if (stored !== undefined && found === undefined)
         this.#host.shared?.offer(stored, this.#sharedSource?.takeLease(), () => storage.has(stored));

@@ -21,7 +21,7 @@ export interface Arrived {
   readonly tier: Storage;
   /** See {@link StoredResponse}. */
   readonly filledAfter: number;
-  readonly sharedAs: string;
+  readonly sharedAs: number;
 }
 
 /** Puts a response into the store, or, for a 206, the part that it brings. Returns the response when it is stored whole. */

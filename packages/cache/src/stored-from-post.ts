@@ -60,7 +60,7 @@ export function storedFromPost(
     quietUntilMs: 0,
     purgesSeen: 0,
     filledAfter: 0,
-    sharedAs: "",
+    sharedAs: 0,
   };
   return { storage, response };
 }

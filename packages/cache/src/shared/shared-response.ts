@@ -32,7 +32,7 @@ export function describe(stored: StoredResponse, tier: SharedTier): Uint8Array {
   const { key, variant, status, fields, tags } = stored;
   const freshness = { ...stored.freshness, responseTimeMs: tier.toEngineMs(stored.freshness.responseTimeMs) };
   return Buffer.from(
-    renderMeta({ key, variant, status, fields, tags, freshness, purgesSeen: 0, filledAfter: 0, sharedAs: "" }),
+    renderMeta({ key, variant, status, fields, tags, freshness, purgesSeen: 0, filledAfter: 0, sharedAs: 0 }),
   );
 }
 
@@ -49,11 +49,11 @@ export function liveMsOf({ freshness, fields }: StoredResponse, nowMs: number): 
 export function isSameBody(response: SharedResponse, stored: StoredResponse, nowMs: number): boolean {
   if (!isWhole(stored) || stored.bodyBytes !== response.bodyBytes || stored.status !== response.status) return false;
   if (stored.variant.varyKey !== response.variant.varyKey) return false;
-  const isItsCopy = stored.sharedAs.startsWith(`${response.entry.body}@`);
+  const isItsCopy = stored.sharedAs === writingOf(response.entry);
   return isItsCopy || sameStrongValidator(stored.fields, response.fields, nowMs);
 }
 
 /** Which writing of the shared tier a response is. */
-export function writingOf({ body, writtenAtMs }: Entry): string {
-  return `${body}@${writtenAtMs}`;
+export function writingOf({ writtenAtMs }: Entry): number {
+  return writtenAtMs;
 }

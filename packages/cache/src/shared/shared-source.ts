@@ -74,7 +74,7 @@ export class SharedSource {
   }
 
   /** What the fill's response is a copy of, where it is one. */
-  get found(): { readonly filledAfter: number; readonly sharedAs: string } | undefined {
+  get found(): { readonly filledAfter: number; readonly sharedAs: number } | undefined {
     const found = this.#found;
     return found && { filledAfter: found.filledAfter, sharedAs: writingOf(found.entry) };
   }

@@ -34,7 +34,7 @@ export interface EntryMeta {
   readonly purgesSeen: number;
   /** See {@link StoredResponse}; left out of files where there is none. */
   readonly filledAfter: number;
-  readonly sharedAs: string;
+  readonly sharedAs: number;
 }
 
 export interface Footer {
@@ -125,13 +125,13 @@ export function renderMeta({
   const json: MetaJson = {
     ...{ key, variant, status, freshness, tags, purgesSeen, names, values },
     ...(filledAfter !== 0 && { filledAfter }),
-    ...(sharedAs !== "" && { sharedAs }),
+    ...(sharedAs !== 0 && { sharedAs }),
   };
   return JSON.stringify(json);
 }
 
 // What the checksum vouches for is what renderMeta wrote: it needs no second check.
 export function parseMeta(json: string): EntryMeta {
-  const { names, values, filledAfter = 0, sharedAs = "", ...meta } = JSON.parse(json) as MetaJson;
+  const { names, values, filledAfter = 0, sharedAs = 0, ...meta } = JSON.parse(json) as MetaJson;
   return { ...meta, purgesSeen: meta.purgesSeen ?? 0, filledAfter, sharedAs, fields: new Fields(names, values) };
 }

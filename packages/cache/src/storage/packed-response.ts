@@ -6,7 +6,7 @@ import { PackedBody } from "./packed-body.ts";
 import type { RecordLog } from "./record-log.ts";
 
 /**
- * A stored response with a small body as one record of a {@link RecordLog}: about 60 bytes beside its key, its field values and its body, where
+ * A stored response with a small body as one record of a {@link RecordLog}: about 76 bytes beside its key, its field values and its body, where
  * the objects that stand for one in use take some 2,800. Integers are little-endian.
  *
  *   offset  bytes  field
@@ -24,7 +24,9 @@ import type { RecordLog } from "./record-log.ts";
  *       52      2  control     number of interned directives; WRITTEN_OUT: they are among the extras
  *       54      1  basis       of the lifetime
  *       55      1  unused
- *       56    2*n  lengths of the n field values
+ *       56      8  filledAfter
+ *       64      8  sharedAs
+ *       72    2*n  lengths of the n field values
  *              ..  key (UTF-8), values (Latin-1), extras (JSON, UTF-8; empty where there are none), body
  */
 const FIELD = {
@@ -41,7 +43,9 @@ const FIELD = {
   names: 50,
   control: 52,
   basis: 54,
-  valueLengths: 56,
+  filledAfter: 56,
+  sharedAs: 64,
+  valueLengths: 72,
 } as const;
 const WRITTEN_OUT = 0xffff;
 const LENGTH_MAX = 0xffff;
@@ -61,9 +65,6 @@ interface Extras {
   readonly tags?: readonly string[];
   readonly names?: readonly string[];
   readonly control?: CacheControl;
-  /** Only where nodes share what they store. */
-  readonly filledAfter?: number;
-  readonly sharedAs?: string;
 }
 
 /** Writes stored responses into records, and makes responses of them again. */
@@ -139,8 +140,8 @@ export class ResponsePacker {
       tags: extras.tags ?? NO_TAGS,
       quietUntilMs: 0,
       purgesSeen: view.getFloat64(offset + FIELD.purgesSeen, true),
-      filledAfter: extras.filledAfter ?? 0,
-      sharedAs: extras.sharedAs ?? "",
+      filledAfter: view.getFloat64(offset + FIELD.filledAfter, true),
+      sharedAs: view.getFloat64(offset + FIELD.sharedAs, true),
       body: new PackedBody(this.#log, id, bodyBytes),
       bodyBytes,
     };
@@ -177,12 +178,14 @@ export class ResponsePacker {
 function writeNumbers(
   view: DataView,
   offset: number,
-  { freshness, purgesSeen, stripe, status, bodyBytes }: StoredResponse,
+  { freshness, purgesSeen, filledAfter, sharedAs, stripe, status, bodyBytes }: StoredResponse,
 ): void {
   view.setFloat64(offset + FIELD.responseTimeMs, freshness.responseTimeMs, true);
   view.setFloat64(offset + FIELD.lifetimeMs, freshness.lifetimeMs, true);
   view.setFloat64(offset + FIELD.initialAgeMs, freshness.initialAgeMs, true);
   view.setFloat64(offset + FIELD.purgesSeen, purgesSeen, true);
+  view.setFloat64(offset + FIELD.filledAfter, filledAfter, true);
+  view.setFloat64(offset + FIELD.sharedAs, sharedAs, true);
   view.setUint32(offset + FIELD.bodyBytes, bodyBytes, true);
   view.setUint16(offset + FIELD.stripe, stripe, true);
   view.setUint16(offset + FIELD.status, status, true);
@@ -190,7 +193,7 @@ function writeNumbers(
 }
 
 function renderExtras(
-  { variant, tags, freshness, filledAfter, sharedAs }: StoredResponse,
+  { variant, tags, freshness }: StoredResponse,
   names: readonly string[],
   shared: { names: number | undefined; control: number | undefined },
 ): string {
@@ -199,8 +202,6 @@ function renderExtras(
     ...(tags.length > 0 && { tags }),
     ...(shared.names === undefined && { names }),
     ...(shared.control === undefined && { control: freshness.control }),
-    ...(filledAfter !== 0 && { filledAfter }),
-    ...(sharedAs !== "" && { sharedAs }),
   };
   const text = JSON.stringify(extras);
   return text === "{}" ? "" : text;

@@ -61,7 +61,7 @@ export function responseTo(key: string, body: BodyStore, varyKey = ""): StoredRe
     quietUntilMs: 0,
     purgesSeen: 0,
     filledAfter: 0,
-    sharedAs: "",
+    sharedAs: 0,
     body,
     bodyBytes: body.bytes,
   };
