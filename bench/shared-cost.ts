@@ -1,6 +1,6 @@
 /**
  * What does a shared tier cost the hits that do not need it? Two nodes that hold the same object, one with a shared tier and one without, are asked in turns; hits in the proxy's hot tier,
- * and hits that cross to the cache (`--hot 0`). What is compared is the processor time of proxy and cache for each request, which other work on the machine changes less than it does the rate. Needs wrk.
+ * and hits that cross to the cache (`--hot 0`); and what each takes while nobody asks. What is compared is the processor time of proxy and cache for each request, which other work on the machine changes less than it does the rate. Needs wrk.
  *
  *   bun run bench/shared-cost.ts [--rounds 8] [--seconds 2]
  */
@@ -14,10 +14,19 @@ import { machine, median } from "./support/machine.ts";
 const option = (name: string, fallback: number) => Number(process.argv[process.argv.indexOf(name) + 1]) || fallback;
 const ROUNDS = option("--rounds", 8);
 const SECONDS = option("--seconds", 2);
+const IDLE_SECONDS = 15;
 
 interface Cost {
   perSecond: number;
   microsEach: number;
+}
+
+/** Milliseconds of processor time each second. */
+async function idle(nodes: readonly Webproxy[]): Promise<number[]> {
+  const pids = await Promise.all(nodes.map(async (node) => (await node.stats()).cache!.pid));
+  const before = pids.map((pid) => processUsage(pid).processorMs);
+  await Bun.sleep(IDLE_SECONDS * 1000);
+  return pids.map((pid, index) => (processUsage(pid).processorMs - before[index]!) / IDLE_SECONDS);
 }
 
 async function load(node: Webproxy): Promise<Cost> {
@@ -45,6 +54,10 @@ for (const hot of ["64MiB", "0"]) {
   await using plain = await Webproxy.start({ origin: origin.url, args });
   await using shared = await Webproxy.start({ origin: origin.url, args: [...args, "--shared", redis.url] });
   for (const node of [plain, shared]) await load(node);
+  const [plainMs, sharedMs] = await idle([plain, shared]);
+  console.log(
+    `the cache, idle: ${plainMs!.toFixed(1)} ms a second without, ${sharedMs!.toFixed(1)} ms with a shared tier`,
+  );
   const costs: { without: Cost; withShared: Cost }[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     if (round % 2 === 0) costs.push({ without: await load(plain), withShared: await load(shared) });
