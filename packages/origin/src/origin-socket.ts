@@ -13,6 +13,7 @@ import { ByteQueue } from "./byte-queue.ts";
 import { type ClosedOutcome, type Connection, type ConnectionEvent, step } from "./connection.ts";
 import type { OriginErrorCode } from "./errors.ts";
 import type { Carrier, Exchange } from "./exchange.ts";
+import { FormerHead } from "./former-head.ts";
 import { REST_MS } from "./limits.ts";
 import type { Deadlines, OriginTimeouts } from "./timeouts.ts";
 
@@ -52,6 +53,7 @@ export class OriginSocket implements Carrier {
   readonly #unsent = new ByteQueue();
   #restTimer: Timer | undefined;
   readonly #scanner = new HeadScanner();
+  readonly #former = new FormerHead();
   readonly #kept = new ByteQueue();
   #decoder: BodyDecoder | undefined;
   #reading: Uint8Array = EMPTY;
@@ -230,6 +232,13 @@ export class OriginSocket implements Carrier {
   #takeHeads(bytes: Uint8Array, end: number): void {
     const exchange = this.#exchange;
     let at = 0;
+    // Of a head that came in pieces the scanner has seen some: it goes on.
+    const former = exchange === undefined || bytes === this.#kept.bytes ? undefined : this.#former.at(bytes, end);
+    if (former !== undefined) {
+      this.#startContent(exchange!, former);
+      if (exchange === this.#exchange) this.#takeContent(bytes, former.headBytes, end);
+      return;
+    }
     while (exchange !== undefined && exchange === this.#exchange) {
       const headEnd = this.#scanner.scan(bytes, at, end);
       if (headEnd === undefined) {
@@ -255,6 +264,7 @@ export class OriginSocket implements Carrier {
       if (head.status < 200) {
         this.#takeInformational(exchange, head);
       } else {
+        this.#former.keep(head, bytes, at - head.headBytes, at);
         this.#startContent(exchange, head);
         if (exchange === this.#exchange) this.#takeContent(bytes, at, end);
         return;

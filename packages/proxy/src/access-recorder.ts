@@ -150,13 +150,21 @@ export class AccessRecorder {
   }
 
   #measure({ verdict, status, weight }: RequestRecord, firstByteMs: number, totalMs: number): void {
-    const kind = kindOf(verdict);
-    this.#histograms.get(`${kind}FirstByte`)!.add(firstByteMs, weight);
-    this.#histograms.get(`${kind}Total`)!.add(totalMs, weight);
+    const [firstByte, total] = HISTOGRAMS_OF[kindOf(verdict)];
+    this.#histograms.get(firstByte)!.add(firstByteMs, weight);
+    this.#histograms.get(total)!.add(totalMs, weight);
     const counter = STATUS_COUNTERS[Math.floor(status / 100)];
     if (verdict !== "hot" && counter !== undefined) this.#counters.add(counter);
   }
 }
+
+const HISTOGRAMS_OF = {
+  hot: ["hotFirstByte", "hotTotal"],
+  hit: ["hitFirstByte", "hitTotal"],
+  miss: ["missFirstByte", "missTotal"],
+  pass: ["passFirstByte", "passTotal"],
+  refused: ["refusedFirstByte", "refusedTotal"],
+} as const satisfies Record<string, readonly ProxyHistogram[]>;
 
 const STATUS_COUNTERS = [undefined, undefined, "status2xx", "status3xx", "status4xx", "status5xx"] as const;
 

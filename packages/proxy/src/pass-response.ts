@@ -15,16 +15,28 @@ export function passFraming(framing: Framing, minorVersion: 0 | 1): OutgoingFram
   return minorVersion === 1 ? { kind: "chunked" } : { kind: "until-close" };
 }
 
+/** What was rendered last of a head that comes again and again: the origin client gives out one object for it. */
+const rendered = new WeakMap<ResponseHead, { readonly how: string; readonly text: string }>();
+
 /** The head of a response that only passes: the origin's fields in their order and case, then those of this hop. */
-export function renderPassHead(
-  head: ResponseHead,
-  how: {
-    method: string;
-    framing: OutgoingFraming;
-    connection: "keep-alive" | "close" | undefined;
-    nowMs: number;
-  },
-): string {
+export function renderPassHead(head: ResponseHead, how: PassHow): string {
+  const { method, framing, connection } = how;
+  const name = `${method} ${framing.kind} ${connection}`; // its length is in the head
+  const known = rendered.get(head);
+  if (known?.how === name) return known.text;
+  const text = render(head, how);
+  if (head.fields.has("date")) rendered.set(head, { how: name, text });
+  return text;
+}
+
+interface PassHow {
+  readonly method: string;
+  readonly framing: OutgoingFraming;
+  readonly connection: "keep-alive" | "close" | undefined;
+  readonly nowMs: number;
+}
+
+function render(head: ResponseHead, how: PassHow): string {
   const { status, reason, minorVersion } = head;
   // RFC 9110 section 8.6: no length in 204. A response in chunks has none; one that ends with the connection has none either.
   const fields = status === 204 ? withoutLength(endToEndFields(head.fields)) : endToEndFields(head.fields);

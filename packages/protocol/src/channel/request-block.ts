@@ -1,3 +1,4 @@
+import { latin1, writeLatin1 } from "../http1/octets.ts";
 import { SEGMENT_BODY_OFFSET } from "./segment-header.ts";
 
 /**
@@ -39,36 +40,49 @@ export function requestBlockBytes(wanted: WantedResponse): number {
 
 /** Writes the block into a segment that is at least SEGMENT_BODY_OFFSET + {@link requestBlockBytes} long; returns its length. */
 export function writeRequestBlock(segment: Uint8Array, wanted: WantedResponse): number {
-  const bytes = Buffer.from(segment.buffer, segment.byteOffset + SEGMENT_BODY_OFFSET, requestBlockBytes(wanted));
-  bytes[FIELD.wire] = wanted.wire === "getfile" ? 1 : 2;
-  bytes[FIELD.method] = wanted.method === "GET" ? 1 : 2;
-  bytes[FIELD.flags] = wanted.acceptsLoan ? ACCEPTS_LOAN : 0;
-  bytes[3] = 0;
-  bytes.writeUInt32LE(wanted.target.length, FIELD.targetBytes);
-  bytes.writeUInt32LE(wanted.fieldSection.length, FIELD.fieldBytes);
-  bytes.writeUInt32LE(wanted.site, FIELD.site);
-  bytes.write(wanted.target, FIELD.target, "latin1");
-  if (wanted.fieldSection !== "") bytes.write(wanted.fieldSection, FIELD.target + wanted.target.length, "latin1");
-  return bytes.length;
+  const { target, fieldSection } = wanted;
+  segment[AT + FIELD.wire] = wanted.wire === "getfile" ? 1 : 2;
+  segment[AT + FIELD.method] = wanted.method === "GET" ? 1 : 2;
+  segment[AT + FIELD.flags] = wanted.acceptsLoan ? ACCEPTS_LOAN : 0;
+  segment[AT + 3] = 0;
+  writeUint32(segment, AT + FIELD.targetBytes, target.length);
+  writeUint32(segment, AT + FIELD.fieldBytes, fieldSection.length);
+  writeUint32(segment, AT + FIELD.site, wanted.site);
+  writeLatin1(segment, target, AT + FIELD.target);
+  writeLatin1(segment, fieldSection, AT + FIELD.target + target.length);
+  return requestBlockBytes(wanted);
 }
 
 /** Reads the block of `blockBytes` bytes; undefined when any length or code in it is not possible. Copies everything it returns. */
 export function readRequestBlock(segment: Uint8Array, blockBytes: number): WantedResponse | undefined {
-  if (blockBytes < FIELD.target + 1 || SEGMENT_BODY_OFFSET + blockBytes > segment.length) return undefined;
-  const bytes = Buffer.from(segment.buffer, segment.byteOffset + SEGMENT_BODY_OFFSET, blockBytes);
-  const wire = bytes[FIELD.wire];
-  const method = bytes[FIELD.method];
-  const targetBytes = bytes.readUInt32LE(FIELD.targetBytes);
-  const fieldBytes = bytes.readUInt32LE(FIELD.fieldBytes);
+  if (blockBytes < FIELD.target + 1 || AT + blockBytes > segment.length) return undefined;
+  const wire = segment[AT + FIELD.wire];
+  const method = segment[AT + FIELD.method];
+  const targetBytes = readUint32(segment, AT + FIELD.targetBytes);
+  const fieldBytes = readUint32(segment, AT + FIELD.fieldBytes);
   if (targetBytes < 1 || FIELD.target + targetBytes + fieldBytes !== blockBytes) return undefined;
   if ((wire !== 1 && wire !== 2) || (method !== 1 && method !== 2)) return undefined;
-  const fields = FIELD.target + targetBytes;
+  const fields = AT + FIELD.target + targetBytes;
   return {
     wire: wire === 1 ? "getfile" : "http",
     method: method === 1 ? "GET" : "HEAD",
-    acceptsLoan: (bytes[FIELD.flags]! & ACCEPTS_LOAN) !== 0,
-    site: bytes.readUInt32LE(FIELD.site),
-    target: bytes.toString("latin1", FIELD.target, fields),
-    fieldSection: fieldBytes === 0 ? "" : bytes.toString("latin1", fields, blockBytes),
+    acceptsLoan: (segment[AT + FIELD.flags]! & ACCEPTS_LOAN) !== 0,
+    site: readUint32(segment, AT + FIELD.site),
+    target: latin1(segment, AT + FIELD.target, fields),
+    fieldSection: fieldBytes === 0 ? "" : latin1(segment, fields, AT + blockBytes),
   };
+}
+
+/** Where the block stands. */
+const AT = SEGMENT_BODY_OFFSET;
+
+function writeUint32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}
+
+function readUint32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }

@@ -13,6 +13,7 @@ import {
   renderChunkHead,
   storable,
   type WantedResponse,
+  writeLatin1,
 } from "@proj/protocol";
 import type { Asked, RequestRecord } from "../access-recorder.ts";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
@@ -223,9 +224,8 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Lar
     this.#head = "";
     const start = payloadOffset - before.length;
     if (before === "" && after === "") return { start, end: payloadOffset + bytes };
-    const room = Buffer.from(segment.buffer, segment.byteOffset, segment.byteLength);
-    room.write(before, start, "latin1");
-    room.write(after, payloadOffset + bytes, "latin1");
+    writeLatin1(segment, before, start);
+    writeLatin1(segment, after, payloadOffset + bytes);
     return { start, end: payloadOffset + bytes + after.length };
   }
 
@@ -235,9 +235,8 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Lar
     const before = this.#inTrailers ? "" : LAST_CHUNK_HEAD;
     this.#inTrailers = !last;
     const after = last ? CRLF : "";
-    const room = Buffer.from(segment.buffer, segment.byteOffset, segment.byteLength);
-    room.write(before, payloadOffset - before.length, "latin1");
-    room.write(after, payloadOffset + bytes, "latin1");
+    writeLatin1(segment, before, payloadOffset - before.length);
+    writeLatin1(segment, after, payloadOffset + bytes);
     return { start: payloadOffset - before.length, end: payloadOffset + bytes + after.length };
   }
 
