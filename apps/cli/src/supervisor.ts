@@ -82,6 +82,7 @@ async function run(pair: ProcessPair, { options, sites, admin, stop, log, onHang
     if (!stop.asked.aborted) {
       if (onHangup !== undefined) hangupMeans(onHangup);
       reopenMeans(() => pair.signal("SIGUSR1"));
+      admin.watch();
       print(pair.readyLine(admin));
       warnOfRoot(log);
       sites.announce?.(pair.addresses, print);

@@ -8,6 +8,8 @@ import { type AdminSources, adminApp, type ProcessViews } from "./app.ts";
 export interface AdminServer {
   readonly host: string;
   readonly port: number;
+  /** From now on it sees what the channel's processes do: not before they serve, since until then what has the channel's names may be another user's. */
+  watch(): void;
   /** Ends it and its connections at once. */
   stop(): Promise<void>;
 }
@@ -39,10 +41,10 @@ export function startAdmin(options: {
     // Said aloud: Bun 1.4.5 sets SO_REUSEPORT when development is off, and two supervisors would share the port unnoticed.
     const exclusive = { hostname: host, port, development: false, reusePort: false } as const;
     const server = Bun.serve({ ...exclusive, fetch: (request) => app.fetch(request) });
-    live.start();
     return {
       host,
       port: server.port ?? port,
+      watch: () => live.start(),
       async stop() {
         live.stop();
         await server.stop(true);
