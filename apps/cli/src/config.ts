@@ -90,6 +90,10 @@ export interface WebproxyConfig {
   logFile?: string;
   /** File that each request is logged to, `"-"` being where the log goes; opened anew on SIGUSR1. Default: nowhere; with `logFormat: "combined"`: `"-"`. */
   accessLog?: string;
+  /** URL of an OpenTelemetry collector that traces are sent to, by OTLP over HTTP. Default: nothing is traced. */
+  otlp?: string;
+  /** Part of the requests without a `traceparent` for which a trace begins, from 0 to 1. Default 0.01. */
+  traceRatio?: number | string;
   /** Log errors only. Default false. */
   quiet?: boolean;
   /** Take the client ports over from a webproxy on another channel, which finishes what it has begun. Default false. */

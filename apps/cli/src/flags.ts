@@ -110,6 +110,14 @@ export const FLAGS: Record<FlagName, Flag> = {
     flags: "--access-log <FILE>",
     help: "where each request is logged, - being where the log goes; opened anew on SIGUSR1 (default: nowhere; with --log-format combined: -)",
   },
+  otlp: {
+    flags: "--otlp <URL>",
+    help: "OpenTelemetry collector that traces are sent to, by OTLP over HTTP: http://127.0.0.1:4318 (default: nothing is traced)",
+  },
+  traceRatio: {
+    flags: "--trace-ratio <PART>",
+    help: "part of the requests without a traceparent for which a trace begins, 0 to 1 (default 0.01)",
+  },
   quiet: { flags: "--quiet", help: "log errors only" },
   takeover: {
     flags: "--takeover",

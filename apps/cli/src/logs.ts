@@ -4,16 +4,18 @@ import { createLog, type Log } from "./log.ts";
 import { LogOutput } from "./log-output.ts";
 import type { Options } from "./options.ts";
 import { reopenMeans } from "./stop-request.ts";
+import { TraceExporter } from "./traces/exporter.ts";
 
-type LogOptions = Pick<Options, "channel" | "logFormat" | "logFile" | "accessLog" | "quiet">;
+type LogOptions = Pick<Options, "channel" | "logFormat" | "logFile" | "accessLog" | "quiet" | "otlp">;
 
 /** The logs of one process, as its options say. Their files are opened anew on SIGUSR1. */
-export class Logs implements Disposable {
+export class Logs implements AsyncDisposable {
   readonly log: Log;
   readonly #options: LogOptions;
   readonly #output: LogOutput;
   readonly #forgetReopen: () => void;
   #access: AccessLog | undefined;
+  #traces: TraceExporter | undefined;
 
   /**
    * @param source Which process speaks: `webproxy`, `proxy` or `cache`.
@@ -27,12 +29,16 @@ export class Logs implements Disposable {
   }
 
   /**
-   * From now on each request is logged, if the options say so.
+   * From now on each request is logged, and traces are sent, if the options say so.
    *
    * @throws {CommandError} Exit code 1: the file can not be opened.
    */
   logRequests(): void {
-    const { channel, logFormat: format } = this.#options;
+    const { channel, logFormat: format, otlp } = this.#options;
+    if (otlp !== undefined) {
+      this.#traces = new TraceExporter({ otlp, channel, log: this.log });
+      this.#traces.start();
+    }
     const output = accessLogOutput(this.#options);
     if (output === undefined) return;
     this.#access = new AccessLog({ channel, format, output, log: this.log });
@@ -40,9 +46,10 @@ export class Logs implements Disposable {
   }
 
   /** Writes what is left: once whoever answers requests has ended. */
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#forgetReopen();
     this.#access?.stop();
+    await this.#traces?.stop();
     this.#output.close();
   }
 

@@ -8,6 +8,23 @@ export function text() {
   return v.pipe(v.string("it must be a text"), v.nonEmpty("it is empty; leave the option out for its default"));
 }
 
+export function httpUrl() {
+  return v.pipe(
+    text(),
+    v.check(
+      (value) => /^https?:$/.test(URL.parse(value)?.protocol ?? ""),
+      "it must be an http or https URL, such as http://127.0.0.1:4318",
+    ),
+  );
+}
+
+/** A part of all. */
+export function part() {
+  const message = "it must be a number from 0 to 1, such as 0.05";
+  const written = v.pipe(v.string(), v.regex(/^(?:0(?:\.\d{1,9})?|1(?:\.0{1,9})?)$/, message), v.transform(Number));
+  return v.pipe(v.union([v.number(), written], message), v.minValue(0, message), v.maxValue(1, message));
+}
+
 export function oneOf<const Choice extends string>(choices: readonly Choice[]) {
   return v.picklist(choices, `it must be ${choices.join(" or ")}`);
 }

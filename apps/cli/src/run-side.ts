@@ -61,7 +61,7 @@ export async function runSide(
   const supervisor = given.isSupervised ? new SupervisorLink() : undefined;
   const stopped = AbortSignal.any([given.stop.asked, ...(supervisor === undefined ? [] : [supervisor.gone])]);
   becomeUser(options.user);
-  using logs = new Logs(options, side);
+  await using logs = new Logs(options, side);
   try {
     // A supervisor does that by itself: it still can when the proxy has died.
     if (side === "proxy" && supervisor === undefined) logs.logRequests();

@@ -70,6 +70,7 @@ function start(
     originCa: readOriginCa(options),
     ...(pairs !== undefined && { tls: { port: options.httpsPort, pairs } }),
     recordsAll: logsRequests(options),
+    traceRatio: options.otlp === undefined ? undefined : options.traceRatio,
     owner: process.connected === true ? process.ppid : process.pid,
     takesOver: options.takeover,
     log,

@@ -28,7 +28,7 @@ const CACHE_STOP_MS = 1_500;
  */
 export async function runSupervisor(options: Options, stop: StopRequest, hasFile: boolean): Promise<number> {
   becomeUser(options.user);
-  using logs = new Logs(options, "webproxy");
+  await using logs = new Logs(options, "webproxy");
   logs.logRequests();
   const sites = await OpenSites.open(options);
   try {

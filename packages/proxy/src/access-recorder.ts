@@ -34,6 +34,8 @@ export class RequestRecord {
   stored = false;
   collapsed = false;
   stale = false;
+  /** See {@link AccessRecord}. */
+  trace = "";
 
   constructor(startedMs: number, verdict: AccessVerdict, weight = 1) {
     this.startedMs = startedMs;
@@ -91,6 +93,13 @@ export class AccessRecorder {
     return record;
   }
 
+  /** Of a hot hit that is recorded besides the sample, which stands for it already: it counts for none. */
+  beginTracedHot(): RequestRecord {
+    const record = new RequestRecord(this.#now(), "hot", 0);
+    record.status = 200;
+    return record;
+  }
+
   /** A request whose head is whole, and of which it is not known yet what becomes of it. */
   begin(verdict: AccessVerdict = "refused"): RequestRecord {
     return new RequestRecord(this.#now(), verdict);
@@ -144,7 +153,7 @@ export class AccessRecorder {
       stale: record.stale,
       bytes: record.bytes,
       weight: record.weight,
-      trace: "",
+      trace: record.trace,
       ...asked,
     });
   }

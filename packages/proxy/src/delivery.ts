@@ -19,6 +19,7 @@ import type { Loan } from "./loan-table.ts";
 import type { PassMemory } from "./pass-memory.ts";
 import type { RefusalReason, ResponseSink } from "./response-sink.ts";
 import type { SendTurns } from "./send-turns.ts";
+import type { Tracing } from "./trace-context.ts";
 import { NEW_TRANSFER, nextAsk, type Sending, step, type Transfer, type TransferEvent } from "./transfer.ts";
 
 /** Segments that one transfer may use at a time: one is being sent while the cache fills the other. */
@@ -38,6 +39,8 @@ export interface DeliveryContext {
   readonly passes: PassMemory;
   readonly counters: Counters<ProxyCounter>;
   readonly access: AccessRecorder;
+  /** Undefined: nothing is traced, and what a client says of a trace passes as it is. */
+  readonly tracing: Tracing | undefined;
   /** Of the large bodies that need nobody's help. */
   readonly turns: SendTurns;
   /** Deliveries whose client does not keep up. */

@@ -19,6 +19,8 @@ export interface ProxyThreadOptions {
   readonly originTls: { readonly ca?: string };
   readonly trustProxy: readonly string[];
   readonly limits: ClientLimits;
+  /** `traceRatio` of `ProxyOptions`. */
+  readonly traceRatio: number | undefined;
   /** Where to listen for TLS, and with what; undefined: nowhere. */
   readonly tls: { readonly port: number; readonly pairs: readonly TlsPair[] } | undefined;
 }

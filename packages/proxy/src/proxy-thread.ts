@@ -41,6 +41,7 @@ import { PostKeeper } from "./post-keeper.ts";
 import { ProxySites } from "./proxy-sites.ts";
 import type { ListeningPorts, ProxyOrder, ProxyThreadOptions, ProxyThreadSettings } from "./proxy-thread-options.ts";
 import { SendTurns } from "./send-turns.ts";
+import { Tracing } from "./trace-context.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
 
 /** How long open responses may go on after the thread was told to stop. */
@@ -88,7 +89,10 @@ class ProxyThread {
     const passes = new PassMemory(() => cache.stripes?.versions, now);
     const stalled = new Set<Delivery>();
     const turns = new SendTurns(now);
-    this.#context = { cache, pool: this.#pool.join(), hot, passes, counters, access, turns, stalled, now };
+    const { traceRatio } = options;
+    const tracing = traceRatio === undefined ? undefined : new Tracing(traceRatio);
+    const pool = this.#pool.join();
+    this.#context = { cache, pool, hot, passes, counters, access, tracing, turns, stalled, now };
     this.#bell = Doorbell.listen({
       name: objectName(names.bell("proxy", options.thread)),
       flag: { memory: this.#control, offset: sleepingOffset(options.thread) },

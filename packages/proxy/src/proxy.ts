@@ -56,6 +56,8 @@ export interface ProxyOptions {
   readonly tls?: { readonly port: number; readonly pairs: readonly TlsPair[] };
   /** Every hot hit gets an access record, not a sample of them. Default false. */
   readonly recordsAll?: boolean;
+  /** From 0 to 1: requests are traced whose client wants it, and this part of those that belong to no trace. Undefined: none is. */
+  readonly traceRatio?: number | undefined;
   /** Which process is to be asked to end when another one takes the ports over. Default: this one. */
   readonly owner?: number;
   /** Where another webproxy of this user has a port: listen beside it, then ask it to end. It finishes what it has begun. Default: false, the start is refused. */
@@ -283,6 +285,7 @@ async function startThreads(options: ProxyOptions, life: Life, threads: ProxyThr
       originTls: options.originCa === undefined ? {} : { ca: options.originCa },
       trustProxy: options.trustProxy ?? [],
       limits: { ...DEFAULT_CLIENT_LIMITS, ...options.limits },
+      traceRatio: options.traceRatio,
       tls: options.tls && { port: ports.https ?? options.tls.port, pairs: options.tls.pairs },
     };
     const entry = threadEntry(import.meta.url, "proxy-thread");

@@ -39,7 +39,10 @@ export interface AccessRecord {
   client: string;
   referer: string;
   userAgent: string;
-  /** `TRACE-ID SPAN-ID PARENT-ID` in hexadecimal digits where the request is traced, the last one empty for a root; else empty. */
+  /**
+   * Where the request is traced, ids in hexadecimal digits with spaces between them: of the trace, of its span, of the span of asking the origin, and of the
+   * client's span, which is empty for a root. Else empty.
+   */
   trace: string;
 }
 

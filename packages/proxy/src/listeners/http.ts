@@ -1,5 +1,6 @@
 import {
   endToEndFields,
+  type Fields,
   HeadScanner,
   keepsAlive,
   LAST_CHUNK,
@@ -501,9 +502,12 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Lar
   }
 
   #sendHot(hot: HotResponse): void {
-    const { counters, hot: tier, access } = this.#context;
+    const { counters, hot: tier, access, tracing } = this.#context;
     counters.add("hotHits");
-    if (access.takesHot()) this.#record = access.beginHot();
+    const isSampled = access.takesHot();
+    if (isSampled || tracing?.isWanted(this.#request?.fields.get("traceparent")) === true) {
+      this.#record = this.#beginHot(isSampled);
+    }
     const connection = this.connectionOption(true);
     let { ready } = hot;
     if (connection !== undefined || !tier.isReady(hot)) {
@@ -596,7 +600,26 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Lar
 
   #begin(verdict?: "bypass"): RequestRecord {
     this.#address ??= clientAddress(this.#socket);
-    return this.#context.access.begin(verdict);
+    const record = this.#context.access.begin(verdict);
+    if (this.#context.tracing !== undefined && this.#request !== undefined) this.#trace(record, this.#request.fields);
+    return record;
+  }
+
+  /** Where the request is traced, the origin is told that asking it is part of the trace. */
+  #trace(record: RequestRecord, fields: Fields): void {
+    const traced = this.#context.tracing?.begin(fields.get("traceparent"), record.weight);
+    if (traced === undefined) return;
+    record.trace = traced.record;
+    fields.set("traceparent", traced.forwarded);
+  }
+
+  /** The record of a hot hit that is recorded: one of the sample, or one whose client wants it traced. */
+  #beginHot(isSampled: boolean): RequestRecord {
+    const { access, tracing } = this.#context;
+    const record = isSampled ? access.beginHot() : access.beginTracedHot();
+    const traced = tracing?.begin(this.#request?.fields.get("traceparent"), record.weight);
+    if (traced !== undefined) record.trace = traced.record;
+    return record;
   }
 
   #sent(bytes: number): void {
