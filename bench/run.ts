@@ -53,6 +53,16 @@ async function run(question: string, options: readonly string[]): Promise<number
   }
   const [file, ...own] = words;
   console.log(`# ${question}: ${questionOf(file!)}`);
-  const command = [process.execPath, join(import.meta.dir, file!), ...own, ...options];
+  const command = [process.execPath, join(import.meta.dir, file!), ...joined(own, options)];
   return await Bun.spawn(command, { stdio: ["ignore", "inherit", "inherit"] }).exited;
+}
+
+/** Behind `--` stands what is webproxy's, in what the question says itself and in what is given. */
+function joined(own: readonly string[], given: readonly string[]): string[] {
+  const [ours, theirs] = [own, given].map((words) => {
+    const cut = words.includes("--") ? words.indexOf("--") : words.length;
+    return { before: words.slice(0, cut), behind: words.slice(cut + 1) };
+  });
+  const behind = [...ours!.behind, ...theirs!.behind];
+  return [...ours!.before, ...theirs!.before, ...(behind.length > 0 ? ["--", ...behind] : [])];
 }
