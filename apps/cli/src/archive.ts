@@ -1,7 +1,8 @@
-import { type ArchiveCount, exportStore, importStore } from "@proj/cache";
+import { type ArchiveCount, exportStore, importStore, type OnProgress } from "@proj/cache";
 import { cacheDirectoryPath } from "./cache-directory.ts";
 import { cannotRun, errorCode, messageOf } from "./command-error.ts";
 import type { Options } from "./options.ts";
+import { ProgressBar } from "./progress-bar.ts";
 
 /**
  * Writes the store of a channel to a file, and prints how much that was. Responses that are not as they were written are left out.
@@ -11,7 +12,10 @@ import type { Options } from "./options.ts";
  */
 export async function runExport(file: string, options: Pick<Options, "cacheDir" | "channel">): Promise<number> {
   const directory = cacheDirectoryPath(options, process.env);
-  const count = attempt(() => exportStore(directory, file), `Cannot export the store in ${directory} to ${file}`);
+  const count = attempt(
+    () => withProgress(file, (onProgress) => exportStore(directory, file, onProgress)),
+    `Cannot export the store in ${directory} to ${file}`,
+  );
   process.stdout.write(
     `exported ${wordsOf(count)}${count.skipped === 0 ? "" : `; ${count.skipped} were broken and left out`}\n`,
   );
@@ -29,10 +33,24 @@ export async function runImport(
   options: Pick<Options, "cacheDir" | "channel" | "disk">,
 ): Promise<number> {
   const directory = cacheDirectoryPath(options, process.env);
-  const count = attempt(() => importStore(directory, file, options.disk), `Cannot import ${file} into ${directory}`);
+  const count = attempt(
+    () => withProgress(file, (onProgress) => importStore(directory, file, options.disk, onProgress)),
+    `Cannot import ${file} into ${directory}`,
+  );
   const skipped = count.skipped === 0 ? "" : `; ${count.skipped} were there already or have no room in --disk`;
   process.stdout.write(`imported ${wordsOf(count)}${skipped}\n`);
   return 0;
+}
+
+/** Shows how far it is on a terminal; elsewhere nothing is shown, nor counted for it. */
+function withProgress<Result>(label: string, run: (onProgress?: OnProgress) => Result): Result {
+  if (process.stderr.isTTY !== true) return run();
+  const progress = new ProgressBar(label, { isShown: true });
+  try {
+    return run((doneBytes, totalBytes) => progress.show(doneBytes, totalBytes));
+  } finally {
+    progress.end();
+  }
 }
 
 function attempt(what: () => ArchiveCount, tried: string): ArchiveCount {

@@ -47,6 +47,23 @@ describe("inspectStore()", () => {
 });
 
 describe("exportStore() and importStore()", () => {
+  test("tell how far they are, ever farther, to the end", () =>
+    withDirectory((directory) => {
+      const file = join(directory, "archive");
+      fill(join(directory, "from"));
+      const told: { exported: [number, number][]; imported: [number, number][] } = { exported: [], imported: [] };
+      exportStore(join(directory, "from"), file, (done, total) => told.exported.push([done, total]));
+      importStore(join(directory, "to"), file, LIMIT, (done, total) => told.imported.push([done, total]));
+      for (const steps of [told.exported, told.imported]) {
+        expect(steps).toHaveLength(20);
+        expect(steps.map(([done]) => done)).toEqual(steps.map(([done]) => done).sort((one, other) => one - other));
+        expect(new Set(steps.map(([, total]) => total)).size).toBe(1);
+        const [done, total] = steps.at(-1)!;
+        expect(done).toBeLessThanOrEqual(total);
+        expect(done).toBeGreaterThan(total - 32); // behind the last response an archive has its end
+      }
+    }));
+
   test("move all that is stored to another store", () =>
     withDirectory((directory) => {
       const [from, to, file] = ["from", "to", "archive"].map((name) => join(directory, name)) as [

@@ -44,13 +44,17 @@ export interface ArchiveCount {
   skipped: number;
 }
 
+/** Told again and again how far it is, in bytes. */
+export type OnProgress = (doneBytes: number, totalBytes: number) => void;
+
 /**
  * Writes all that the store in `directory` holds to `file`, whether a cache runs there or not. The file appears when it is complete.
  *
  * @throws The errors of `open`, `read` and `write`; nothing is left of the file then.
  */
-export function exportStore(directory: string, file: string): ArchiveCount {
+export function exportStore(directory: string, file: string, onProgress?: OnProgress): ArchiveCount {
   statSync(directory); // a store that is not there is no empty one
+  const totalBytes = onProgress === undefined ? 0 : storedBytes(directory);
   const part = `${file}.part`;
   rmSync(part, { force: true });
   const writer = new ArchiveWriter(FILE_SYSTEM.create(part));
@@ -69,6 +73,7 @@ export function exportStore(directory: string, file: string): ArchiveCount {
       writer.copyFrom(entry.fildes, entry.name.fileBytes);
       count.responses++;
       count.bytes += entry.name.fileBytes;
+      onProgress?.(Math.min(count.bytes, totalBytes), totalBytes);
     }
     writer.write(endOf(count.responses));
     FILE_SYSTEM.close(writer.fildes);
@@ -87,15 +92,26 @@ export function exportStore(directory: string, file: string): ArchiveCount {
  * @throws {StoreDirectoryError} The directory can not be used, or a cache runs there. {@link ArchiveError} The file is no archive, or not all of one: what
  *   came before is in the store.
  */
-export function importStore(directory: string, file: string, limitBytes: number): ArchiveCount {
+export function importStore(
+  directory: string,
+  file: string,
+  limitBytes: number,
+  onProgress?: OnProgress,
+): ArchiveCount {
   using store = StoreDirectory.open(directory);
   const fildes = FILE_SYSTEM.open(file);
   try {
-    return new Import(store.path, new ArchiveReader(fildes, file), limitBytes).run();
+    return new Import(store.path, new ArchiveReader(fildes, file), limitBytes).run(statSync(file).size, onProgress);
   } finally {
     FILE_SYSTEM.close(fildes);
     rmSync(incomingDirectory(store.path, IMPORT_SHARD), { recursive: true, force: true });
   }
+}
+
+function storedBytes(directory: string): number {
+  let bytes = 0;
+  for (const { name } of openEntries(FILE_SYSTEM, directory)) bytes += name.fileBytes;
+  return bytes;
 }
 
 /** What a power cut may have brought back, and the next life will purge again: another machine would not know. */
@@ -145,6 +161,11 @@ class ArchiveReader {
     this.#path = path;
   }
 
+  /** How much has been read. */
+  get position(): number {
+    return this.#position;
+  }
+
   take(length: number): Buffer {
     const bytes = Buffer.alloc(length);
     if (FILE_SYSTEM.read(this.#fildes, bytes, this.#position) < length) throw this.broken("it ends too early");
@@ -190,7 +211,7 @@ class Import {
     }
   }
 
-  run(): ArchiveCount {
+  run(totalBytes: number, onProgress: OnProgress | undefined): ArchiveCount {
     if (!this.#archive.take(MAGIC.length).equals(MAGIC)) {
       throw this.#archive.broken("it is no export of a webproxy store, or one of another version");
     }
@@ -200,6 +221,7 @@ class Import {
       const name = parseEntryName(this.#archive.take(nameBytes).toString("latin1"));
       if (name === undefined) throw this.#archive.broken("it holds a name that no store has given");
       this.#take(name);
+      onProgress?.(this.#archive.position, totalBytes);
     }
     const promised = Number(this.#archive.take(8).readBigUInt64LE(0));
     if (promised !== this.#count.responses + this.#count.skipped) throw this.#archive.broken("responses are missing");
