@@ -7,6 +7,8 @@ const FREE_BYTES_MAX = 256 * 1024 * 1024;
 /** How often that is looked at; with less than eight times as much free, of either, before each new body. */
 const CHECK_EVERY_MS = 1_000;
 const PLENTY = 8;
+/** And once we have taken this part of what is free beyond that: other shards, and others, take as well. */
+const TAKEN_SHARE = 16;
 
 /** What a tier does to leave room for others. */
 export interface SpaceMaker {
@@ -26,6 +28,9 @@ export class FreeSpace {
   readonly #nowMs: () => number;
   readonly #maker: SpaceMaker;
   #nextCheckMs = 0;
+  /** The tier's bytes, and bodies from now on, with which the next look is due before that. */
+  #nextCheckBytes = 0;
+  #bodiesLeft = 0;
   #hasSpace = true;
 
   /** @param nowMs Monotonic. */
@@ -43,13 +48,16 @@ export class FreeSpace {
 
   check(): boolean {
     const nowMs = this.#nowMs();
-    if (nowMs < this.#nextCheckMs) return this.#hasSpace;
+    if (nowMs < this.#nextCheckMs && this.#maker.usedBytes < this.#nextCheckBytes && this.#bodiesLeft-- > 0)
+      return this.#hasSpace;
     try {
       const { freeBytes, totalBytes, freeFiles, totalFiles } = this.#files.space(this.#directory);
       const reserve = Math.min(FREE_BYTES_MAX, Math.max(FREE_BYTES_MIN, totalBytes / FREE_SHARE));
       const reservedFiles = totalFiles / FREE_SHARE;
       const isPlenty = freeBytes > PLENTY * reserve && (totalFiles === 0 || freeFiles > PLENTY * reservedFiles);
-      if (isPlenty) this.#nextCheckMs = nowMs + CHECK_EVERY_MS;
+      this.#nextCheckMs = isPlenty ? nowMs + CHECK_EVERY_MS : 0;
+      this.#nextCheckBytes = this.#maker.usedBytes + (freeBytes - PLENTY * reserve) / TAKEN_SHARE;
+      this.#bodiesLeft = totalFiles === 0 ? Infinity : (freeFiles - PLENTY * reservedFiles) / TAKEN_SHARE;
       this.#becomes(this.#make(reserve - freeBytes, reservedFiles - freeFiles));
       return this.#hasSpace;
     } catch (error) {
