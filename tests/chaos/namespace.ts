@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CAN_MOUNT } from "../support/ordinary-user.ts";
 
@@ -17,8 +17,9 @@ export interface Arena extends AsyncDisposable {
 /** @param disk A directory for the store. */
 export async function openArena(disk: string, sizes: { sharedMemory: string; disk: string }): Promise<Arena> {
   mkdirSync(disk, { recursive: true });
+  const removeDisk = () => rmSync(disk, { recursive: true, force: true });
   if (!CAN_MOUNT) {
-    return { wrap: [], sharedMemory: "/dev/shm", disk, isOwn: false, [Symbol.asyncDispose]: () => Promise.resolve() };
+    return { wrap: [], sharedMemory: "/dev/shm", disk, isOwn: false, [Symbol.asyncDispose]: async () => removeDisk() };
   }
   const script = `mount -t tmpfs -o size=${sizes.sharedMemory} tmpfs /dev/shm && mount -t tmpfs -o size=${sizes.disk} tmpfs "$1" && echo made && exec sleep 2147483647`;
   const holder = Bun.spawn(["unshare", "--mount", "sh", "-c", script, "sh", disk], {
@@ -35,6 +36,7 @@ export async function openArena(disk: string, sizes: { sharedMemory: string; dis
     async [Symbol.asyncDispose]() {
       holder.kill("SIGKILL");
       await holder.exited;
+      removeDisk();
     },
   };
 }
