@@ -21,6 +21,8 @@ export interface ChaosOptions {
   seed: number;
   clients: number;
   say: (line: string) => void;
+  /** Called once, when the load begins, with what tells the counts at any time. */
+  began?: (counts: () => string) => void;
 }
 
 export interface ChaosReport {
@@ -101,6 +103,7 @@ class Run {
     const { seconds, clients: count, seed, say } = this.#options;
     const started = performance.now();
     const clients = new Clients({ http: webproxy.http, getfile: webproxy.getfile }, count, seed);
+    this.#options.began?.(() => this.#counts(clients));
     const before = await this.#settledUsage(clients);
     await prober.ask("report");
     while (performance.now() - started < seconds * 1000 && this.#complaints.length === 0) {
@@ -148,10 +151,12 @@ class Run {
         this.#gaps[name] = { ms: longestGapMs, during: fault.name };
     }
     const gaps = PROBES.map((name) => `${name} ${report[name].longestGapMs.toFixed(0)}`).join(", ");
-    const { whole, broken, refused, unreachable } = clients.tally;
-    say(
-      `${fault.name}: well after ${recoveredMs.toFixed(0)} ms, longest gaps ${gaps} ms; ${whole} whole, ${broken} broken, ${refused} refused, ${unreachable} unreachable`,
-    );
+    say(`${fault.name}: well after ${recoveredMs.toFixed(0)} ms, longest gaps ${gaps} ms; ${wordsOf(clients.tally)}`);
+  }
+
+  #counts(clients: Clients): string {
+    const faults = Object.values(this.#faults).reduce((sum, count) => sum + count, 0);
+    return `${faults} faults, ${wordsOf(clients.tally)}`;
   }
 
   /** Both serve, none of them one of those that have been ended, and the supervisor says so. */
@@ -220,4 +225,8 @@ class Run {
     const left = objectsIn(arena, webproxy.channel);
     if (left.length > 0) this.#complaints.push(`left-overs: ${left.join(" ")}`);
   }
+}
+
+function wordsOf({ whole, broken, refused, unreachable }: Tally): string {
+  return `${whole} whole, ${broken} broken, ${refused} refused, ${unreachable} unreachable`;
 }

@@ -4,6 +4,7 @@
  *   bun run soak [--minutes 60] [--seed N] [--clients 24]
  */
 import { parseArgs } from "node:util";
+import { SoakProgress } from "../support/soak-progress.ts";
 import { runChaos } from "./chaos.ts";
 
 const { values } = parseArgs({
@@ -13,11 +14,17 @@ const { values } = parseArgs({
     clients: { type: "string", default: "24" },
   },
 });
+const seconds = Number(values.minutes) * 60;
+let counts = () => "starting";
+using progress = new SoakProgress({ label: "soak", seconds, counts: () => counts() });
 const report = await runChaos({
-  seconds: Number(values.minutes) * 60,
+  seconds,
   seed: Number(values.seed),
   clients: Number(values.clients),
-  say: (line) => console.log(line),
+  say: (line) => progress.say(line),
+  began: (ofRun) => {
+    counts = ofRun;
+  },
 });
-console.log(JSON.stringify(report, undefined, 2));
+progress.say(JSON.stringify(report, undefined, 2));
 process.exit(report.complaints.length === 0 ? 0 : 1);

@@ -6,6 +6,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { SoakProgress } from "../support/soak-progress.ts";
 import { Webproxy } from "../support/webproxy.ts";
 import { isBodyOf, SoakOrigin } from "./soak-origin.ts";
 
@@ -25,6 +26,12 @@ await using webproxy = await Webproxy.start({
 const counts = { flood: 0, kept: 0, keptHits: 0, wrong: 0, looks: 0 };
 const most = { memory: 0, disk: 0, files: 0 };
 const endMs = Date.now() + Number(values.seconds) * 1000;
+using progress = new SoakProgress({
+  label: "soak:flood",
+  seconds: Number(values.seconds),
+  counts: () =>
+    `${counts.flood} unique, ${Math.floor((100 * counts.keptHits) / Math.max(1, counts.kept))}% hits, ${counts.wrong} wrong`,
+});
 
 async function ask(path: string): Promise<boolean> {
   const response = await fetch(`http://${webproxy.http.host}:${webproxy.http.port}${path}`, {
@@ -68,10 +75,10 @@ async function look(): Promise<void> {
 for (let use = 0; use < 4; use++) for (const path of KEPT) await ask(path);
 await Promise.all([...Array.from({ length: Number(values.clients) }, flood), keep(), look()]);
 const mib = (bytes: number) => `${(bytes / MIB).toFixed(1)} MiB`;
-console.log(
+progress.say(
   `${counts.flood} unique queries, ${counts.kept} requests for what is popular, ${((100 * counts.keptHits) / counts.kept).toFixed(1)} % of them hits, ${counts.wrong} wrong`,
 );
-console.log(
+progress.say(
   `at ${counts.looks} looks at most: memory ${mib(most.memory)} of 16, disk ${mib(most.disk)} of 64 by our count, ${mib(most.files)} by du with directories`,
 );
 process.exitCode =

@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { sha256 } from "../support/bytes.ts";
+import { SoakProgress } from "../support/soak-progress.ts";
 import { Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
 import { bodyOf, isBodyOf, SoakOrigin } from "./soak-origin.ts";
@@ -21,6 +22,7 @@ const { values } = parseArgs({
 });
 const PATHS = 600;
 const VERSION_MS = 60_000;
+const WARM_UP_MS = 5_000;
 /** Of the requests that come two seconds after a restart and later, at least this part of what it was before has to be hits. */
 const WARM_SHARE = 0.9;
 
@@ -48,12 +50,14 @@ async function client(webproxy: Webproxy): Promise<void> {
       const version = Number(response.headers.get("x-version"));
       if (isBodyOf(bytes, path, version)) continue;
       counts.wrong++;
+      progress.clear();
       console.error(
         `WRONG BYTES: ${path} version ${version}: ${bytes.length} bytes ${sha256(bytes)}, not ${sha256(bodyOf(path, version))}`,
       );
     } catch (error) {
       if ((error as Error).name === "TimeoutError") {
         counts.wrong++;
+        progress.clear();
         console.error(`NO ANSWER in 20 s: ${path}`);
       } else counts.broken++;
     }
@@ -72,8 +76,13 @@ await using webproxy = await Webproxy.start({
   origin: origin.url,
   args: ["--hot", "0", "--memory", "32MiB", "--disk", "256MiB"],
 });
+using progress = new SoakProgress({
+  label: "soak:store",
+  seconds: WARM_UP_MS / 1000 + Number(values.minutes) * 60,
+  counts: () => `${counts.kills} kills, ${counts.whole} whole, ${counts.wrong} wrong, ${counts.broken} broken off`,
+});
 const clients = Array.from({ length: Number(values.clients) }, () => client(webproxy));
-await Bun.sleep(5_000);
+await Bun.sleep(WARM_UP_MS);
 const endMs = Date.now() + Number(values.minutes) * 60_000;
 let coldest = 1;
 while (Date.now() < endMs) {
@@ -88,15 +97,15 @@ while (Date.now() < endMs) {
   await Bun.sleep(2_000);
   const after = await hitRatioFor((Number(values["kill-every"]) * 1000) / 2);
   coldest = Math.min(coldest, after / before);
-  console.log(
+  progress.say(
     `kill ${counts.kills}: hit ratio ${(before * 100).toFixed(1)} % before, ${(after * 100).toFixed(1)} % of ${window.requests} requests from 2 s after the restart on; ${JSON.stringify(counts)}`,
   );
 }
 stopped = true;
 await Promise.all(clients);
 const { cache } = await webproxy.stats();
-console.log(
+progress.say(
   `${counts.kills} kills, ${counts.whole} whole responses, ${counts.broken} broken off, ${counts.refused} refused, ${counts.wrong} wrong; stored broken in the last life: ${cache?.counters.storedBroken}`,
 );
-console.log(`the coldest restart came back to ${(coldest * 100).toFixed(0)} % of the hit ratio before it`);
+progress.say(`the coldest restart came back to ${(coldest * 100).toFixed(0)} % of the hit ratio before it`);
 process.exitCode = counts.wrong === 0 && coldest >= WARM_SHARE ? 0 : 1;

@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { SoakProgress } from "../../../tests/support/soak-progress.ts";
 import { clean, list, MessageQueue, Mutex, objectName, SegmentPool, SharedMemory } from "../src/index.ts";
 import { MARK_WORD, randomOf, SOAK } from "./soak-layout.ts";
 
@@ -23,6 +24,7 @@ const SEGMENTS = 24;
 const STEP_TIMEOUT_MS = 30_000;
 
 function fail(what: string): never {
+  progress[Symbol.dispose]();
   console.error(`FAILED (--seed ${seed}): ${what}`);
   cleanUp();
   process.exit(1);
@@ -45,6 +47,11 @@ let slowestTakeMs = 0;
 let keptOnce = 0;
 let expectedEnd = false;
 let nextCheck = 25;
+using progress = new SoakProgress({
+  label: "soak:ipc",
+  part: () => killed / kills,
+  counts: () => `${killed} of ${kills} kills`,
+});
 
 function spawn(): Child {
   const child = Bun.spawn([process.execPath, `${import.meta.dir}/soak-child.ts`, prefix, `${random(2 ** 30)}`], {
@@ -176,7 +183,7 @@ async function checkThatCleanTellsTheDeadFromTheLiving(): Promise<void> {
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => fail(`ended by ${signal}`));
-console.log(`soak: ${kills} kills, seed ${seed}`);
+progress.say(`soak: ${kills} kills, seed ${seed}`);
 const began = performance.now();
 for (let i = 0; i < Number(values.processes); i++) children.push(spawn());
 while (killed < kills) {
@@ -192,12 +199,12 @@ while (killed < kills) {
   member.close();
   member = pool.join();
   for (let i = 0; i < children.length; i++) children[i] = spawn();
-  if (killed % 500 < 30) console.log(`${killed} kills, ${Math.round((performance.now() - began) / 1000)} s`);
+  if (killed % 500 < 30) progress.say(`${killed} kills, ${Math.round((performance.now() - began) / 1000)} s`);
 }
 await Promise.all(children.map((child) => kill(child)));
 checkThatAllIsWhole();
 const { replaced, takes } = pool.counters();
-console.log(
+progress.say(
   JSON.stringify({
     kills: killed,
     seconds: Math.round((performance.now() - began) / 1000),
