@@ -73,6 +73,25 @@ describe("ranges", () => {
     expect(origin.count("/x")).toBe(4);
   });
 
+  test("the client's conditions count beside its Range, whether the part is stored or not (RFC 9110 section 13.2.2)", async () => {
+    const gives = rangeOrigin(() => 1);
+    await using origin = await DecidingOrigin.start((request) => {
+      const { "if-match": tags, "if-unmodified-since": since } = request.headers;
+      return (tags !== undefined && tags !== '"v1"') || since !== undefined ? { status: 412 } : gives(request);
+    });
+    await using webproxy = await Webproxy.start({ origin: origin.url });
+    for (const [index, value] of ["bytes=0-999", "bytes=1000-1999", "bytes=1000-1999"].entries()) {
+      // A download that goes on where it was must not get bytes of another version.
+      expect((await range(webproxy, value, { "If-Match": '"v0"' })).status).toBe("412");
+      const since = { "If-Unmodified-Since": "Mon, 01 Jan 2024 00:00:00 GMT" };
+      expect((await range(webproxy, value, since)).status).toBe("412");
+      expect(await range(webproxy, value, { "If-None-Match": '"v1"' })).toMatchObject({ status: "304", body: "" });
+      const start = index === 0 ? 0 : 1000;
+      expectPart(await range(webproxy, value, { "If-Match": '"v1"' }), 1, start, start + 1000);
+      expectPart(await range(webproxy, value, { "If-None-Match": '"v0"' }), 1, start, start + 1000);
+    }
+  });
+
   test("a stored prefix is completed, and the whole is then stored", async () => {
     await using origin = await DecidingOrigin.start(rangeOrigin(() => 0));
     await using webproxy = await Webproxy.start({ origin: origin.url });

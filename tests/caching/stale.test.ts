@@ -87,6 +87,27 @@ describe("stale", () => {
     expect(origin.count("/x")).toBe(2);
   });
 
+  test.each([
+    { headers: { "Cache-Control": "no-store" }, body: "new" },
+    { headers: { "Cache-Control": "private, max-age=600" }, body: "new" },
+    { status: 404, body: "new" },
+  ])("what is there instead and is not to be stored ends the use of the stale one: %j", async (answer) => {
+    await using origin = await DecidingOrigin.start(() => ({
+      headers: stale("stale-while-revalidate=600, stale-if-error=600"),
+      body: "old",
+    }));
+    await using webproxy = await Webproxy.start({ origin: origin.url });
+    await get(webproxy.http, "/x");
+    origin.answer = ({ headers }) => (headers.authorization === undefined ? answer : { ...answer, body: "for one" });
+    // What is said to somebody's credentials is for him only.
+    expect((await get(webproxy.http, "/x", { headers: { Authorization: "Basic eDp5" } })).body).toBe("old");
+    await eventually(5_000, "it is validated for him", () => origin.count("/x") === 2);
+    expect((await get(webproxy.http, "/x")).body).toBe("old");
+    await eventually(5_000, "the new one goes out", async () => (await get(webproxy.http, "/x")).body === "new");
+    origin.answer = () => ({ status: 503, body: "busy" });
+    expect((await get(webproxy.http, "/x")).body).toBe("busy");
+  });
+
   test("an error answer is passed on to who forbids stale, and does not replace what is stored", async () => {
     await using origin = await DecidingOrigin.start(() => ({ headers: stale("stale-if-error=600"), body: "old" }));
     await using webproxy = await Webproxy.start({ origin: origin.url });

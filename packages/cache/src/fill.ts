@@ -11,6 +11,7 @@ import {
   headEffect,
   madeStale,
   NO_DIRECTIVES,
+  type NotStorableReason,
   type OriginFailure,
   parseContentRange,
   type Refusal,
@@ -315,7 +316,8 @@ export class Fill implements Source, OriginHandler {
       body: this.#body,
       bodyBytes,
       responseTimeMs: times.responseTimeMs,
-      reusable: this.mode !== "pass" && !isPart,
+      // Of a part too: that was asked for without the client's conditions.
+      reusable: this.mode !== "pass",
       part: isPart ? parseContentRange(endToEnd) : undefined,
     };
     if (this.mode === "pass") return;
@@ -324,7 +326,18 @@ export class Fill implements Source, OriginHandler {
       this.#sharedSource?.takeLease()?.pass();
     this.#host.rememberVary(this.key, variant?.varyNames ?? []);
     const isForOne = !this.#mayStore && this.mode === "shared" && !this.#isPurged;
-    if (isForOne && speaksOfResource(status)) this.#host.rememberPass(this.key);
+    if (!isForOne || !speaksOfResource(status)) return;
+    this.#host.rememberPass(this.key);
+    if (!judged.storable) this.#dropSuperseded(judged.reason);
+  }
+
+  /** The origin has given another response in place of the stale one, which is never to be stored: so nobody gets the old one instead, as long as that may be used stale. */
+  #dropSuperseded(reason: NotStorableReason): void {
+    const selected = this.#selected;
+    const { storage } = this.#host;
+    // What one client's request keeps from being stored, or its credentials may have, says nothing to others.
+    if (reason === "request-no-store" || this.request.fields.has("authorization")) return;
+    if (selected !== undefined && storage.has(selected)) storage.invalidate(this.key, selected);
   }
 
   /** For an operator who asks why it is not stored. */

@@ -50,7 +50,7 @@ export interface Available {
   /** See {@link Reply.loan}. */
   readonly loan?: number | undefined;
   readonly responseTimeMs: number;
-  /** A copy of it may be reused: then it answers conditions and ranges, else the origin has. */
+  /** The origin has not seen the client's conditions, and for a whole response not its Range: it answers them itself. */
   readonly reusable: boolean;
 }
 
