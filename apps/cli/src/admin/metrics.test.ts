@@ -93,7 +93,9 @@ function lint(text: string): string[] {
     if (type === "counter" && !name.endsWith("_total")) problems.push(`${name}: counters end in _total`);
     if (type !== "counter" && name.endsWith("_total")) problems.push(`${name}: only counters end in _total`);
     if (/_(?:count|sum|bucket)$/.test(name)) problems.push(`${name}: a suffix of histograms`);
-    if (/(?:milli|micro|nano)seconds|_ms\b|kilobytes|megabytes|_(?:kb|mb|minutes|hours|percent)(?:_|$)/.test(name))
+    if (
+      /(?:milli|micro|nano)seconds|_ms\b|kilobytes|megabytes|_(?:micros|kb|mb|minutes|hours|percent)(?:_|$)/.test(name)
+    )
       problems.push(`${name}: not a base unit`);
     if (/_(?:counter|gauge|histogram)(?:_|$)/.test(name)) problems.push(`${name}: its type is in its name`);
     if (type === "histogram" && !/_(?:seconds|bytes)$/.test(name)) problems.push(`${name}: no unit`);
@@ -129,8 +131,13 @@ describe("renderMetrics()", () => {
       expect(text).toContain('webproxy_process_start_time_seconds{process="cache"} 1.5\n');
       for (const name of [...PROXY_COUNTERS, ...CACHE_COUNTERS].filter((one) => !one.startsWith("status")))
         expect(text).toMatch(
-          new RegExp(`_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}(_total)? `),
+          new RegExp(
+            `_${name.replace("Micros", "Seconds").replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}(_total)? `,
+          ),
         );
+      const micros = CACHE_COUNTERS.indexOf("sharedLookupMicros") + 1;
+      expect(text).toContain(`\nwebproxy_cache_shared_lookup_seconds_total ${micros / 1e6}\n`);
+      expect(text).toContain("# HELP webproxy_proxy_passes_total Requests sent to the origin past the cache.\n");
     }
     const gone = { stats: { ...reading().stats, proxy: null, cache: null } };
     const { text } = await renderMetrics({ ...gone, proxyTimings: undefined, cacheTimings: undefined }, VIEWS);

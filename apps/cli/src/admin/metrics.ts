@@ -5,11 +5,14 @@ import packageJson from "../../package.json" with { type: "json" };
 import type { ChannelReading, ChannelStats, SideStats } from "../channel-stats.ts";
 import { REQUEST_KINDS } from "../timings.ts";
 import type { ProcessViews } from "./app.ts";
+import { CACHE_HELP, PROXY_HELP } from "./metric-help.ts";
 
 /** Levels among the counters, as the channel names them: they go down too. */
 const LEVEL = /(?:Open|Held|Entries|Stored)$|^(?:memory|disk|hot)Bytes$|^loans$/;
 /** Rendered with a label instead. */
 const STATUS = /^status(\dxx)$/;
+/** Rendered in seconds. */
+const MICROS = /Micros$/;
 
 type Labels = Record<string, string>;
 type Sample = readonly [labels: Labels, value: number];
@@ -28,11 +31,8 @@ export async function renderMetrics(
   addTotals(metrics, stats);
   addOrigins(metrics, stats.origins);
   if (shared !== undefined) addShared(metrics, shared);
-  for (const [side, values] of [
-    ["proxy", stats.proxy],
-    ["cache", stats.cache],
-  ] as const)
-    addCounters(metrics, side, values);
+  addCounters(metrics, "proxy", stats.proxy, PROXY_HELP);
+  addCounters(metrics, "cache", stats.cache, CACHE_HELP);
   if (proxyTimings !== undefined) {
     const ofKinds = (suffix: "FirstByte" | "Total"): [Labels, HistogramReading][] =>
       REQUEST_KINDS.map((kind) => [{ verdict: kind }, proxyTimings[`${kind}${suffix}`]]);
@@ -143,12 +143,18 @@ function addShared(metrics: Metrics, { state, behind, unsent, nodes }: SharedSta
   ]);
 }
 
-function addCounters(metrics: Metrics, side: "proxy" | "cache", stats: SideStats<string> | null): void {
+function addCounters(
+  metrics: Metrics,
+  side: "proxy" | "cache",
+  stats: SideStats<string> | null,
+  helps: Readonly<Record<string, string>>,
+): void {
   for (const [name, value] of Object.entries(stats?.counters ?? {})) {
     if (STATUS.test(name)) continue;
-    const help = `${name} of the ${side}, over all its threads.`;
-    const metric = `webproxy_${side}_${snakeCase(name)}`;
-    if (LEVEL.test(name)) metrics.gauge(metric, help, [[{}, value]]);
+    const help = helps[name] ?? name;
+    const metric = `webproxy_${side}_${snakeCase(name.replace(MICROS, "Seconds"))}`;
+    if (MICROS.test(name)) metrics.counter(`${metric}_total`, help, [[{}, value / 1e6]]);
+    else if (LEVEL.test(name)) metrics.gauge(metric, help, [[{}, value]]);
     else metrics.counter(`${metric}_total`, help, [[{}, value]]);
   }
 }
