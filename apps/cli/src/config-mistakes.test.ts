@@ -49,6 +49,7 @@ const MISTAKES: readonly [what: string, values: object, path: string, words: Reg
   ["a name twice", site({ name: "A", path: "/b" }), "sites[1].name", /sites\[0\] has this name too/],
   ["a place twice", site({}), "sites[1].path", /sites\[0\] is for the same host and path/],
   ["a host that is a URL", site({ hosts: ["http://b"] }), "sites[1].hosts[0]", /a name such as example\.org/],
+  ["a host with an empty label", site({ hosts: ["b..c"] }), "sites[1].hosts[0]", /a name such as example\.org/],
   ["a star inside a host", site({ hosts: "a.*.b" }), "sites[1].hosts", /\*\.example\.org/],
   ["no host in a list", site({ hosts: [] }), "sites[1].hosts", /leave it out for every host/],
   ["a path without a slash", site({ path: "b" }), "sites[1].path", /begins with \//],
@@ -87,7 +88,7 @@ const MISTAKES: readonly [what: string, values: object, path: string, words: Reg
     "a query without forward",
     rule({ key: { query: { only: ["id"] } } }),
     "sites[1].rules[1].key.forward",
-    /say what the origin gets/,
+    /^Cannot do without .*say what the origin gets/,
   ],
   ["forward without a query", rule({ key: { forward: "all" } }), "sites[1].rules[1].key.forward", /no query/],
   [

@@ -27,7 +27,9 @@ export function mistakesOf(
     if (isUnknownName(issue))
       return `Cannot use ${shownAt}: ${unknownName(String(keys.at(-1)), keys.slice(0, -1), options)}`;
     if (isMissing(issue)) return `Cannot do without ${shownAt}: it has to be given`;
-    return `Cannot use ${shown(valueAt(keys, given))} for ${shownAt}: ${issue.message}`;
+    const value = valueAt(keys, given);
+    if (value === undefined) return `Cannot do without ${shownAt}: ${issue.message}`;
+    return `Cannot use ${shown(value)} for ${shownAt}: ${issue.message}`;
   });
   return [...new Set(lines)];
 }

@@ -4,7 +4,7 @@ import { originFault } from "./origin.ts";
 
 /** `example.org`, `*.example.org`, `example.org:8443`, `[::1]:8080`. */
 const HOST =
-  /^(?:(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
+  /^(?:(?!.*\.\.)(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
 /** Segments of what a path may hold without being encoded: one that needs no interpretation. */
 const PATH = /^\/(?:(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~!$&'()+,=:@-]+\/?)*$/;
 const PATTERN = /^[/*][A-Za-z0-9._~!$&'()+,=:@%/*-]*$/;
