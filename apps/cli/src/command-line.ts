@@ -196,14 +196,13 @@ function addExplain(program: Command, { exitWith }: Surroundings): void {
     .option(
       "-H, --header <HEADER>",
       "a field of the request, as Name: value; more than once",
-      (line: string, all: string[]) => [...all, line],
-      [],
+      (line: string, all: string[] = []) => [...all, line],
     )
     .option("-X, --method <METHOD>", "its method (default GET)")
     .option("--fetch", "make the request first, as a client")
     .option("--json", "print JSON")
     .action(
-      exitWith(async (url: string, { header, method, fetch, json, ...flags }: ExplainFlags) => {
+      exitWith(async (url: string, { header = [], method, fetch, json, ...flags }: ExplainFlags) => {
         const options = optionsOf(PURGE_OPTIONS, flags);
         const { runExplain } = await import("./explain/run.ts");
         const request = { url, headers: header, ...(method !== undefined && { method }), fetch: fetch === true };
@@ -212,7 +211,7 @@ function addExplain(program: Command, { exitWith }: Surroundings): void {
     );
 }
 
-type ExplainFlags = RawOptions & { header: string[]; method?: string; fetch?: true; json?: true };
+type ExplainFlags = RawOptions & { header?: string[]; method?: string; fetch?: true; json?: true };
 
 function wholeSeconds(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);

@@ -6,22 +6,28 @@ const URL_TEXT = /^(?:https?:\/\/([^/?#\s]+))?(\/[^#\s]*)$/i;
 const URL_CHARS_MAX = 8192;
 const HEADERS_MAX = 100;
 
-const ExplainRequestSchema = v.strictObject({
-  url: v.pipe(
-    v.string("url is a text"),
-    v.maxLength(URL_CHARS_MAX, `url has at most ${URL_CHARS_MAX} characters`),
-    v.regex(URL_TEXT, "url is an http URL, or a path that begins with /"),
-  ),
-  method: v.optional(v.pipe(v.string(), v.regex(/^[A-Z]{1,32}$/, "method is one in capital letters")), "GET"),
-  headers: v.optional(
-    v.pipe(
-      v.array(v.pipe(v.string("a header is a text"), v.regex(/^[^:\s]+:/, "a header is written as Name: value"))),
-      v.maxLength(HEADERS_MAX, `there are at most ${HEADERS_MAX} headers`),
+const USAGE =
+  'say "url" (an http URL, or a path that begins with /), and, if wanted, "method", "headers" (a list of "Name: value"), and "fetch": true';
+
+const ExplainRequestSchema = v.strictObject(
+  {
+    url: v.pipe(
+      v.string(USAGE),
+      v.maxLength(URL_CHARS_MAX, `url has at most ${URL_CHARS_MAX} characters`),
+      v.regex(URL_TEXT, "url is an http URL, or a path that begins with /"),
     ),
-    [],
-  ),
-  fetch: v.optional(v.boolean("fetch is true or false"), false),
-});
+    method: v.optional(v.pipe(v.string(USAGE), v.regex(/^[A-Z]{1,32}$/, "method is one in capital letters")), "GET"),
+    headers: v.optional(
+      v.pipe(
+        v.array(v.pipe(v.string(USAGE), v.regex(/^[^:\s]+:/, "a header is written as Name: value")), USAGE),
+        v.maxLength(HEADERS_MAX, `there are at most ${HEADERS_MAX} headers`),
+      ),
+      [],
+    ),
+    fetch: v.optional(v.boolean("fetch is true or false"), false),
+  },
+  USAGE,
+);
 
 /** What `POST /api/explain` takes. */
 export type ExplainRequest = v.InferInput<typeof ExplainRequestSchema>;
