@@ -38,7 +38,8 @@ export function explanationText(answer: ExplainAnswer): string {
       `    - ${because1(why)}`,
     );
   } else if (stored.length === 0 && key !== undefined) {
-    lines.push("", "  nothing is stored, and no response that was not is remembered; --fetch asks for it");
+    const advice = fetched === undefined ? "; --fetch asks for it" : "";
+    lines.push("", `  nothing is stored, and no response is remembered that could not be${advice}`);
   }
   return `${lines.map((line) => String(withoutControls(line))).join("\n")}\n`;
 }
