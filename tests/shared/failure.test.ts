@@ -80,9 +80,10 @@ describe("when the engine fails", () => {
     expect(node.stderr).toContain("Nothing is written to it for a while");
     await using other = await startNode(redis.url, { origin: origin.url });
     const asked = origin.requests.length;
-    for (let index = 1; index <= shared; index++) await http(other.http, `/${300 * KIB}/${index}`);
+    // From the first on, which may have been kept back while the engine was away, and be the one that was written.
+    for (let index = 0; index <= shared; index++) await http(other.http, `/${300 * KIB}/${index}`);
     expect(await counter(other, "sharedHits")).toBeGreaterThan(0);
-    expect(origin.requests.length - asked).toBeLessThan(shared);
+    expect(origin.requests.length - asked).toBeLessThan(shared + 1);
   });
 
   test("a master killed under load: no failed request, no wrong byte; what it held is found again behind its replica", async () => {
