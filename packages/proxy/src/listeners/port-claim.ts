@@ -100,12 +100,15 @@ function nameOf(host: string, port: number): string {
   return `\0webproxy.${process.getuid?.() ?? 0}.${host}.${port}`;
 }
 
+/** What is sent to a name: Bun 1.4.5 takes a connection whose other end has closed it at once for one that failed, so the answer waits for this. */
+const QUESTION = "?";
+
 /** The name tells who asks for it whose it is: `PID LISTENERS`. */
 function holdName(host: string, port: number, option: string, { pid, listeners }: PortHolder): PortClaim {
   try {
     const holder = Bun.listen({
       unix: nameOf(host, port),
-      socket: { open: (socket) => void socket.end(`${pid} ${listeners}\n`), data() {} },
+      socket: { data: (socket) => void socket.end(`${pid} ${listeners}\n`) },
     });
     holder.unref();
     return { release: () => holder.stop(true) };
@@ -123,6 +126,7 @@ async function askHolder(host: string, port: number): Promise<PortHolder | undef
     await Bun.connect({
       unix: nameOf(host, port),
       socket: {
+        open: (socket) => void socket.write(QUESTION),
         data(_, chunk) {
           said += chunk.toString("latin1");
         },
