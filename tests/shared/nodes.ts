@@ -62,12 +62,12 @@ export async function sharedStatus(node: Webproxy): Promise<SharedStatus | undef
 
 export async function joined(node: Webproxy): Promise<void> {
   const isJoined = async () => (await sharedStatus(node))?.state === "joined";
-  await eventually(JOINED_MS, `the node has joined; its stderr: ${node.stderr}`, isJoined);
+  await eventually(JOINED_MS, () => `the node has joined; its stderr: ${node.stderr}`, isJoined);
 }
 
 export async function alone(node: Webproxy): Promise<void> {
   const isAlone = async () => (await sharedStatus(node))?.state === "alone";
-  await eventually(JOINED_MS, `the node says that it is alone; its stderr: ${node.stderr}`, isAlone);
+  await eventually(JOINED_MS, () => `the node says that it is alone; its stderr: ${node.stderr}`, isAlone);
 }
 
 /** What `/readyz` names as degraded. */
@@ -83,7 +83,7 @@ export async function counter(node: Webproxy, name: CacheCounter): Promise<numbe
 /** Waits until a node has written so many responses to the engine. */
 export async function written(node: Webproxy, responses: number): Promise<void> {
   const isWritten = async () => (await counter(node, "sharedWrites")) >= responses;
-  await eventually(JOINED_MS, `${responses} responses are written; stderr: ${node.stderr}`, isWritten);
+  await eventually(JOINED_MS, () => `${responses} responses are written; stderr: ${node.stderr}`, isWritten);
 }
 
 /** A purge, and which nodes had applied it when it was answered. */

@@ -33,6 +33,14 @@ async function bodies(nodes: readonly Webproxy[], path: string): Promise<string[
   return found;
 }
 
+/** Kills a node's cache, and waits until another runs. */
+async function killCache(node: Webproxy): Promise<void> {
+  const { pid } = (await node.stats()).cache!;
+  process.kill(pid, "SIGKILL");
+  const isAnother = async () => ![pid, undefined].includes((await node.stats()).cache?.pid);
+  await eventually(20_000, "another cache runs", isAnother);
+}
+
 describe("a purge of a deployment", () => {
   test("by URL, prefix, pattern, tag and all: every node, every tier, and the shared one; soft: validated", async () => {
     await using redis = await RedisServer.start();
@@ -110,7 +118,7 @@ describe("a purge of a deployment", () => {
       await get(b.http, "/y");
       await written(b, 2);
       // A death of the cache loses neither its place in the log nor its name.
-      process.kill((await b.stats()).cache!.pid, "SIGKILL");
+      await killCache(b);
       await joined(b);
       expect((await purgeNodes(a, { url: "/none" })).nodes).toEqual({ applied: ["a", "b"], missing: [] });
     }

@@ -99,7 +99,7 @@ describe("a store", () => {
     await fetchAll(webproxy, sizes);
     const { cache } = await webproxy.stats();
     expect(cache!.counters.storedBroken).toBe(2);
-    expect(webproxy.stderr).toContain("fetched anew");
+    await webproxy.says("fetched anew");
     for (const length of sizes) expect(origin.count(`/${length}`)).toBe(2);
   }, 60_000);
 

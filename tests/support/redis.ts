@@ -59,6 +59,7 @@ export class RedisServer implements AsyncDisposable {
         ...this.#wrap,
         ...["redis-server", "--port", String(this.port), "--bind", this.#host, "--protected-mode", "no"],
         ...["--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", directory, "--loglevel", "warning"],
+        ...["--repl-diskless-sync-delay", "0"],
         ...this.#args,
       ],
       { stdio: ["ignore", "ignore", "inherit"], cwd: directory },
@@ -121,6 +122,10 @@ export class RedisCluster implements AsyncDisposable {
       for (const server of cluster.servers) {
         await eventually(READY_MS, "the cluster is whole", async () =>
           /cluster_state:ok/.test(await server.cli("cluster", "info")),
+        );
+        // A replica that has never had its master's data does not stand in for it.
+        await eventually(READY_MS, "a replica has its master's data", async () =>
+          /role:master|master_link_status:up/.test(await server.cli("info", "replication")),
         );
       }
       return cluster;

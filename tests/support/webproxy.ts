@@ -26,6 +26,8 @@ export interface StartOptions {
   env?: Record<string, string>;
 }
 
+/** For what is logged to come through. */
+const SAYS_MS = 20_000;
 /** Less than any time-out of the product, so that none of those can be what returned them. */
 const SEGMENTS_MS = 4_500;
 
@@ -113,7 +115,8 @@ export class Webproxy implements AsyncDisposable {
 
   /** Resolves when the ready line is there; rejects when the process ends without it. */
   async ready(): Promise<void> {
-    const line = await eventually(READY_MS, `webproxy's ready line; its stderr: ${this.stderr}`, () => {
+    const what = () => `webproxy's ready line; its stderr: ${this.stderr}`;
+    const line = await eventually(READY_MS, what, () => {
       if (this.#child.exitCode !== null || this.#child.signalCode !== null)
         throw new Error(`webproxy ${this.#state()} before it was ready: ${this.stderr}`);
       return /^webproxy (?:proxy |cache )?ready .*\n/m.exec(this.stdout)?.[0];
@@ -160,6 +163,12 @@ export class Webproxy implements AsyncDisposable {
     });
     const stats = (await new Response(child.stdout).json()) as Omit<Stats, "restarts" | "stalls">;
     return { ...stats, restarts: { proxy: 0, cache: 0 }, stalls: { proxy: 0, cache: 0 } };
+  }
+
+  /** Waits until its log holds the text: what it says comes through a pipe, and later than what can be seen in its counters. */
+  async says(text: string): Promise<void> {
+    const what = () => `"${text}" in webproxy's log: ${this.stderr}`;
+    await eventually(SAYS_MS, what, () => this.stderr.includes(text));
   }
 
   /** Waits until no segment is in use any more, and returns how many milliseconds that took. */

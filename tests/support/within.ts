@@ -21,14 +21,15 @@ export async function within<Value>(
 /** Waits until `look` gives something other than undefined or false, looking every 10 ms. */
 export async function eventually<Value>(
   ms: number,
-  what: string,
+  what: string | (() => string),
   look: () => Value | undefined | false | Promise<Value | undefined | false>,
 ): Promise<Value> {
   const deadline = performance.now() + ms;
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
-    if (performance.now() > deadline) throw new Error(`Not so after ${ms} ms: ${what}`);
+    if (performance.now() > deadline)
+      throw new Error(`Not so after ${ms} ms: ${typeof what === "string" ? what : what()}`);
     await Bun.sleep(10);
   }
 }
