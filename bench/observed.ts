@@ -48,7 +48,7 @@ async function watched(webproxy: Webproxy, during: () => Promise<number>): Promi
   const socket = `bench-${process.pid}`;
   const top = `'${process.execPath}' '${MAIN}' top --channel ${webproxy.channel}`;
   Bun.spawnSync(["tmux", "-L", socket, "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", top]);
-  await Bun.sleep(500); // its start is none of what is measured
+  await Bun.sleep(1500); // its start is none of what is measured
   const rate = await during();
   Bun.spawnSync(["tmux", "-L", socket, "kill-server"]);
   gone.abort();
@@ -58,20 +58,26 @@ async function watched(webproxy: Webproxy, during: () => Promise<number>): Promi
 
 console.log(machine());
 const rates = { unwatched: [] as number[], watched: [] as number[], logged: [] as number[] };
-for (const webproxy of [plain, logged]) await measure(webproxy); // warm
+for (const webproxy of [plain, logged, plain, logged]) await measure(webproxy); // warm
+rates.unwatched.push(await measure(plain));
 for (let round = 0; round < rounds; round++) {
-  rates.unwatched.push(await measure(plain));
   rates.watched.push(await watched(plain, () => measure(plain)));
   rates.logged.push(await measure(logged));
+  rates.unwatched.push(await measure(plain));
 }
-const percent = (name: "watched" | "logged") =>
-  median(rates[name].map((rate, round) => (rate / rates.unwatched[round]! - 1) * 100)).toFixed(1);
+/** Beside the mean of the unwatched rounds before and after it: a machine that grows slower or faster takes no side. */
+const percent = (name: "watched" | "logged") => {
+  const ratios = rates[name].map((rate, round) => rate / ((rates.unwatched[round]! + rates.unwatched[round + 1]!) / 2));
+  const sorted = ratios.sort((one, other) => one - other).map((ratio) => ((ratio - 1) * 100).toFixed(1));
+  const at = (part: number) => sorted[Math.floor(part * (sorted.length - 1))];
+  return `${((median(ratios) - 1) * 100).toFixed(1)} % (quartiles ${at(0.25)} and ${at(0.75)})`;
+};
 for (const [name, each] of Object.entries(rates))
   console.log(
     `${name.padEnd(10)} median ${Math.round(median(each))}/s of ${each.map((rate) => Math.round(rate)).join(" ")}`,
   );
 console.log(
-  `dashboard and top: ${percent("watched")} % (median of the rounds' ratios); access log: ${percent("logged")} %`,
+  `dashboard and top: ${percent("watched")}, access log: ${percent("logged")}: medians of the rounds' ratios`,
 );
 const lost = logged.stderr.match(/"message":"(\d+) requests are missing/g)?.length ?? 0;
 console.log(`the log says ${lost} times that requests are missing`);

@@ -9,9 +9,7 @@ import {
   type ProxyHistogram,
   type ResponseAnswer,
 } from "@proj/protocol";
-
-/** Of so many hot hits one is recorded, on average, while nobody wants all: a record costs a fifth of a hot hit. */
-const HOT_HITS_PER_RECORD = 64;
+import { HotSample } from "./hot-sample.ts";
 
 /** What is known of a request's sender and what it asked for; read only when the record is written. */
 export type Asked = Pick<
@@ -51,8 +49,8 @@ export class AccessRecorder {
   readonly #counters: Counters<ProxyCounter>;
   readonly #now: () => number;
   readonly #wallMs: () => number;
+  readonly #hotSample: HotSample;
   #wantsAll = false;
-  #hotUntilRecord = 1;
 
   /** @param slots The slots of each of {@link PROXY_HISTOGRAMS} in the thread's page. */
   constructor(options: {
@@ -61,6 +59,7 @@ export class AccessRecorder {
     counters: Counters<ProxyCounter>;
     now: () => number;
     wallMs: () => number;
+    random: () => number;
   }) {
     this.#ring = options.ring;
     this.#histograms = new Map(
@@ -69,33 +68,29 @@ export class AccessRecorder {
     this.#counters = options.counters;
     this.#now = options.now;
     this.#wallMs = options.wallMs;
+    this.#hotSample = new HotSample(options.random);
     this.look();
   }
 
-  /** Called every now and then: does somebody want all requests? */
+  /** Called every 100 ms: does somebody want all requests, and how many hot hits are there? */
   look(): void {
-    const wantsAll = this.#ring.wantsAll(this.#wallMs());
-    if (wantsAll && !this.#wantsAll) this.#hotUntilRecord = 1;
-    this.#wantsAll = wantsAll;
+    this.#wantsAll = this.#ring.wantsAll(this.#wallMs());
+    this.#hotSample.look();
   }
 
-  /** Whether the hot hit that is about to be served is one of those that are recorded. */
-  takesHot(): boolean {
-    if (--this.#hotUntilRecord > 0) return false;
-    // By chance: clients that ask for the same few targets in turn would show one of them only.
-    this.#hotUntilRecord = this.#wantsAll ? 1 : 1 + Math.floor(Math.random() * (2 * HOT_HITS_PER_RECORD - 1));
-    return true;
-  }
-
-  beginHot(): RequestRecord {
-    const record = new RequestRecord(this.#now(), "hot", this.#wantsAll ? 1 : HOT_HITS_PER_RECORD);
-    record.status = 200;
-    return record;
+  /** For the hot hit that is about to be served; undefined: it is none of those that are recorded. */
+  beginSampledHot(): RequestRecord | undefined {
+    const weight = this.#wantsAll ? 1 : this.#hotSample.take();
+    return weight === 0 ? undefined : this.#beginHot(weight);
   }
 
   /** Of a hot hit that is recorded besides the sample, which stands for it already: it counts for none. */
   beginTracedHot(): RequestRecord {
-    const record = new RequestRecord(this.#now(), "hot", 0);
+    return this.#beginHot(0);
+  }
+
+  #beginHot(weight: number): RequestRecord {
+    const record = new RequestRecord(this.#now(), "hot", weight);
     record.status = 200;
     return record;
   }

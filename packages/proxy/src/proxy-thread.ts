@@ -85,6 +85,7 @@ class ProxyThread {
       counters,
       now,
       wallMs: () => Date.now(),
+      random: Math.random,
     });
     const passes = new PassMemory(() => cache.stripes?.versions, now);
     const stalled = new Set<Delivery>();

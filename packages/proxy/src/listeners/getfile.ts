@@ -256,7 +256,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   #sendHot(hot: HotResponse): void {
     const { counters, access } = this.#context;
     counters.add("hotHits");
-    if (access.takesHot()) this.#record = access.beginHot();
+    this.#record = access.beginSampledHot();
     let { ready } = hot;
     if (!this.#context.hot.isReady(hot)) {
       const head = formatResponseHead(this.#settings.wire, { status: "OK", length: hot.bodyBytes });

@@ -504,9 +504,9 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Lar
   #sendHot(hot: HotResponse): void {
     const { counters, hot: tier, access, tracing } = this.#context;
     counters.add("hotHits");
-    const isSampled = access.takesHot();
-    if (isSampled || tracing?.isWanted(this.#request?.fields.get("traceparent")) === true) {
-      this.#record = this.#beginHot(isSampled);
+    const record = access.beginSampledHot();
+    if (record !== undefined || tracing?.isWanted(this.#request?.fields.get("traceparent")) === true) {
+      this.#record = this.#traceHot(record ?? access.beginTracedHot());
     }
     const connection = this.connectionOption(true);
     let { ready } = hot;
@@ -613,10 +613,8 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Lar
     fields.set("traceparent", traced.forwarded);
   }
 
-  /** The record of a hot hit that is recorded: one of the sample, or one whose client wants it traced. */
-  #beginHot(isSampled: boolean): RequestRecord {
-    const { access, tracing } = this.#context;
-    const record = isSampled ? access.beginHot() : access.beginTracedHot();
+  #traceHot(record: RequestRecord): RequestRecord {
+    const { tracing } = this.#context;
     const traced = tracing?.begin(this.#request?.fields.get("traceparent"), record.weight);
     if (traced !== undefined) record.trace = traced.record;
     return record;
