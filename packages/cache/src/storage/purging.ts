@@ -25,8 +25,8 @@ export interface PurgeRule {
 /** How a store does what a rule says. */
 export interface PurgeActions {
   drop(response: StoredResponse): void;
-  /** After that it has seen all purges that there are. */
-  makeStale(response: StoredResponse, fromMs: number): void;
+  /** After that it has seen the purges up to `seen`: of those that a former life has left, later ones may not have been begun yet. */
+  makeStale(response: StoredResponse, fromMs: number, seen: number): void;
 }
 
 /** A purge that goes through the store. */
@@ -154,7 +154,7 @@ export class Purging {
     return [...this.#walks, ...this.#waiting];
   }
 
-  /** Does to `response` what the rules say that it has not seen; false when it has gone by that. */
+  /** Does to `response` what the rules say that it has not seen; false when it has gone by that. Those are all up to the last of them that are not over. */
   #judge(response: StoredResponse, walks: readonly Walk[]): boolean {
     const concerning = walks.filter(
       ({ rule }) => rule.kind !== "dry-run" && response.purgesSeen < rule.number && rule.concerns(response),
@@ -162,8 +162,10 @@ export class Purging {
     if (concerning.length === 0) return true;
     const dropping = concerning.find(({ rule }) => rule.kind === "drop");
     add((dropping ?? concerning[0]!).count, response);
-    if (dropping === undefined) this.#actions.makeStale(response, concerning[0]!.rule.givenMs);
-    else this.#actions.drop(response);
+    if (dropping === undefined) {
+      const seen = Math.max(...concerning.map(({ rule }) => rule.number));
+      this.#actions.makeStale(response, concerning[0]!.rule.givenMs, seen);
+    } else this.#actions.drop(response);
     return dropping === undefined;
   }
 

@@ -44,7 +44,7 @@ export class TieredStorage {
     this.#changed = changed;
     const actions = {
       drop: (response: StoredResponse) => void this.invalidate(response.key, response),
-      makeStale: (response: StoredResponse, fromMs: number) => this.#makeStale(response, fromMs),
+      makeStale: (response: StoredResponse, fromMs: number, seen: number) => this.#makeStale(response, fromMs, seen),
     };
     this.#purging = new Purging({ memory, disk }, actions, nowMs);
     this.#purgesSeen = purgesSeen;
@@ -195,8 +195,9 @@ export class TieredStorage {
     for (const tier of this.#tiers) tier.close();
   }
 
-  #makeStale(response: StoredResponse, fromMs: number): void {
+  #makeStale(response: StoredResponse, fromMs: number, seen: number): void {
     this.renewed(response);
+    response.purgesSeen = seen;
     response.freshness = madeStale(response.freshness, fromMs);
     response.quietUntilMs = 0;
   }

@@ -65,7 +65,8 @@ describe("a control block", () => {
       process.exit(lives === 77 * 300_000 ? 0 : 1);
     `;
     const cwd = new URL("../../../cache", import.meta.url).pathname; // a package that has @proj/ipc
-    expect(Bun.spawnSync([process.execPath, "-e", program], { cwd, timeout: 60_000 }).exitCode).toBe(0);
+    const { exitCode, signalCode, stderr } = Bun.spawnSync([process.execPath, "-e", program], { cwd, timeout: 60_000 });
+    expect({ exitCode, signalCode, stderr: stderr.toString() }).toMatchObject({ exitCode: 0 });
   }, 90_000);
 
   test("whatever the bytes, nothing is thrown", () => {
