@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type ProcessUsage, processUsage } from "../support/process-usage.ts";
-import { ownChannel, type Stats, Webproxy } from "../support/webproxy.ts";
+import { faultCounts, ownChannel, type Stats, Webproxy } from "../support/webproxy.ts";
 import { eventually, within } from "../support/within.ts";
 import { Child } from "./child.ts";
 import { Clients, type Tally } from "./clients.ts";
@@ -203,8 +203,8 @@ class Run {
     } catch (error) {
       this.#complaints.push(`left-overs: ${error}`);
     }
-    const { lostWakeups } = await webproxy.stats();
-    if (lostWakeups > 0) this.#complaints.push(`${lostWakeups} lost wake-ups`);
+    for (const [what, count] of Object.entries(faultCounts(await webproxy.stats())))
+      if (count > 0) this.#complaints.push(`${what}: ${count}`);
   }
 
   #compareUsage(before: UsageOfAll, after: UsageOfAll): void {

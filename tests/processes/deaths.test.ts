@@ -1,13 +1,13 @@
 /** kill -9 of either process, of both, of the supervisor, and an origin that dies: who was served sees an abort, everybody else is served, and nothing is lost. */
 import { describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { sha256, someBytes } from "../support/bytes.ts";
 import type { ClientResult } from "../support/client-result.ts";
 import { CountingOrigin } from "../support/counting-origin.ts";
 import { getfile } from "../support/getfile-client.ts";
 import { http } from "../support/http-client.ts";
 import { TIERS } from "../support/tiers.ts";
-import { ownChannel, type Stats, Webproxy } from "../support/webproxy.ts";
+import { faultCounts, NO_FAULTS, ownChannel, type Stats, Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
 
 const LARGE = someBytes(16 * 1024 * 1024, 49);
@@ -98,6 +98,25 @@ for (const { name, args } of TIERS)
       }
     }, 180_000);
 
+    test("of the proxy: who connects while there is none is served by the next one", async () => {
+      await using origin = withFiles();
+      await using webproxy = await start(origin, args);
+      for (let round = 1; round <= 3; round++) {
+        await servesAgain(webproxy);
+        const { proxy } = await pids(webproxy);
+        process.kill(proxy, "SIGKILL");
+        await eventually(BACK_MS, "it is dead", () => !existsSync(`/proc/${proxy}/fd/0`));
+        const clients = Array.from({ length: 20 }, (_, client) =>
+          client % 2 === 0
+            ? getfile(webproxy.getfile, "/small", { timeoutMs: BACK_MS })
+            : http(webproxy.http, "/small", { timeoutMs: BACK_MS }),
+        );
+        for (const { isComplete, sha256 } of await Promise.all(clients))
+          expect({ isComplete, sha256 }).toEqual({ isComplete: true, sha256: SMALL_SUM });
+      }
+      expect((await webproxy.stats()).restarts).toEqual({ proxy: 3, cache: 0 });
+    }, 120_000);
+
     test("of the proxy in mid-transfer: its clients see an abort, it is back on the same ports, and the cache has let go of what it asked for", async () => {
       await using origin = withFiles();
       await using webproxy = await start(origin, args);
@@ -187,7 +206,7 @@ for (const { name, args } of TIERS)
       await servesAgain(webproxy);
       await webproxy.segmentsReturned();
       expect(segmentFiles(webproxy.channel)).toBe(SEGMENTS);
-      expect((await webproxy.stats()).lostWakeups).toBe(0);
+      expect(faultCounts(await webproxy.stats())).toEqual(NO_FAULTS);
     }, 180_000);
   });
 

@@ -7,7 +7,7 @@ import { http } from "../support/http-client.ts";
 import { type ProcessUsage, processUsage } from "../support/process-usage.ts";
 import { IS_WHOLE } from "../support/scale.ts";
 import { TIERS } from "../support/tiers.ts";
-import { type Stats, Webproxy } from "../support/webproxy.ts";
+import { faultCounts, NO_FAULTS, type Stats, Webproxy } from "../support/webproxy.ts";
 
 /** As many as killed the original, and more; the whole run is six times that. */
 const REQUESTS = IS_WHOLE ? 200_000 : 34_000;
@@ -53,11 +53,11 @@ for (const { name, args } of SETTINGS)
       }
       expect({
         restarts: stats.restarts,
-        lostWakeups: stats.lostWakeups,
+        ...faultCounts(stats),
         refusedMessages: stats.refusedMessages,
       }).toEqual({
         restarts: { proxy: 0, cache: 0 },
-        lostWakeups: 0,
+        ...NO_FAULTS,
         refusedMessages: 0,
       });
       expect([origin.count("/0"), origin.count("/1")]).toEqual([1, 1]);

@@ -38,6 +38,8 @@ export interface Stats {
   portions: number;
   segmentsInUse: number;
   lostWakeups: number;
+  doubleGiveBacks: number;
+  checksumFailures: number;
   refusedMessages: number;
   restarts: { proxy: number; cache: number };
   stalls: { proxy: number; cache: number };
@@ -45,6 +47,13 @@ export interface Stats {
   proxy: { pid: number; state: string; segments: number; counters: Record<ProxyCounter, number> } | null;
   cache: { pid: number; state: string; counters: Record<CacheCounter, number> } | null;
 }
+
+/** What must not have happened, whatever else has: wake-ups that were lost, segments that were given back twice, bodies that were not as they had been written. */
+export function faultCounts({ lostWakeups, doubleGiveBacks, checksumFailures }: Stats) {
+  return { lostWakeups, doubleGiveBacks, checksumFailures };
+}
+
+export const NO_FAULTS = { lostWakeups: 0, doubleGiveBacks: 0, checksumFailures: 0 };
 
 /** How a process that ran to its end did. */
 export interface Ended {
@@ -121,13 +130,18 @@ export class Webproxy implements AsyncDisposable {
         throw new Error(`webproxy ${this.#state()} before it was ready: ${this.stderr}`);
       return /^webproxy (?:proxy |cache )?ready .*\n/m.exec(this.stdout)?.[0];
     });
-    for (const [, name, value] of line.matchAll(/(http|getfile|admin)=(\S+)/g))
+    for (const [, name, value] of line.matchAll(/(https?|getfile|admin)=(\S+)/g))
       this.#addresses[name!] = parseAddress(value!);
     this.#pid = Number(/pid=(\d+)/.exec(line)?.[1]);
   }
 
   get http(): Address {
     return this.#address("http");
+  }
+
+  /** Where it has a certificate. */
+  get https(): Address {
+    return this.#address("https");
   }
 
   get getfile(): Address {

@@ -107,6 +107,12 @@ export function showQueues(message: SecondMessage, before: SecondMessage | undef
       text(count((proxy?.refusedMessages ?? 0) + (cache?.refusedMessages ?? 0))),
       (proxy?.refusedMessages ?? 0) + (cache?.refusedMessages ?? 0) > 0,
     ],
+    ["double give-backs", text(count(proxy?.doubleGiveBacks)), (proxy?.doubleGiveBacks ?? 0) > 0],
+    [
+      "checksum failures",
+      text(count((cache?.storedBroken ?? 0) + (cache?.sharedBroken ?? 0))),
+      (cache?.storedBroken ?? 0) + (cache?.sharedBroken ?? 0) > 0,
+    ],
   ];
   byId("queues").replaceChildren(
     ...rows.flatMap(([name, value, isBad]) => [

@@ -65,6 +65,8 @@ describe("readChannelStats()", () => {
       portions: 0,
       segmentsInUse: 0,
       lostWakeups: 0,
+      doubleGiveBacks: 0,
+      checksumFailures: 0,
       refusedMessages: 0,
       origins: [],
       timings: {},
@@ -84,6 +86,8 @@ describe("readChannelStats()", () => {
         misses: sumOf(CACHE_COUNTERS, "misses"),
         portions: sumOf(PROXY_COUNTERS, "portions"),
         segmentsInUse: sumOf(PROXY_COUNTERS, "segmentsHeld"),
+        doubleGiveBacks: sumOf(PROXY_COUNTERS, "doubleGiveBacks"),
+        checksumFailures: sumOf(CACHE_COUNTERS, "storedBroken") + sumOf(CACHE_COUNTERS, "sharedBroken"),
         lostWakeups: sumOf(PROXY_COUNTERS, "lostWakeups") + sumOf(CACHE_COUNTERS, "lostWakeups"),
         refusedMessages: sumOf(PROXY_COUNTERS, "refusedMessages") + sumOf(CACHE_COUNTERS, "refusedMessages"),
         proxy: {

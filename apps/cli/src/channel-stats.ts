@@ -50,6 +50,10 @@ export interface ChannelStats {
   segmentsInUse: number;
   lostWakeups: number;
   refusedMessages: number;
+  /** Segments that a proxy thread was to give back without holding them. */
+  doubleGiveBacks: number;
+  /** Bodies, on disk or in the shared tier, that did not have the checksums they were written with. */
+  checksumFailures: number;
   /** What proxy and cache have seen of each origin. */
   origins: OriginSeen[];
   timings: TimingSummaries;
@@ -88,6 +92,8 @@ export function readChannel(channel: string): ChannelReading {
     segmentsInUse: proxy?.counters.segmentsHeld ?? 0,
     lostWakeups: (proxy?.counters.lostWakeups ?? 0) + (cache?.counters.lostWakeups ?? 0),
     refusedMessages: (proxy?.counters.refusedMessages ?? 0) + (cache?.counters.refusedMessages ?? 0),
+    doubleGiveBacks: proxy?.counters.doubleGiveBacks ?? 0,
+    checksumFailures: (cache?.counters.storedBroken ?? 0) + (cache?.counters.sharedBroken ?? 0),
     origins: seenByBoth(proxySide?.origins ?? [], cacheSide?.origins ?? []),
     timings: summariesOf({ ...proxySide?.timings, ...cacheSide?.timings }),
     proxy,

@@ -103,6 +103,8 @@ describe("webproxy start", () => {
           hits: 2,
           segmentsInUse: 0,
           lostWakeups: 0,
+          doubleGiveBacks: 0,
+          checksumFailures: 0,
           refusedMessages: 0,
           restarts: { proxy: 0, cache: 0 },
           stalls: { proxy: 0, cache: 0 },

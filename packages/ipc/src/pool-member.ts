@@ -89,6 +89,16 @@ export class PoolMember implements Disposable {
     return this.#core.table.waiting > 0;
   }
 
+  /** Segments that this member holds now. */
+  get held(): number {
+    return this.#leases.reduce((count, lease) => (lease === undefined ? count : count + 1), 0);
+  }
+
+  /** Times that it was to give back what it did not hold, which was refused: 0, unless its owner has lost count. */
+  get refusedGiveBacks(): number {
+    return this.#core.table.countOf(this.slot, COUNTER.refusedGiveBacks);
+  }
+
   /**
    * A segment, if one is free and nobody waits for it. Never waits. Also undefined, rarely, when another thread is just
    * then inside the pool.

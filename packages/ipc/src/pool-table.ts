@@ -310,11 +310,16 @@ export class PoolTable {
     this.#numbers[index] = this.#numbers[index]! + 1;
   }
 
+  /** A counter of the member that has the slot. */
+  countOf(slot: number, counter: number): number {
+    return this.#numbers[(RECORDS_OFFSET + slot * RECORD_BYTES + RECORD_COUNTERS_OFFSET) / 8 + counter]!;
+  }
+
   /** A counter over all members, those who have left included. */
   total(counter: number): number {
     let total = this.#numbers[LEFT_COUNTERS_OFFSET / 8 + counter]!;
     for (let slot = 0; slot < MEMBERS_MAX; slot++) {
-      total += this.#numbers[(RECORDS_OFFSET + slot * RECORD_BYTES + RECORD_COUNTERS_OFFSET) / 8 + counter]!;
+      total += this.countOf(slot, counter);
     }
     return total;
   }

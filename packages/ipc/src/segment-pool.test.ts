@@ -168,7 +168,10 @@ test("PoolMember.giveBack() refuses a second time, also when the same id has bee
     using otherPool = SegmentPool.open(prefix);
     const other = otherPool.join();
     expect(() => other.giveBack(second)).toThrow(refused);
+    expect([member.held, other.held]).toEqual([1, 0]);
     member.giveBack(second);
+    expect([member.held, other.held]).toEqual([0, 0]);
+    expect([member.refusedGiveBacks, other.refusedGiveBacks]).toEqual([3, 1]);
     expect(pool.counters()).toMatchObject({ free: 1, giveBacks: 2, refusedGiveBacks: 4 });
     other.close();
     expectWhole(pool);

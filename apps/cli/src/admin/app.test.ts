@@ -12,6 +12,8 @@ const STATS: ChannelStats = {
   portions: 9,
   segmentsInUse: 1,
   lostWakeups: 0,
+  doubleGiveBacks: 0,
+  checksumFailures: 0,
   refusedMessages: 3,
   origins: [{ origin: "http://a.example", asked: 12, failures: 0, restingThreads: 0 }],
   timings: {},

@@ -15,7 +15,7 @@ export const PROXY_HELP: Readonly<Record<Exclude<ProxyCounter, `status${string}`
   responsesRefused: "Answers given in place of the origin.",
   portions: "Portions of responses that came in segments.",
   sentBytes: "Bytes sent to clients.",
-  segmentsHeld: "Segments that threads hold now, in use or kept ready.",
+  segmentsHeld: "Segments that threads hold now.",
   segmentWaits: "Times that a request had to wait for a segment.",
   segmentTimeouts: "Requests that waited for a segment in vain.",
   segmentsReplaced: "Segments given up since somebody might still write into them.",
@@ -33,6 +33,7 @@ export const PROXY_HELP: Readonly<Record<Exclude<ProxyCounter, `status${string}`
   originErrors: "Requests past the cache that the origin failed.",
   connectionsRefused: "Connections turned away at --max-connections.",
   cacheStalls: "Times that a thread went round a cache thread that stood still.",
+  doubleGiveBacks: "Segments that were to be given back twice, which was refused: must stay 0.",
 };
 
 export const CACHE_HELP: Readonly<Record<CacheCounter, string>> = {

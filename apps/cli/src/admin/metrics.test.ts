@@ -38,6 +38,8 @@ function reading(): ChannelReading {
       portions: 9,
       segmentsInUse: 1,
       lostWakeups: 0,
+      doubleGiveBacks: 0,
+      checksumFailures: 0,
       refusedMessages: 3,
       timings: {},
       origins: [{ origin: 'http://"a".example', asked: 12, failures: 1, restingThreads: 0 }],

@@ -106,6 +106,16 @@ function addTotals(metrics: Metrics, stats: ChannelStats): void {
   metrics.counter("webproxy_refused_messages_total", "Messages of the peer that broke a rule of the channel.", [
     [{}, stats.refusedMessages],
   ]);
+  metrics.counter(
+    "webproxy_double_give_backs_total",
+    "Segments that were to be given back twice, which was refused: must stay 0.",
+    [[{}, stats.doubleGiveBacks]],
+  );
+  metrics.counter(
+    "webproxy_checksum_failures_total",
+    "Bodies, on disk or in the shared tier, that were not as they had been written, and were dropped: 0 on sound media.",
+    [[{}, stats.checksumFailures]],
+  );
 }
 
 function addOrigins(metrics: Metrics, origins: readonly OriginSeen[]): void {

@@ -39,7 +39,16 @@ function content(segments: number): FrameContent {
     reading: {
       stats: {
         channel: "default",
-        ...{ hits: 1, misses: 2, portions: 3, segmentsInUse: 4, lostWakeups: 0, refusedMessages: 1 },
+        ...{
+          hits: 1,
+          misses: 2,
+          portions: 3,
+          segmentsInUse: 4,
+          lostWakeups: 0,
+          refusedMessages: 1,
+          doubleGiveBacks: 0,
+          checksumFailures: 0,
+        },
         timings: {},
         origins: [{ origin: NASTY, asked: 5, failures: 1, restingThreads: 1 }],
         proxy: { ...side, ...ports, counters: counters(PROXY_COUNTERS) },

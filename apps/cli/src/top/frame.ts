@@ -143,7 +143,7 @@ function storeLine({ proxy, cache }: ChannelStats): TextLine {
   ];
 }
 
-function queueLines({ proxy, cache, lostWakeups, refusedMessages }: ChannelStats): TextLine[] {
+function queueLines({ proxy, cache, ...stats }: ChannelStats): TextLine[] {
   const { connectionsOpen, queueFull, segmentWaits, segmentTimeouts = 0 } = proxy?.counters ?? {};
   const { transfersOpen, fillsOpen } = cache?.counters ?? {};
   const open: TextLine = [
@@ -151,8 +151,11 @@ function queueLines({ proxy, cache, lostWakeups, refusedMessages }: ChannelStats
     `connections ${amount(connectionsOpen)}  transfers ${amount(transfersOpen)}  fills ${amount(fillsOpen)}`,
     `  queue full ${amount(queueFull)}  segment waits ${amount(segmentWaits)}`,
   ];
-  if (lostWakeups + refusedMessages + segmentTimeouts === 0) return [open];
-  const wrong = `lost wake-ups ${lostWakeups}, refused messages ${refusedMessages}, segment time-outs ${segmentTimeouts}`;
+  const { lostWakeups, refusedMessages, doubleGiveBacks, checksumFailures } = stats;
+  if (lostWakeups + refusedMessages + doubleGiveBacks + checksumFailures + segmentTimeouts === 0) return [open];
+  const wrong =
+    `lost wake-ups ${lostWakeups}, refused messages ${refusedMessages}, segment time-outs ${segmentTimeouts}, ` +
+    `double give-backs ${doubleGiveBacks}, checksum failures ${checksumFailures}`;
   return [
     open,
     [

@@ -38,6 +38,7 @@ export const PROXY_COUNTERS = [
   "status4xx",
   "status5xx",
   "cacheStalls",
+  "doubleGiveBacks",
 ] as const;
 
 export const CACHE_COUNTERS = [
