@@ -3,8 +3,9 @@
  * on the new one is the only one.
  */
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { Child } from "../chaos/child.ts";
-import { pathOf } from "../chaos/content.ts";
+import { BodyCheck, pathOf, sizeOf } from "../chaos/content.ts";
 import { Conversation } from "../chaos/conversation.ts";
 import { SeededRandom } from "../chaos/random.ts";
 import { Webproxy } from "../support/webproxy.ts";
@@ -13,7 +14,10 @@ import { within } from "../support/within.ts";
 const CLIENTS = 8;
 const SIZES = [1, 1_024, 70_000, 1_048_576];
 
-/** A connection for each request, both ways: whoever is not served whole is told of. */
+const CERTIFICATES = join(import.meta.dir, "../../packages/origin/test/certificates");
+const TLS = ["--tls-cert", join(CERTIFICATES, "localhost.pem"), "--tls-key", join(CERTIFICATES, "localhost.key.pem")];
+
+/** A connection for each request, in the three ways that there are: whoever is not served whole is told of. */
 async function client(
   webproxy: Webproxy,
   number: number,
@@ -23,25 +27,51 @@ async function client(
   const failures: string[] = [];
   let served = 0;
   while (!isOver()) {
-    const wire = random.pick(["http", "getfile"] as const);
+    const wire = WIRES[(number + served) % WIRES.length]!;
     const path = pathOf(random.pick(SIZES), random.between(0, 3));
-    const conversation = new Conversation();
-    const isOpen = await conversation.open(webproxy[wire]);
-    const outcome = isOpen ? await conversation.ask({ wire, path }) : ({ kind: "unreachable" } as const);
-    conversation.close();
-    if (outcome.kind === "whole") served++;
-    else failures.push(`${wire} ${path}: ${JSON.stringify(outcome)}`);
+    const outcome = wire === "https" ? await askByTls(webproxy, path) : await ask(webproxy, wire, path);
+    if (outcome === "whole") served++;
+    else failures.push(`${wire} ${path}: ${outcome}`);
   }
   return { served, failures };
 }
 
-test("--takeover under load: no request fails, and the old one ends by itself", async () => {
+const WIRES = ["http", "getfile", "https"] as const;
+
+async function ask(webproxy: Webproxy, wire: "http" | "getfile", path: string): Promise<string> {
+  const conversation = new Conversation();
+  if (!(await conversation.open(webproxy[wire]))) return "unreachable";
+  const outcome = await conversation.ask({ wire, path });
+  conversation.close();
+  return outcome.kind === "whole" ? "whole" : JSON.stringify(outcome);
+}
+
+async function askByTls({ https }: Webproxy, path: string): Promise<string> {
+  try {
+    const response = await fetch(`https://${https.host}:${https.port}${path}`, {
+      headers: { connection: "close" },
+      tls: { rejectUnauthorized: false },
+    });
+    const body = await response.bytes();
+    const version = Number(/^"(\d+)"$/.exec(response.headers.get("etag") ?? "")?.[1]);
+    const isRight =
+      response.status === 200 && body.length === sizeOf(path) && new BodyCheck(path, 0, version).take(body);
+    return isRight ? "whole" : `status ${response.status}, ${body.length} bytes, version ${version}`;
+  } catch (error) {
+    return String(error);
+  }
+}
+
+test("--takeover under load, over TLS too: no request fails, and the old one ends by itself", async () => {
   await using origin = new Child<{ port?: number }>(new URL("../chaos/origin-process.ts", import.meta.url).pathname);
   const { port } = await origin.heard();
   const options = { origin: `http://127.0.0.1:${port}` };
-  const pool = ["--segments", "16", "--segment-size", "64KiB"];
-  await using old = await Webproxy.start({ ...options, args: pool });
-  const ports = ["--http-port", String(old.http.port), "--getfile-port", String(old.getfile.port)];
+  const pool = ["--segments", "16", "--segment-size", "64KiB", ...TLS];
+  await using old = await Webproxy.start({ ...options, args: [...pool, "--https-port", "0"] });
+  const ports = [
+    ...["--http-port", String(old.http.port), "--getfile-port", String(old.getfile.port)],
+    ...["--https-port", String(old.https.port)],
+  ];
   let isOver = false;
   const clients = Array.from({ length: CLIENTS }, (_, number) => client(old, number, () => isOver));
   await Bun.sleep(500);
@@ -52,7 +82,7 @@ test("--takeover under load: no request fails, and the old one ends by itself", 
   const results = await Promise.all(clients);
   expect(results.flatMap(({ failures }) => failures)).toEqual([]);
   for (const { served } of results) expect(served).toBeGreaterThan(0);
-  expect(next.http.port).toBe(old.http.port);
+  expect([next.http, next.getfile, next.https]).toEqual([old.http, old.getfile, old.https]);
   expect((await next.stats()).proxy!.counters.connectionsAccepted).toBeGreaterThan(0);
   // The port is the new one's: another one that does not take over is refused.
   const refused = await Webproxy.refusal({ ...options, args: [...pool, ...ports] });

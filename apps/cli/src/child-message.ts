@@ -1,12 +1,18 @@
 import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import type { SiteSettings } from "@proj/protocol";
+import type { ClientSockets } from "@proj/proxy";
 import type { Options } from "./options.ts";
+
+/** The second argument of a process that has a supervisor; those behind it are only for people to see. */
+export const SUPERVISED = "--supervised";
 
 /** What a process goes by that its supervisor has read for it. */
 export interface ChildSettings {
   readonly options: Options;
   /** Their origins by URL. */
   readonly sites: readonly SiteSettings[];
+  /** For the proxy, which has inherited them under these numbers. */
+  readonly sockets: ClientSockets;
 }
 
 /** What a supervisor tells a process, over the channel that `Bun.spawn` gives them. */
@@ -24,8 +30,8 @@ export type ChildMessage =
   | { type: "settings-wanted" }
   /** What became of settings that it was told while it ran. */
   | { type: "settings-used"; id: number; fault?: string }
-  /** It serves. The cache has no ports. */
-  | { type: "ready"; httpPort?: number; getfilePort?: number; httpsPort?: number }
+  /** It serves. */
+  | { type: "ready" }
   /** It ends, for a reason that a person can read. */
   | { type: "failed"; message: string }
   /** What became of a purge. */
@@ -45,12 +51,7 @@ export function readChildMessage(value: unknown): ChildMessage | undefined {
   if (value.type === "settings-used") return readUsed(value);
   if (value.type === "shared" && "status" in value && typeof value.status === "object" && value.status !== null)
     return { type: "shared", status: value.status as SharedStatus };
-  if (value.type !== "ready") return undefined;
-  const ready: ChildMessage = { type: "ready" };
-  if ("httpPort" in value && typeof value.httpPort === "number") ready.httpPort = value.httpPort;
-  if ("getfilePort" in value && typeof value.getfilePort === "number") ready.getfilePort = value.getfilePort;
-  if ("httpsPort" in value && typeof value.httpsPort === "number") ready.httpsPort = value.httpsPort;
-  return ready;
+  return value.type === "ready" ? { type: "ready" } : undefined;
 }
 
 function readUsed(value: object): ChildMessage | undefined {

@@ -90,15 +90,12 @@ function addStart(program: Command, { stop, exitWith }: Surroundings): void {
 function addSide(program: Command, side: "proxy" | "cache", { stop, exitWith }: Surroundings): void {
   withConfig(withOptions(program.command(side), flagNames()))
     .description(`run the ${side} process alone; its peer is found by --channel, in either order`)
-    .addOption(new Option("--supervised").hideHelp())
     .action(
-      exitWith(async ({ supervised, ...flags }: RawOptions & { supervised?: true }) => {
-        const isSupervised = supervised === true;
-        // A supervisor has read everything, and names it all.
-        const sources = isSupervised ? { flags } : await sourcesOf(flags);
+      exitWith(async (flags: RawOptions) => {
+        const sources = await sourcesOf(flags);
         const options = parseOptions(sources);
         const { runSide } = await import("./run-side.ts");
-        return runSide(side, options, { stop, isSupervised, hasFile: sources.file !== undefined });
+        return runSide(side, options, { stop, hasFile: sources.file !== undefined });
       }),
     );
 }

@@ -1,10 +1,10 @@
-import { AccessLog, accessLogOutput } from "./access/log.ts";
+import type { AccessLog } from "./access/log.ts";
 import { messageOf } from "./command-error.ts";
 import { createLog, type Log } from "./log.ts";
 import { LogOutput } from "./log-output.ts";
 import type { Options } from "./options.ts";
 import { reopenMeans } from "./stop-request.ts";
-import { TraceExporter } from "./traces/exporter.ts";
+import type { TraceExporter } from "./traces/exporter.ts";
 
 type LogOptions = Pick<Options, "channel" | "logFormat" | "logFile" | "accessLog" | "quiet" | "otlp">;
 
@@ -33,12 +33,14 @@ export class Logs implements AsyncDisposable {
    *
    * @throws {CommandError} Exit code 1: the file can not be opened.
    */
-  logRequests(): void {
+  async logRequests(): Promise<void> {
     const { channel, logFormat: format, otlp } = this.#options;
     if (otlp !== undefined) {
+      const { TraceExporter } = await import("./traces/exporter.ts");
       this.#traces = new TraceExporter({ otlp, channel, log: this.log });
       this.#traces.start();
     }
+    const { AccessLog, accessLogOutput } = await import("./access/log.ts");
     const output = accessLogOutput(this.#options);
     if (output === undefined) return;
     this.#access = new AccessLog({ channel, format, output, log: this.log });

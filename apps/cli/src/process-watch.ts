@@ -15,10 +15,10 @@ const SILENT_AFTER_MS = 1_000;
 /** And then it is not waited for any longer: nothing that a thread does in one turn of its event loop is known to take a fifth of that. */
 const HUNG_AFTER_MS = 5_000;
 /**
- * A stopped process (SIGSTOP) is stopped beyond doubt. While the proxy is, nobody is served, so it is replaced soon; the cache the proxy can do without for a
- * while, and what it has in memory is worth some patience.
+ * A stopped process (SIGSTOP) is stopped beyond doubt: this long after that is seen, which takes three beats, it is replaced. While the proxy is, nobody is served, so that is
+ * soon; the cache the proxy can do without for a while, and what it has in memory is worth some patience.
  */
-const STOPPED_AFTER_MS: Record<Side, number> = { proxy: 250, cache: 5_000 };
+const STOPPED_AFTER_MS: Record<Side, number> = { proxy: 100, cache: 5_000 };
 
 /** What the watch says: that the process stands still, that it goes on, or that there is no more hope that it will. */
 export interface WatchNews {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { RestartPolicy } from "./restart-policy.ts";
 
 describe("RestartPolicy", () => {
-  test("restarts after 50 ms, then twice as late each time, up to 5 s", () => {
+  test("restarts at once, then after 50 ms, then twice as late each time, up to 5 s", () => {
     const policy = new RestartPolicy();
     const delays: number[] = [];
     for (let at = 0; delays.length < 10; at += 100) {
@@ -10,17 +10,17 @@ describe("RestartPolicy", () => {
       const next = policy.died(at + 1);
       if (next.kind === "restart") delays.push(next.afterMs);
     }
-    expect(delays).toEqual([50, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
+    expect(delays).toEqual([0, 50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
   });
 
-  test("begins at 50 ms again once the process has served for two seconds", () => {
+  test("begins anew once the process has served for two seconds", () => {
     const policy = new RestartPolicy();
     policy.served(0);
     policy.died(1);
     policy.served(100);
-    expect(policy.died(2_099)).toEqual({ kind: "restart", afterMs: 100 });
+    expect(policy.died(2_099)).toEqual({ kind: "restart", afterMs: 50 });
     policy.served(20_000);
-    expect(policy.died(22_000)).toEqual({ kind: "restart", afterMs: 50 });
+    expect(policy.died(22_000)).toEqual({ kind: "restart", afterMs: 0 });
   });
 
   test("gives up at the fifth death within ten seconds without having served", () => {

@@ -1,5 +1,12 @@
 import type { SiteSettings } from "@proj/protocol";
-import { DEFAULT_CLIENT_LIMITS, type ProxySettings, type RunningProxy, startProxy, type TlsPair } from "@proj/proxy";
+import {
+  type ClientSockets,
+  DEFAULT_CLIENT_LIMITS,
+  type ProxySettings,
+  type RunningProxy,
+  startProxy,
+  type TlsPair,
+} from "@proj/proxy";
 import { logsRequests } from "./access/log.ts";
 import { readOriginCa, readTlsPairs } from "./certificates.ts";
 import type { Log } from "./log.ts";
@@ -9,15 +16,17 @@ import { requireSegmentSpace } from "./segment-space.ts";
 /**
  * The proxy of this process, with the command line's options.
  *
+ * @param sockets That listen already on its ports.
  * @throws {CommandError} Exit code 1: /dev/shm has no room for the segments; a certificate can not be read. And whatever `startProxy` refuses.
  */
 export async function startProxySide(
   options: Options,
   sites: readonly SiteSettings[],
   log: Log,
+  sockets?: ClientSockets,
 ): Promise<RunningProxy> {
   requireSegmentSpace(options);
-  return start(options, sites, readTlsPairs(options), log);
+  return start(options, sites, { pairs: readTlsPairs(options), sockets }, log);
 }
 
 /**
@@ -52,7 +61,7 @@ function liveSettings(options: Options, sites: readonly SiteSettings[]): ProxySe
 function start(
   options: Options,
   sites: readonly SiteSettings[],
-  pairs: readonly TlsPair[] | undefined,
+  { pairs, sockets }: { pairs: readonly TlsPair[] | undefined; sockets: ClientSockets | undefined },
   log: Log,
 ): Promise<RunningProxy> {
   const { channel, threads, segments, host, httpPort, getfilePort, getfileWire, hot: hotBytes } = options;
@@ -71,8 +80,8 @@ function start(
     ...(pairs !== undefined && { tls: { port: options.httpsPort, pairs } }),
     recordsAll: logsRequests(options),
     traceRatio: options.otlp === undefined ? undefined : options.traceRatio,
-    owner: process.connected === true ? process.ppid : process.pid,
     takesOver: options.takeover,
+    sockets,
     log,
   });
 }

@@ -6,8 +6,6 @@ import type { Log } from "./log.ts";
 import { ProcessWatch } from "./process-watch.ts";
 import { RestartPolicy } from "./restart-policy.ts";
 
-export type Ready = Extract<ChildMessage, { type: "ready" }>;
-
 export interface SupervisedProcessOptions {
   name: string;
   /** Whose heartbeats tell whether it hangs; undefined: nobody's do. */
@@ -17,8 +15,10 @@ export interface SupervisedProcessOptions {
   /** What it goes by, asked for anew whenever it is told. */
   settings: () => ChildSettings;
   log: Log;
-  /** What it says each time that it serves. */
-  onReady: (ready: Ready) => void;
+  /** Descriptors that it inherits, as 3 and those that follow. */
+  inherited?: readonly number[];
+  /** Called each time that it says that it serves. */
+  onReady: () => void;
   /** Called once, when it will not be started again although nobody asked it to stop. */
   onGiveUp: (why: CommandError) => void;
 }
@@ -84,7 +84,7 @@ export class SupervisedProcess {
     this.#starts++;
     this.#complaint = undefined;
     const child = Bun.spawn(this.#options.command(), {
-      stdio: ["ignore", "inherit", "inherit"],
+      stdio: ["ignore", "inherit", "inherit", ...(this.#options.inherited ?? [])],
       detached: true,
       serialization: "json",
       ipc: (message) => this.#hear(readChildMessage(message)),
@@ -192,7 +192,7 @@ export class SupervisedProcess {
     this.#hasServed = true;
     this.#policy.served(performance.now());
     void this.configure(); // they may have changed while it started
-    this.#options.onReady(message);
+    this.#options.onReady();
   }
 
   #settleConfiguration({ id, fault }: Extract<ChildMessage, { type: "settings-used" }>): void {
@@ -257,13 +257,17 @@ export class SupervisedProcess {
     if (this.#complaint !== undefined && !this.#hasServed) return onGiveUp(cannotRun(this.#complaint));
     const next = this.#policy.died(performance.now());
     if (next.kind === "give-up") return onGiveUp(cannotRun(this.#hopeless(how)));
+    const reason = this.#complaint;
+    // Clients may be waiting: it is told of after that.
+    if (next.afterMs === 0) this.start();
+    else this.#restartTimer = setTimeout(() => this.start(), next.afterMs);
+    const when = next.afterMs === 0 ? "at once" : `in ${next.afterMs} ms`;
     log({
       level: "error",
-      message: `the ${name} process ${how}; starting it again in ${next.afterMs} ms`,
+      message: `the ${name} process ${how}; starting it again ${when}`,
       child: child.pid,
-      ...(this.#complaint !== undefined && { reason: this.#complaint }),
+      ...(reason !== undefined && { reason }),
     });
-    this.#restartTimer = setTimeout(() => this.start(), next.afterMs);
   }
 
   #hopeless(how: string): string {

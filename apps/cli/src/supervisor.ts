@@ -1,8 +1,9 @@
 import type { SiteSettings } from "@proj/protocol";
+import { ClientPorts, type ClientSockets } from "@proj/proxy";
 import { addressText } from "./address-text.ts";
 import type { AdminServer } from "./admin/server.ts";
-import type { ChildSettings } from "./child-message.ts";
-import type { CommandError } from "./command-error.ts";
+import { type ChildSettings, SUPERVISED } from "./child-message.ts";
+import { type CommandError, cannotRun, messageOf } from "./command-error.ts";
 import { removeLeftOvers } from "./left-overs.ts";
 import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
@@ -10,7 +11,7 @@ import { OpenSites } from "./open-sites.ts";
 import { asArguments, type Options } from "./options.ts";
 import { Reload } from "./reload.ts";
 import { aborted, hangupMeans, reopenMeans, type StopRequest } from "./stop-request.ts";
-import { type Ready, SupervisedProcess } from "./supervised-process.ts";
+import { SupervisedProcess } from "./supervised-process.ts";
 import { becomeUser, warnOfRoot } from "./user.ts";
 
 /** Open requests may take this long once a stop is asked for; then what still runs is killed. */
@@ -29,11 +30,12 @@ const CACHE_STOP_MS = 1_500;
 export async function runSupervisor(options: Options, stop: StopRequest, hasFile: boolean): Promise<number> {
   becomeUser(options.user);
   await using logs = new Logs(options, "webproxy");
-  logs.logRequests();
+  await logs.logRequests();
   const sites = await OpenSites.open(options);
   try {
     const { startAdmin } = await import("./admin/server.ts");
-    const pair = new ProcessPair({ options, sites: sites.settings }, logs.log);
+    using ports = await openPorts(options);
+    const pair = new ProcessPair({ options, sites: sites.settings }, ports, logs.log);
     const hasReload = hasFile || options.tlsCert !== undefined;
     const reload = new Reload({ options, sites }, logs.log, (live, settings) => pair.use(live, settings));
     const admin = startAdmin({
@@ -99,6 +101,31 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** They are the supervisor's, so that clients who come while there is no proxy wait for the next one. */
+async function openPorts(options: Options): Promise<ClientPorts> {
+  const { host, httpPort, getfilePort, threads, takeover: takesOver } = options;
+  const httpsPort = options.tlsCert === undefined ? undefined : options.httpsPort;
+  try {
+    return await ClientPorts.open({ host, httpPort, getfilePort, httpsPort, threads, takesOver });
+  } catch (error) {
+    throw cannotRun(messageOf(error), error);
+  }
+}
+
+/** Where a child finds the descriptors that it inherits: behind standard input, output and error. */
+const FIRST_INHERITED = 3;
+
+/** The sockets as the child knows them that inherits their descriptors one after the other. */
+function inheritedAs({ http, getfile, https }: ClientSockets): { sockets: ClientSockets; fds: readonly number[] } {
+  const fds: number[] = [];
+  const inherit = ({ port, fds: own }: ClientSockets["http"]) => {
+    const first = FIRST_INHERITED + fds.length;
+    fds.push(...own);
+    return { port, fds: own.map((_, index) => first + index) };
+  };
+  return { sockets: { http: inherit(http), getfile: inherit(getfile), https: https && inherit(https) }, fds };
+}
+
 /** The two children, started together, ended one after the other: the proxy needs the cache for what it still has to send. */
 export class ProcessPair {
   readonly cache: SupervisedProcess;
@@ -107,10 +134,13 @@ export class ProcessPair {
   readonly gaveUp: Promise<CommandError>;
   /** Settles when both have served for the first time. */
   readonly bothReady: Promise<void>;
+  readonly #ports: ClientPorts;
   #settings: ChildSettings;
 
-  constructor(settings: ChildSettings, log: Log) {
-    this.#settings = settings;
+  constructor({ options, sites }: Omit<ChildSettings, "sockets">, ports: ClientPorts, log: Log) {
+    const { sockets, fds } = inheritedAs(ports.sockets);
+    this.#ports = ports;
+    this.#settings = { options: withPorts(options, sockets), sites, sockets };
     const gaveUp = Promise.withResolvers<CommandError>();
     const bothReady = Promise.withResolvers<void>();
     this.gaveUp = gaveUp.promise;
@@ -118,27 +148,24 @@ export class ProcessPair {
     const settle = () => {
       if (this.isReady) bothReady.resolve();
     };
-    const supervised = (name: "cache" | "proxy", onReady: (ready: Ready) => void) =>
+    const supervised = (name: "cache" | "proxy", inherited: readonly number[], onReady: () => void) =>
       new SupervisedProcess({
         name,
-        watched: { channel: settings.options.channel, side: name },
-        command: () => [process.execPath, Bun.main, name, "--supervised", ...asArguments(this.#options)],
+        inherited,
+        watched: { channel: options.channel, side: name },
+        command: () => [process.execPath, Bun.main, name, SUPERVISED, ...asArguments(this.#options)],
         settings: () => this.#settings,
         log,
-        onReady: (ready) => {
-          onReady(ready);
+        onReady: () => {
+          onReady();
           settle();
         },
         onGiveUp: gaveUp.resolve,
       });
-    this.cache = supervised("cache", () => {
+    this.cache = supervised("cache", [], () => {
       if (!this.proxy.hasStarted) this.proxy.start();
     });
-    // A proxy that is started again listens where its clients know it.
-    this.proxy = supervised("proxy", ({ httpPort = 0, getfilePort = 0, httpsPort }) => {
-      const options = { ...this.#options, httpPort, getfilePort, httpsPort: httpsPort ?? this.#options.httpsPort };
-      this.#settings = { ...this.#settings, options };
-    });
+    this.proxy = supervised("proxy", fds, () => void ports.takeOver(log));
   }
 
   get #options(): Options {
@@ -163,8 +190,8 @@ export class ProcessPair {
 
   /** From now on these hold: the cache goes first, which still knows the former sites for a while. */
   async use(options: Options, sites: readonly SiteSettings[]): Promise<void> {
-    const { httpPort, getfilePort, httpsPort } = this.#options;
-    this.#settings = { options: { ...options, httpPort, getfilePort, httpsPort }, sites };
+    const { sockets } = this.#settings;
+    this.#settings = { options: withPorts(options, sockets), sites, sockets };
     await this.cache.configure();
     await this.proxy.configure();
   }
@@ -181,8 +208,19 @@ export class ProcessPair {
   }
 
   async stop(hurry: AbortSignal): Promise<void> {
+    this.#ports.close(); // from now on clients are refused, as soon as the proxy accepts nobody any more
     const endBy = performance.now() + STOP_MS;
     await this.proxy.stop(STOP_MS - CACHE_STOP_MS, hurry);
     await this.cache.stop(Math.max(CACHE_STOP_MS, endBy - performance.now()), hurry);
   }
+}
+
+/** As they are where the kernel has chosen. */
+function withPorts(options: Options, { http, getfile, https }: ClientSockets): Options {
+  return {
+    ...options,
+    httpPort: http.port,
+    getfilePort: getfile.port,
+    httpsPort: https?.port ?? options.httpsPort,
+  };
 }

@@ -95,7 +95,7 @@ export class RunningCache {
       originNames: originNames(sites),
       removeLeftovers: () => removeLeftovers(names),
     });
-    const threads: ShardThread[] = [];
+    const threads = Array.from({ length: options.threads }, (_, shard) => newShard(shard, options));
     let store: OpenStore | undefined;
     let shared: SharedNode | undefined;
     try {
@@ -105,9 +105,10 @@ export class RunningCache {
         const size = { maxmsg: QUEUE_DEPTH, msgsize: REQUEST_MESSAGE_BYTES_MAX };
         MessageQueue.create(objectName(names.requestQueue(shard)), size).close();
       }
-      for (let shard = 0; shard < options.threads; shard++)
-        threads.push(startShard(options, sites, { life: life.number, shard, journal: store?.journal }));
-      await Promise.all(threads.map((thread) => thread.started));
+      const started = threads.map((thread, shard) =>
+        thread.start(shardOptions(options, sites, { life: life.number, shard, journal: store?.journal })),
+      );
+      await Promise.all(started);
       const purges = new Purges(store?.journal, async (purge) => {
         const answers = await Promise.all(threads.map((thread) => thread.ask({ about: "purge", purge })));
         return answers.filter((answer) => answer !== undefined && "responses" in answer);
@@ -241,13 +242,18 @@ function openStore(path: string): OpenStore {
   return { directory, journal: new PurgeJournal(directory.path) };
 }
 
-function startShard(
+/** A shard's code is loaded from now on. */
+function newShard(shard: number, { log }: CacheOptions): ShardThread {
+  return new Thread(`cache ${shard}`, threadEntry(import.meta.url, "shard-thread"), log);
+}
+
+function shardOptions(
   options: CacheOptions,
   sites: readonly SiteSettings[],
   { life, shard, journal }: { life: number; shard: number; journal: PurgeJournal | undefined },
-): ShardThread {
+): ShardThreadOptions {
   const { channel, cacheDir, threads } = options;
-  const shardOptions: ShardThreadOptions = {
+  return {
     channel,
     shard,
     life,
@@ -261,7 +267,6 @@ function startShard(
     purgesPending: journal?.pending ?? [],
     shared: options.shared,
   };
-  return new Thread(`cache ${shard}`, threadEntry(import.meta.url, "shard-thread"), shardOptions, options.log);
 }
 
 function removeLeftovers(names: ReturnType<typeof channelNames>): void {

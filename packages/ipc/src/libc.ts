@@ -24,6 +24,7 @@ const FILES = {
   posix_fallocate: { args: ["i32", "i64", "i64"], returns: "i32" }, // int posix_fallocate(int, off_t, off_t): returns the error
   linkat: { args: ["i32", "ptr", "i32", "ptr", "i32"], returns: "i32" }, // int linkat(int, const char *, int, const char *, int)
   getrlimit: { args: ["i32", "ptr"], returns: "i32" }, // int getrlimit(int, struct rlimit *)
+  listen: { args: ["i32", "i32"], returns: "i32" }, // int listen(int, int)
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" }, // int getsockopt(int, int, int, void *, socklen_t *)
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" }, // int setsockopt(int, int, int, const void *, socklen_t)
   syscall: { args: ["i64", "i32", "ptr", "u32", "u32"], returns: "i64" }, // long syscall(long, ...): sched_setattr and sched_getattr have no wrapper

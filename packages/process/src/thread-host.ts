@@ -32,7 +32,7 @@ export class ThreadError extends Error {
   }
 }
 
-/** One Worker and its life: started with options, asked, watched, stopped in time. */
+/** One Worker and its life: loaded from the moment that it is made, started with options, asked, watched, stopped in time. */
 export class Thread<Start, Started, Question = never, Answer = never> {
   readonly name: string;
   readonly #worker: Worker;
@@ -44,7 +44,7 @@ export class Thread<Start, Started, Question = never, Answer = never> {
   #nextQuestion = 1;
   #stopping = false;
 
-  constructor(name: string, entry: URL, options: Start, log: (record: LogRecord) => void) {
+  constructor(name: string, entry: URL, log: (record: LogRecord) => void) {
     this.name = name;
     this.#log = log;
     this.#worker = new Worker(entry, { name });
@@ -59,11 +59,15 @@ export class Thread<Start, Started, Question = never, Answer = never> {
       if (!this.#stopping) this.#die(new ThreadError(`Thread ${name} ended unexpectedly`, undefined));
     });
     this.#started.promise.catch(() => {});
-    this.#say({ type: "start", options });
   }
 
-  /** What the thread's start gave; rejects with {@link ThreadError} when it could not start. */
-  get started(): Promise<Started> {
+  /**
+   * What the thread's start gave.
+   *
+   * @throws {ThreadError} It could not start.
+   */
+  start(options: Start): Promise<Started> {
+    this.#say({ type: "start", options });
     return this.#started.promise;
   }
 

@@ -26,8 +26,8 @@ import { NEW_TRANSFER, nextAsk, type Sending, step, type Transfer, type Transfer
 const PORTIONS_IN_FLIGHT = 2;
 /** How long a request waits for a segment before it is refused. */
 const SEGMENT_TIMEOUT_MS = 10_000;
-/** How long a cache may be away before requests do not wait for it any more: its restart takes a quarter of that. */
-const CACHE_AWAY_MS = 1_000;
+/** How long a cache may be away before requests do not wait for it any more: on a machine that has processors to spare it is back by then. */
+const CACHE_AWAY_MS = 400;
 /** A client that takes nothing for so long gives its segments back when others wait for them. */
 export const STALL_MS = 100;
 

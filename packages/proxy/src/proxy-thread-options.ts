@@ -1,6 +1,6 @@
 import type { GetfileWire, SiteSettings } from "@proj/protocol";
 import type { ClientLimits } from "./limits.ts";
-import type { TlsPair } from "./listeners/tls.ts";
+import type { TlsPair } from "./listeners/tls-pair.ts";
 
 /** What the main thread tells a thread of the proxy. */
 export interface ProxyThreadOptions {
@@ -8,9 +8,8 @@ export interface ProxyThreadOptions {
   readonly thread: number;
   /** The number of this life of the proxy: the cache drops what another life asked. */
   readonly life: number;
-  readonly host: string;
-  readonly httpPort: number;
-  readonly getfilePort: number;
+  /** Listening sockets, which are the main thread's: each is accepted on through a descriptor of the thread's own. */
+  readonly sockets: { readonly http: number; readonly getfile: number };
   readonly getfileWire: GetfileWire;
   /** The thread's part of the hot tier, in bytes; 0 turns it off. */
   readonly hotBytes: number;
@@ -21,8 +20,8 @@ export interface ProxyThreadOptions {
   readonly limits: ClientLimits;
   /** `traceRatio` of `ProxyOptions`. */
   readonly traceRatio: number | undefined;
-  /** Where to listen for TLS, and with what; undefined: nowhere. */
-  readonly tls: { readonly port: number; readonly pairs: readonly TlsPair[] } | undefined;
+  /** Where to accept TLS, and with what; undefined: nowhere. */
+  readonly tls: { readonly socket: number; readonly pairs: readonly TlsPair[] } | undefined;
 }
 
 /** What may be another while the thread runs. */
@@ -37,13 +36,4 @@ export type ProxyOrder =
   /** From now on new TLS connections get these certificates. */
   | { readonly about: "certificates"; readonly pairs: readonly TlsPair[] }
   /** From now on requests, and connections, are treated by these. */
-  | { readonly about: "settings"; readonly settings: ProxyThreadSettings }
-  /** New connections go to these of the sockets on each port, in the order in which they began to listen; undefined: to any. */
-  | { readonly about: "connections"; readonly to: { readonly first: number; readonly count: number } | undefined };
-
-export interface ListeningPorts {
-  readonly http: number;
-  readonly getfile: number;
-  /** Undefined without TLS. */
-  readonly https: number | undefined;
-}
+  | { readonly about: "settings"; readonly settings: ProxyThreadSettings };

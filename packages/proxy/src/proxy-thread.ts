@@ -1,4 +1,4 @@
-import { Doorbell, endSteering, objectName, SegmentPool, SharedMemory, steerConnections } from "@proj/ipc";
+import { Doorbell, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
 import { healthRecord, OriginClient, statesByName } from "@proj/origin";
 import { type Heartbeat, isAlive, runThread, startHeartbeat } from "@proj/process";
 import {
@@ -33,13 +33,14 @@ import {
 } from "./listeners/connection.ts";
 import { GetfileConnection } from "./listeners/getfile.ts";
 import { HttpConnection, type HttpSettings } from "./listeners/http.ts";
-import { Certificates, listenTls, type TlsListener, type TlsPair } from "./listeners/tls.ts";
+import type { TlsListener } from "./listeners/tls.ts";
+import type { TlsPair } from "./listeners/tls-pair.ts";
 import { renderOwnResponse } from "./own-response.ts";
 import { PassMemory } from "./pass-memory.ts";
 import type { PassContext } from "./pass-through.ts";
 import { PostKeeper } from "./post-keeper.ts";
 import { ProxySites } from "./proxy-sites.ts";
-import type { ListeningPorts, ProxyOrder, ProxyThreadOptions, ProxyThreadSettings } from "./proxy-thread-options.ts";
+import type { ProxyOrder, ProxyThreadOptions, ProxyThreadSettings } from "./proxy-thread-options.ts";
 import { SendTurns } from "./send-turns.ts";
 import { Tracing } from "./trace-context.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
@@ -49,7 +50,6 @@ const DRAIN_CHECK_MS = 20;
 
 /** One thread of the proxy: its listeners, its end of the channel, its place in the pool. */
 class ProxyThread {
-  ports: ListeningPorts;
   readonly #thread: number;
   readonly #control: SharedMemory;
   readonly #rings: SharedMemory;
@@ -120,40 +120,27 @@ class ProxyThread {
       (socket) => new GetfileConnection(socket, this.#context, getfile),
       this.#limit(options.limits.connections, getfileFarewell),
     );
-    const { host, httpPort, getfilePort } = options;
-    this.#listeners = [
-      listen({ host, port: httpPort }, this.#acceptorFor(http)),
-      listen({ host, port: getfilePort }, getfileAcceptor),
-    ];
-    this.ports = { http: this.#listeners[0]!.port, getfile: this.#listeners[1]!.port, https: undefined };
+    const { sockets } = options;
+    this.#listeners = [listen(sockets.http, this.#acceptorFor(http)), listen(sockets.getfile, getfileAcceptor)];
     this.#sweeper = setInterval(() => this.#sweep(), STALL_MS);
     this.#ticker = setInterval(() => {
       for (const connection of this.#connections) connection.tick?.();
     }, TICK_MS);
   }
 
-  /** Listens for TLS too. */
-  async openTls({ host }: ProxyThreadOptions, { port, pairs }: { port: number; pairs: readonly TlsPair[] }) {
+  /** Accepts TLS too. */
+  async openTls({ socket, pairs }: { socket: number; pairs: readonly TlsPair[] }) {
+    const { listenTls } = await import("./listeners/tls.ts");
     const settings: HttpSettings = { ...this.#http[0]!, scheme: "https" };
     this.#http.push(settings);
     const acceptor = this.#acceptorFor(settings);
-    this.#tls = await listenTls({ host, port }, new Certificates(pairs), acceptor);
+    this.#tls = await listenTls(socket, pairs, acceptor);
     this.#listeners.push(this.#tls);
-    this.ports = { ...this.ports, https: this.#tls.port };
   }
 
   obey(order: ProxyOrder): void {
-    if (order.about === "certificates") this.#tls?.use(new Certificates(order.pairs));
-    else if (order.about === "connections") this.#steer(order.to);
+    if (order.about === "certificates") this.#tls?.use(order.pairs);
     else this.#use(order.settings);
-  }
-
-  #steer(to: { first: number; count: number } | undefined): void {
-    for (const { fd } of this.#listeners) {
-      if (fd === undefined) continue;
-      if (to === undefined) endSteering(fd);
-      else steerConnections(fd, to.first, to.count);
-    }
   }
 
   /** Open connections go on: their next request is treated by these. */
@@ -219,12 +206,13 @@ class ProxyThread {
   }
 
   #sweep(): void {
-    const { counters, hot, stalled, access, now } = this.#context;
+    const { counters, hot, pool, stalled, access, now } = this.#context;
     access.look();
     counters.set("hotBytes", hot.usedBytes);
     counters.set("hotEntries", hot.count);
     counters.set("lostWakeups", this.#bell.lostWakeups);
-    counters.set("segmentsHeld", this.#pool.counters().held);
+    counters.set("segmentsHeld", pool.held);
+    counters.set("doubleGiveBacks", pool.refusedGiveBacks);
     writeOriginCounts(this.#control.buffer, this.#thread, statesByName(this.#originNames, this.#sites.origins()));
     const nowMs = now();
     for (const delivery of stalled) delivery.giveWay(nowMs);
@@ -273,11 +261,11 @@ function cacheNews({ channel, thread }: ProxyThreadOptions, hot: HotTier, log: (
   return { onAttach, onLost, onSilence };
 }
 
-runThread<ProxyThreadOptions, ListeningPorts, ProxyOrder, void>(async (options, log) => {
+runThread<ProxyThreadOptions, void, ProxyOrder, void>(async (options, log) => {
   const thread = new ProxyThread(options, log);
-  if (options.tls !== undefined) await thread.openTls(options, options.tls);
+  if (options.tls !== undefined) await thread.openTls(options.tls);
   return {
-    result: thread.ports,
+    result: undefined,
     answer: (order) => thread.obey(order),
     stop: () => thread.stop(),
   };

@@ -13,15 +13,9 @@ import {
   wantAllRecords,
 } from "@proj/protocol";
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "./limits.ts";
-import {
-  claimChosenPort,
-  claimOrSharePort,
-  claimPort,
-  type PortClaim,
-  type PortHolder,
-} from "./listeners/port-claim.ts";
-import { Certificates, type TlsPair } from "./listeners/tls.ts";
-import type { ListeningPorts, ProxyOrder, ProxyThreadOptions } from "./proxy-thread-options.ts";
+import { ClientPorts, type ClientSockets } from "./listeners/client-ports.ts";
+import type { TlsPair } from "./listeners/tls-pair.ts";
+import type { ProxyOrder, ProxyThreadOptions } from "./proxy-thread-options.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
 
 export interface ProxyOptions {
@@ -32,11 +26,15 @@ export interface ProxyOptions {
   /** Segments in the pool, and the size of each in bytes. */
   readonly segments: number;
   readonly segmentBytes: number;
-  /** Address of the two listeners. */
+  /** Address of the listeners. */
   readonly host: string;
   /** 0 takes a free port. */
   readonly httpPort: number;
   readonly getfilePort: number;
+  /** Where another webproxy of this user has a port: listen beside it, then ask it to end. It finishes what it has begun. Default: false, the start is refused. */
+  readonly takesOver?: boolean;
+  /** Sockets that listen already on those ports, one for each thread; they are closed when the proxy is. Default: they are opened. */
+  readonly sockets?: ClientSockets | undefined;
   readonly getfileWire: GetfileWire;
   /** Limit of the hot tiers of all threads together, in bytes; 0: every response crosses the channel. */
   readonly hotBytes: number;
@@ -58,10 +56,6 @@ export interface ProxyOptions {
   readonly recordsAll?: boolean;
   /** From 0 to 1: requests are traced whose client wants it, and this part of those that belong to no trace. Undefined: none is. */
   readonly traceRatio?: number | undefined;
-  /** Which process is to be asked to end when another one takes the ports over. Default: this one. */
-  readonly owner?: number;
-  /** Where another webproxy of this user has a port: listen beside it, then ask it to end. It finishes what it has begun. Default: false, the start is refused. */
-  readonly takesOver?: boolean;
   readonly log: (record: LogRecord) => void;
 }
 
@@ -70,8 +64,6 @@ export type ProxySettings = Required<Pick<ProxyOptions, "trustProxy" | "limits">
   readonly sites: readonly SiteSettings[];
 };
 
-/** After this long an event loop has accepted what the kernel had queued for it, also on a machine that has much to do. */
-const ACCEPTED_MS = 500;
 /** How long open responses may go on when the proxy is closed. */
 const GRACE_MS = 10_000;
 
@@ -80,14 +72,13 @@ interface Holdings {
   readonly life: Life;
   readonly pool: SegmentPool;
   readonly threads: readonly ProxyThreadHandle[];
-  readonly claims: readonly PortClaim[];
+  readonly ports: ClientPorts;
 }
 
-type ProxyThreadHandle = Thread<ProxyThreadOptions, ListeningPorts, ProxyOrder, void>;
+type ProxyThreadHandle = Thread<ProxyThreadOptions, void, ProxyOrder, void>;
 
 /** A running proxy process. */
 export class RunningProxy {
-  readonly host: string;
   readonly httpPort: number;
   readonly getfilePort: number;
   /** Undefined without TLS. */
@@ -97,17 +88,16 @@ export class RunningProxy {
   readonly #life: Life;
   readonly #pool: SegmentPool;
   readonly #threads: readonly ProxyThreadHandle[];
-  readonly #claims: readonly PortClaim[];
+  readonly #ports: ClientPorts;
 
-  private constructor(host: string, ports: ListeningPorts, { life, pool, threads, claims }: Holdings) {
-    this.host = host;
-    this.httpPort = ports.http;
-    this.getfilePort = ports.getfile;
-    this.httpsPort = ports.https;
+  private constructor({ life, pool, threads, ports }: Holdings) {
+    this.httpPort = ports.sockets.http.port;
+    this.getfilePort = ports.sockets.getfile.port;
+    this.httpsPort = ports.sockets.https?.port;
     this.#life = life;
     this.#pool = pool;
     this.#threads = threads;
-    this.#claims = claims;
+    this.#ports = ports;
     this.failed = Promise.race(threads.map((thread) => thread.died));
   }
 
@@ -115,20 +105,25 @@ export class RunningProxy {
   static async start(options: ProxyOptions): Promise<RunningProxy> {
     // Refused here rather than in every thread.
     new TrustedPeers(options.trustProxy ?? []);
-    if (options.tls !== undefined) new Certificates(options.tls.pairs);
-    const claims = await claimPorts(options);
+    if (options.tls !== undefined) await requireCertificates(options.tls.pairs);
+    const ports = await portsOf(options);
+    const threads = [newThread(0, options)]; // its code is loaded while this thread makes what it needs
     try {
-      const proxy = await RunningProxy.#startWith(options, claims);
-      claims.push(...claimChosen(options, proxy));
-      void proxy.#takeOver(options);
+      const proxy = await RunningProxy.#startWith(options, ports, threads);
+      void ports.takeOver(options.log);
       return proxy;
     } catch (error) {
-      for (const claim of claims) claim.release();
+      await Promise.all(threads.map((thread) => thread.stop(0)));
+      ports.close();
       throw error;
     }
   }
 
-  static async #startWith(options: ProxyOptions, claims: readonly PortClaim[]): Promise<RunningProxy> {
+  static async #startWith(
+    options: ProxyOptions,
+    ports: ClientPorts,
+    threads: ProxyThreadHandle[],
+  ): Promise<RunningProxy> {
     const names = channelNames(options.channel);
     const life = Life.begin({
       side: "proxy",
@@ -137,7 +132,6 @@ export class RunningProxy {
       removeLeftovers: () => removeLeftovers(names),
     });
     let pool: SegmentPool | undefined;
-    const threads: ProxyThreadHandle[] = [];
     try {
       // Step 1: the segments, and their ids in the free queue.
       pool = SegmentPool.create(objectName(names.pool), {
@@ -147,9 +141,13 @@ export class RunningProxy {
       using rings = SharedMemory.create(objectName(names.access), accessRingsBytes(options.threads));
       initAccessRings(rings.buffer, { life: life.number, threads: options.threads });
       if (options.recordsAll === true) wantAllRecords(rings.buffer, Number.POSITIVE_INFINITY);
-      const ports = await startThreads(options, life, threads);
-      life.serve(ports);
-      return new RunningProxy(options.host, ports, { life, pool, threads, claims });
+      while (threads.length < options.threads) threads.push(newThread(threads.length, options));
+      const started = threads.map((one, thread) =>
+        one.start(threadOptions(options, ports.sockets, { life: life.number, thread })),
+      );
+      await Promise.all(started);
+      life.serve({ http: ports.sockets.http.port, getfile: ports.sockets.getfile.port });
+      return new RunningProxy({ life, pool, threads, ports });
     } catch (error) {
       await Promise.all(threads.map((thread) => thread.stop(0)));
       pool?.unlink();
@@ -166,7 +164,7 @@ export class RunningProxy {
    * @throws {TlsPairError} One of them can not be used: then nothing changes.
    */
   async useCertificates(pairs: readonly TlsPair[]): Promise<void> {
-    new Certificates(pairs);
+    await requireCertificates(pairs);
     await Promise.all(this.#threads.map((thread) => thread.ask({ about: "certificates", pairs })));
   }
 
@@ -184,73 +182,15 @@ export class RunningProxy {
     this.#life.nameOrigins(originNames(sites));
   }
 
-  /** Those who have our ports too get no new connections from now on, and are asked to end once they have accepted what was on its way. */
-  async #takeOver({ threads, log }: ProxyOptions): Promise<void> {
-    const formers = new Map<number, PortHolder>();
-    for (const { former } of this.#claims) if (former !== undefined) formers.set(former.pid, former);
-    for (const { pid, listeners } of formers.values()) {
-      log({ level: "info", message: `Taking over from process ${pid}, which finishes what it has begun` });
-      await this.#threads[0]!.ask({ about: "connections", to: { first: listeners, count: threads } });
-      await Bun.sleep(ACCEPTED_MS);
-      askToEnd(pid, log);
-      await Bun.sleep(ACCEPTED_MS);
-      await this.#threads[0]!.ask({ about: "connections", to: undefined });
-    }
-  }
-
   /** Accepts no more, finishes what is open (at most 10 s), and removes every IPC object of this side. */
   async close(options: { graceMs: number } = { graceMs: GRACE_MS }): Promise<void> {
     this.#life.stopping();
-    for (const claim of this.#claims) claim.release(); // who takes over has them from now on
+    this.#ports.close(); // who takes over has them from now on
     await Promise.all(this.#threads.map((thread) => thread.stop(options.graceMs)));
     this.#pool.unlink();
     this.#pool.close();
     removeLeftovers(channelNames(this.#life.channel)); // of threads that had to be ended
     this.#life[Symbol.dispose]();
-  }
-}
-
-function askToEnd(pid: number, log: (record: LogRecord) => void): void {
-  try {
-    process.kill(pid, "SIGTERM");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ESRCH") return;
-    log({ level: "error", message: `Cannot ask process ${pid} to end: ${code}; stop it by hand` });
-  }
-}
-
-/** Those that the kernel was to choose. */
-function claimChosen(options: ProxyOptions, { httpPort, getfilePort, httpsPort }: RunningProxy): PortClaim[] {
-  const { host, tls } = options;
-  const chosen: number[] = [];
-  if (options.httpPort === 0) chosen.push(httpPort);
-  if (options.getfilePort === 0) chosen.push(getfilePort);
-  if (tls?.port === 0 && httpsPort !== undefined) chosen.push(httpsPort);
-  return chosen.map((port) => claimChosenPort(host, port, ownerOf(options)));
-}
-
-function ownerOf({ owner = process.pid, threads }: ProxyOptions): PortHolder {
-  return { pid: owner, listeners: threads };
-}
-
-/** All ports, or none. */
-async function claimPorts(options: ProxyOptions): Promise<PortClaim[]> {
-  const { host, httpPort, getfilePort, tls, takesOver = false } = options;
-  const own = ownerOf(options);
-  const claims: PortClaim[] = [];
-  const claim = async (port: number, option: string) => {
-    const claimed = takesOver ? await claimOrSharePort(host, port, option, own) : claimPort(host, port, option, own);
-    if (claimed !== undefined) claims.push(claimed);
-  };
-  try {
-    await claim(httpPort, "--http-port");
-    await claim(getfilePort, "--getfile-port");
-    if (tls !== undefined) await claim(tls.port, "--https-port");
-    return claims;
-  } catch (error) {
-    for (const claim of claims) claim.release();
-    throw error;
   }
 }
 
@@ -268,34 +208,42 @@ export function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   return RunningProxy.start(options);
 }
 
-/** The first thread takes the ports; the others join it there. */
-async function startThreads(options: ProxyOptions, life: Life, threads: ProxyThreadHandle[]): Promise<ListeningPorts> {
-  const start = (thread: number, ports: ListeningPorts) => {
-    const { channel, host, getfileWire } = options;
-    const threadOptions = {
-      channel,
-      thread,
-      life: life.number,
-      host,
-      getfileWire,
-      sites: sitesOf(options),
-      httpPort: ports.http,
-      getfilePort: ports.getfile,
-      hotBytes: Math.floor(options.hotBytes / options.threads),
-      originTls: options.originCa === undefined ? {} : { ca: options.originCa },
-      trustProxy: options.trustProxy ?? [],
-      limits: { ...DEFAULT_CLIENT_LIMITS, ...options.limits },
-      traceRatio: options.traceRatio,
-      tls: options.tls && { port: ports.https ?? options.tls.port, pairs: options.tls.pairs },
-    };
-    const entry = threadEntry(import.meta.url, "proxy-thread");
-    const started: ProxyThreadHandle = new Thread(`proxy ${thread}`, entry, threadOptions, options.log);
-    threads.push(started);
-    return started.started;
+/** Without TLS none of its code is loaded. */
+async function requireCertificates(pairs: readonly TlsPair[]): Promise<void> {
+  const { Certificates } = await import("./listeners/tls.ts");
+  new Certificates(pairs);
+}
+
+async function portsOf({ sockets, host, httpPort, getfilePort, tls, threads, takesOver = false }: ProxyOptions) {
+  if (sockets !== undefined) return ClientPorts.handedDown(sockets);
+  return await ClientPorts.open({ host, httpPort, getfilePort, httpsPort: tls?.port, threads, takesOver });
+}
+
+/** A thread's code is loaded from now on. */
+function newThread(thread: number, { log }: ProxyOptions): ProxyThreadHandle {
+  return new Thread(`proxy ${thread}`, threadEntry(import.meta.url, "proxy-thread"), log);
+}
+
+function threadOptions(
+  options: ProxyOptions,
+  { http, getfile, https }: ClientSockets,
+  { life, thread }: { life: number; thread: number },
+): ProxyThreadOptions {
+  const { channel, getfileWire, tls, originCa } = options;
+  return {
+    channel,
+    thread,
+    life,
+    getfileWire,
+    sockets: { http: http.fds[thread]!, getfile: getfile.fds[thread]! },
+    tls: tls && https && { socket: https.fds[thread]!, pairs: tls.pairs },
+    sites: sitesOf(options),
+    hotBytes: Math.floor(options.hotBytes / options.threads),
+    originTls: originCa === undefined ? {} : { ca: originCa },
+    trustProxy: options.trustProxy ?? [],
+    limits: { ...DEFAULT_CLIENT_LIMITS, ...options.limits },
+    traceRatio: options.traceRatio,
   };
-  const ports = await start(0, { http: options.httpPort, getfile: options.getfilePort, https: undefined });
-  await Promise.all(Array.from({ length: options.threads - 1 }, (_, index) => start(index + 1, ports)));
-  return ports;
 }
 
 function sitesOf({ sites, origin, replicas = [] }: ProxyOptions): readonly SiteSettings[] {

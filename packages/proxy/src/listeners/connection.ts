@@ -1,4 +1,4 @@
-import { limitSendBuffer } from "@proj/ipc";
+import { limitSendBuffer, sameSocket } from "@proj/ipc";
 import type { Counters, ProxyCounter } from "@proj/protocol";
 import { LINGER_TIMEOUT_S, NEAR_US, SEND_BUFFER_BYTES } from "../limits.ts";
 
@@ -51,9 +51,6 @@ export function boundSendBuffer(socket: ClientSocket, bodyBytes: number | undefi
 }
 
 export interface Listener {
-  readonly port: number;
-  /** Of the socket that listens; undefined where it is not to be had. */
-  readonly fd?: number;
   /** Accepts no more; connections that are open go on until they are done. */
   stop(): void;
 }
@@ -106,15 +103,14 @@ export class Acceptor {
 }
 
 /**
- * Listens with `reusePort`, so that every thread of the process accepts on the same port.
+ * Accepts on a socket that listens.
  *
- * @param address.port 0 takes a free one.
- * @throws An error with code `EADDRINUSE` or `EACCES` as Bun.listen gives it.
+ * @param fd It stays the caller's.
+ * @throws {SystemCallError} `EMFILE`.
  */
-export function listen(address: { host: string; port: number }, acceptor: Acceptor): Listener {
-  const options = { hostname: address.host, port: address.port, reusePort: true, allowHalfOpen: true };
+export function listen(fd: number, acceptor: Acceptor): Listener {
   const server = Bun.listen<Connection | undefined>({
-    ...options,
+    ...listeningOn(sameSocket(fd)),
     socket: {
       open(socket) {
         socket.data = acceptor.accept(socket as typeof socket & { fd: number });
@@ -127,6 +123,10 @@ export function listen(address: { host: string; port: number }, acceptor: Accept
       error: (socket) => socket.terminate(),
     },
   });
-  const { fd } = server as typeof server & { fd: number };
-  return { port: server.port, fd, stop: () => server.stop(false) };
+  return { stop: () => server.stop(false) };
+}
+
+/** Bun 1.4.5 takes the descriptor of a socket that listens in place of an address; its types want an address. */
+function listeningOn(fd: number): { hostname: string; port: number; allowHalfOpen: boolean } {
+  return { fd, allowHalfOpen: true } as unknown as ReturnType<typeof listeningOn>;
 }

@@ -1,30 +1,12 @@
 import { X509Certificate } from "node:crypto";
-import type { AddressInfo } from "node:net";
 import { createSecureContext, createServer, type SecureContext, type TLSSocket } from "node:tls";
+import { sameSocket } from "@proj/ipc";
 import { HANDSHAKE_TIMEOUT_MS } from "../limits.ts";
 import type { Acceptor, ClientSocket, Listener } from "./connection.ts";
+import { type TlsPair, TlsPairError } from "./tls-pair.ts";
 
 /** RFC 8996: what is older must not be used. */
 const MIN_VERSION = "TLSv1.2";
-
-/** A certificate chain and its key, in PEM. */
-export interface TlsPair {
-  readonly cert: string;
-  readonly key: string;
-}
-
-/** A certificate, or its key, can not be used. */
-export class TlsPairError extends Error {
-  readonly code = "ERR_TLS_PAIR";
-
-  constructor(position: number, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    super(`Cannot use certificate and key number ${position}: ${reason}. Both have to be PEM, and of one another`, {
-      cause,
-    });
-    this.name = "TlsPairError";
-  }
-}
 
 /** Which certificate a client gets: the first whose names hold the one that it asks for (RFC 6066 section 3), else the first. */
 export class Certificates {
@@ -54,22 +36,23 @@ export class Certificates {
 }
 
 export interface TlsListener extends Listener {
-  /** Connections from now on get these; those that are open keep what they have. */
-  use(certificates: Certificates): void;
+  /**
+   * Connections from now on get these; those that are open keep what they have.
+   *
+   * @throws {TlsPairError} One of them is none: then nothing changes.
+   */
+  use(pairs: readonly TlsPair[]): void;
 }
 
 /**
- * Listens for TLS with `reusePort`. It stands on `node:tls`, whose servers choose a certificate by name and change it while they listen; those of
+ * Accepts TLS on a socket that listens. It stands on `node:tls`, whose servers choose a certificate by name and change it while they listen; those of
  * `Bun.listen` have one for good.
  *
- * @throws An error with code `EADDRINUSE` or `EACCES`.
+ * @param fd It stays the caller's.
+ * @throws {TlsPairError} One of the pairs is none. {@link SystemCallError} `EMFILE`.
  */
-export async function listenTls(
-  address: { host: string; port: number },
-  certificates: Certificates,
-  acceptor: Acceptor,
-): Promise<TlsListener> {
-  let current = certificates;
+export async function listenTls(fd: number, pairs: readonly TlsPair[], acceptor: Acceptor): Promise<TlsListener> {
+  let current = new Certificates(pairs);
   const server = createServer({
     SNICallback: (name, done) => done(null, current.contextFor(name)),
     ALPNProtocols: ["http/1.1"],
@@ -83,13 +66,12 @@ export async function listenTls(
   setFirst();
   const listening = Promise.withResolvers<void>();
   server.once("error", listening.reject);
-  server.listen({ ...address, reusePort: true }, () => listening.resolve());
+  server.listen({ fd: sameSocket(fd) }, () => listening.resolve());
   await listening.promise;
   return {
-    port: (server.address() as AddressInfo).port,
     stop: () => void server.close(),
-    use(certificates) {
-      current = certificates;
+    use(pairs) {
+      current = new Certificates(pairs);
       setFirst();
     },
   };

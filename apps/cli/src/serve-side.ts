@@ -1,0 +1,123 @@
+import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
+import { SystemCallError } from "@proj/ipc";
+import type { SiteSettings } from "@proj/protocol";
+import type { ClientSockets } from "@proj/proxy";
+import { messageOf } from "./command-error.ts";
+import type { Log } from "./log.ts";
+import type { Options } from "./options.ts";
+import { aborted } from "./stop-request.ts";
+
+export type SideName = "proxy" | "cache";
+
+/** What a process goes by. */
+export interface SideSettings {
+  readonly options: Options;
+  /** Their origins by URL. */
+  readonly sites: readonly SiteSettings[];
+  /** Of the proxy, where they have been opened for it. */
+  readonly sockets?: ClientSockets;
+}
+
+/** A process's work, once it serves. */
+export interface Serving {
+  readonly httpPort?: number;
+  readonly getfilePort?: number;
+  readonly httpsPort?: number | undefined;
+  /** Settles when it can not go on. */
+  readonly failed: Promise<Error>;
+  /** Only the cache has anything to purge. */
+  purge?(purge: Purge): Promise<NodesPurgeCount>;
+  /** Only the cache knows what is stored. */
+  explain?(question: ExplainQuestion): Promise<Explanation>;
+  /** From now on these hold, as far as they can while it runs. */
+  configure(options: Options, sites: readonly SiteSettings[]): Promise<void>;
+  /** Only the cache shares anything: `tell` is called with each news of that. */
+  watchShared?(tell: (status: SharedStatus) => void): void;
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+/** Open requests may take this long once a stop is asked for: less than the supervisor waits before it kills. */
+export const GRACE_MS = 8_000;
+/**
+ * When a thread has died: what the others are sending may go out if it is small. The sooner this process ends, the sooner its successor serves, and until
+ * then nobody answers the connections that the dead thread had taken.
+ */
+const FAILED_GRACE_MS = 100;
+
+/**
+ * Runs the proxy or the cache in this process until a stop is asked for.
+ *
+ * @param onReady Called once it serves.
+ * @param graceMs How long open requests may take then.
+ * @throws Whatever keeps it from running, or from going on.
+ */
+export async function serveUntil(
+  stopped: AbortSignal,
+  side: SideName,
+  settings: SideSettings,
+  log: Log,
+  onReady: (serving: Serving) => void,
+  graceMs = () => GRACE_MS,
+): Promise<void> {
+  if (stopped.aborted) return;
+  const serving = await START[side](settings, log);
+  let hasFailed = false;
+  try {
+    if (stopped.aborted) return;
+    onReady(serving);
+    const failure = await Promise.race([aborted(stopped), serving.failed]);
+    if (failure === undefined) return;
+    hasFailed = true;
+    throw failure;
+  } finally {
+    await serving.close({ graceMs: Math.min(graceMs(), hasFailed ? FAILED_GRACE_MS : GRACE_MS) });
+  }
+}
+
+/** What this command's options can do about it, where the error itself only knows the kernel's. */
+function furtherAdvice(error: unknown): string {
+  const isQueueLimit = error instanceof SystemCallError && error.syscall === "mq_open" && error.code === "EMFILE";
+  return isQueueLimit ? "; or give fewer --threads, of which each takes a queue in each process" : "";
+}
+
+/** Why it could not run, or not go on, for a person to read. */
+export function complaintOf(error: unknown): string {
+  return `${messageOf(error)}${furtherAdvice(error)}`;
+}
+
+/** Loads the code of a side ahead of its start. */
+export function loadSide(side: SideName): void {
+  void LOAD[side]().catch(() => {}); // its start will say so
+}
+
+const LOAD = {
+  proxy: () => import("./start-proxy.ts"),
+  cache: () => import("./start-cache.ts"),
+};
+
+const START: Record<SideName, (settings: SideSettings, log: Log) => Promise<Serving>> = {
+  proxy: async ({ options, sites, sockets }, log) => {
+    const { configureProxy, startProxySide } = await LOAD.proxy();
+    const proxy = await startProxySide(options, sites, log, sockets);
+    return {
+      httpPort: proxy.httpPort,
+      getfilePort: proxy.getfilePort,
+      httpsPort: proxy.httpsPort,
+      failed: proxy.failed,
+      configure: (live, newSites) => configureProxy(proxy, live, newSites),
+      close: (how) => proxy.close(how),
+    };
+  },
+  cache: async ({ options, sites }, log) => {
+    const { startCacheSide } = await LOAD.cache();
+    const cache = await startCacheSide(options, sites, log);
+    return {
+      failed: cache.failed,
+      purge: (purge) => cache.purge(purge),
+      explain: (question) => cache.explain(question),
+      watchShared: (tell) => cache.watchShared(tell),
+      configure: (_, newSites) => cache.useSites(newSites),
+      close: () => cache.close(),
+    };
+  },
+};
