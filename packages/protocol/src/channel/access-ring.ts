@@ -196,7 +196,7 @@ class RingReader {
   /** Undefined for a filler. */
   #next(): AccessRecord | "overtaken" | undefined {
     const at = this.#position & this.#mask;
-    const word = this.#ring.readUInt32LE(at);
+    const word = at % 8 === 0 ? this.#ring.readUInt32LE(at) : 0; // records start at multiples of 8
     const length = (word & ~FILLER) >>> 0;
     const isFiller = word >= FILLER;
     const fits = length > 0 && length % 8 === 0 && at + length <= this.#ring.length;
