@@ -1,6 +1,7 @@
 /**
  * What do a shard's other requests notice while a large body comes from a disk that does not have it in memory? One client takes a body that the kernel has been told to
- * forget, again and again, while another asks for a small one that is in the memory tier. One shard, so that both have to pass it.
+ * forget, again and again, while another asks for a small one that is in the memory tier. One shard, so that both have to pass it. What a slow disk does shows in a
+ * cgroup whose reads are held to a rate (blkio.throttle.read_bps_device, or io.max).
  *
  *   bun run bench/cold-read.ts [--mebibytes 512] [--rounds 3]
  */

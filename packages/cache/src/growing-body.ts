@@ -65,10 +65,16 @@ export class GrowingBody {
     this.append(chunk);
   }
 
-  read(position: number, into: Uint8Array): number {
-    if (this.#window === undefined) return this.#store.read(position, into);
+  read(position: number, into: Uint8Array, only?: "at-hand"): number {
+    if (this.#window === undefined) return this.#store.read(position, into, only);
     if (position >= this.#windowStart) return this.#window.read(position - this.#windowStart, into);
-    return this.#store.read(position, into.subarray(0, Math.min(into.length, this.#windowStart - position)));
+    return this.#store.read(position, into.subarray(0, Math.min(into.length, this.#windowStart - position)), only);
+  }
+
+  load(position: number, bytes: number): Promise<void> | undefined {
+    if (this.#window === undefined) return this.#store.load?.(position, bytes);
+    if (position >= this.#windowStart) return undefined;
+    return this.#store.load?.(position, Math.min(bytes, this.#windowStart - position));
   }
 
   /** Every reader has passed `position`: a window lets go of what lies before it. */

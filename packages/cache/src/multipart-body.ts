@@ -28,13 +28,23 @@ export class MultipartBody implements ReadableBody {
     this.#pieces = piecesOf(ranges, frame.partHeads, frame.end);
   }
 
-  read(position: number, into: Uint8Array): number {
-    const piece = this.#pieces.find(({ end }) => position < end);
+  read(position: number, into: Uint8Array, only?: "at-hand"): number {
+    const piece = this.#pieceAt(position);
     if (piece === undefined) return 0;
     const within = position - piece.start;
     const count = Math.min(into.length, piece.end - position);
     if ("text" in piece) return piece.text.copy(into, 0, within, within + count);
-    return this.#body.read(piece.from + within, into.subarray(0, count));
+    return this.#body.read(piece.from + within, into.subarray(0, count), only);
+  }
+
+  load(position: number, bytes: number): Promise<void> | undefined {
+    const piece = this.#pieceAt(position);
+    if (piece === undefined || "text" in piece) return undefined;
+    return this.#body.load?.(piece.from + position - piece.start, Math.min(bytes, piece.end - position));
+  }
+
+  #pieceAt(position: number): Piece | undefined {
+    return this.#pieces.find(({ end }) => position < end);
   }
 
   retain(): void {

@@ -66,8 +66,12 @@ export class Parts implements BodyStore {
     return false;
   }
 
-  read(position: number, into: Uint8Array): number {
-    return this.view().read(position, into);
+  read(position: number, into: Uint8Array, only?: "at-hand"): number {
+    return this.view().read(position, into, only);
+  }
+
+  load(position: number, bytes: number): Promise<void> | undefined {
+    return this.view().load(position, bytes);
   }
 
   get isHeld(): boolean {
@@ -104,13 +108,25 @@ export class PartsView implements ReadableBody {
     return this.#tail === undefined ? this.#completeBytes : this.#tail.start + this.#tail.body.bytes;
   }
 
-  read(position: number, into: Uint8Array): number {
+  read(position: number, into: Uint8Array, only?: "at-hand"): number {
+    const place = this.#placeOf(position);
+    return place === undefined ? 0 : place.body.read(place.from, into.subarray(0, place.bytes), only);
+  }
+
+  load(position: number, bytes: number): Promise<void> | undefined {
+    const place = this.#placeOf(position);
+    return place?.body.load?.(place.from, Math.min(bytes, place.bytes));
+  }
+
+  /** In which body the byte at `position` is, where in it, and how many follow there. */
+  #placeOf(position: number): { body: ReadableBody; from: number; bytes: number } | undefined {
     const tail = this.#tail;
-    if (tail !== undefined && position >= tail.start) return tail.body.read(position - tail.start, into);
+    if (tail !== undefined && position >= tail.start) {
+      return { body: tail.body, from: position - tail.start, bytes: Number.POSITIVE_INFINITY };
+    }
     const part = this.#parts.find(({ start, end }) => start <= position && position < end);
-    if (part === undefined) return 0;
-    const count = Math.min(into.length, part.end - position);
-    return part.body.read(part.offset + position - part.start, into.subarray(0, count));
+    if (part === undefined) return undefined;
+    return { body: part.body, from: part.offset + position - part.start, bytes: part.end - position };
   }
 
   retain(): void {

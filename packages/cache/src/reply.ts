@@ -12,15 +12,11 @@ import {
 import type { ClientRequest } from "./client-request.ts";
 import { renderHeadBlock } from "./head-block.ts";
 import { MultipartBody } from "./multipart-body.ts";
+import type { BodyStore } from "./storage/body-store.ts";
 import type { StoredResponse } from "./stored-response.ts";
 
 /** Bytes that a transfer reads from: a stored response's body, or one that is still growing. */
-export interface ReadableBody {
-  readonly bytes: number;
-  read(position: number, into: Uint8Array): number;
-  retain(): void;
-  release(): void;
-}
+export type ReadableBody = Pick<BodyStore, "bytes" | "read" | "load" | "retain" | "release">;
 
 /** What one client gets: a head block, then a part of one body. Decided once, when the response is chosen. */
 export interface Reply {

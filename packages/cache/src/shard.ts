@@ -143,7 +143,8 @@ export class Shard implements AskHandler, FillHost {
   #choose(transfer: Transfer, without: Fill | "any" | undefined): void {
     const { request } = transfer;
     if (request.ruling.bypass) return this.#bypass(transfer);
-    const selection = select(this.storage.lookup(request.key), request, this.nowMs(), this.shared?.validFrom ?? 0);
+    const variants = transfer.isUnreadable ? [] : this.storage.lookup(request.key);
+    const selection = select(variants, request, this.nowMs(), this.shared?.validFrom ?? 0);
     if (selection.kind === "stored" && this.#answerFromStore(transfer, selection)) return;
     if (selection.kind !== "stored" && requestControl(request).onlyIfCached) return this.refuse(transfer, "not-stored");
     this.#fetch(transfer, selection, without);
@@ -180,6 +181,12 @@ export class Shard implements AskHandler, FillHost {
     while (asks.length > 0) {
       const outcome = transfer.serve(asks[0]!, this.#channel!);
       if (outcome === "waits") return this.#wait(transfer);
+      if (outcome instanceof Promise) {
+        void outcome.then(() => {
+          if (this.#transfers.get(transfer.id) === transfer) this.serve(transfer);
+        });
+        return this.#wait(transfer);
+      }
       if (outcome === "broken") {
         this.#choose(transfer, undefined);
         continue;

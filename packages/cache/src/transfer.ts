@@ -28,6 +28,8 @@ export class Transfer {
   waitingSinceMs = 0;
   /** The fill that this transfer waits for or reads from. */
   fill: Fill | undefined;
+  /** What is stored could not be read: its tier has dropped it, or can not read anything just now. */
+  isUnreadable = false;
   /** The proxy was told `pending` and expects a notice. */
   noticeOwed = false;
   /** No byte before this one will be asked for again, unless the reply is replayable. */
@@ -37,6 +39,12 @@ export class Transfer {
   /** The head went out without a length. */
   #isFramedByProxy = false;
   #reply: Reply | undefined;
+  /** Its bytes are being read from the disk. */
+  #isLoading = false;
+  /** They have been since an ask was answered: what is at hand now is enough. */
+  #hasLoaded = false;
+  /** Why they could not be. */
+  #loadError: unknown;
   #source: Source | undefined;
 
   constructor(id: number, thread: number, request: ClientRequest) {
@@ -85,6 +93,7 @@ export class Transfer {
     this.#reply?.body?.release();
     this.#reply = undefined;
     this.#source = undefined;
+    this.#loadError = undefined;
   }
 
   /** Body bytes up to which this transfer has read. */
@@ -96,9 +105,10 @@ export class Transfer {
    * Steps 6 to 8 for one ask: a portion, a refusal, or nothing yet.
    *
    * @returns "whole" when the proxy will not ask again: one portion held the whole stream, or there will be none. "broken": what is stored can not be
-   *   read and nothing of it has gone out, so that another reply has to be chosen; the ask still waits.
+   *   read and nothing of it has gone out, so that another reply has to be chosen; the ask still waits. A promise: it waits for the disk; is to be called again when that has
+   *   resolved, which it always does.
    */
-  serve(ask: Ask, channel: ChannelServer): "waits" | "answered" | "whole" | "broken" {
+  serve(ask: Ask, channel: ChannelServer): "waits" | "answered" | "whole" | "broken" | Promise<void> {
     const reply = this.#reply;
     if (this.refusal !== undefined) {
       channel.refuse(ask, this.refusal);
@@ -106,7 +116,7 @@ export class Transfer {
     }
     const first = ask.firstByte === 0;
     if (first && this.position === 0 && this.#serveInterim(ask, channel)) return "answered";
-    if (reply === undefined) return "waits";
+    if (reply === undefined || this.#isLoading) return "waits";
     const payloadOffset = first ? FIRST_PAYLOAD_OFFSET : NEXT_PAYLOAD_OFFSET;
     const capacity = portionCapacity(ask.bytes.length, payloadOffset);
     const state = this.#state(reply);
@@ -121,26 +131,30 @@ export class Transfer {
       channel.refuse(ask, "refused");
       return "answered";
     }
-    const bytes = plan.headBytes + plan.bodyBytes + plan.trailerBytes;
-    const target = ask.bytes.subarray(payloadOffset, payloadOffset + bytes);
+    const bytesMax = plan.headBytes + plan.bodyBytes + plan.trailerBytes;
+    let bytes: number;
     try {
-      copyPortion(reply, plan, target);
+      bytes = this.#copyPortion(reply, plan, ask.bytes.subarray(payloadOffset, payloadOffset + bytesMax));
+      const loading = bytes < bytesMax ? this.#load(reply, plan, bytes - plan.headBytes) : undefined;
+      if (loading !== undefined) return loading;
     } catch {
       if (first && this.position === 0 && this.#source === undefined) {
-        this.end(); // its tier has dropped it
+        this.end();
+        this.isUnreadable = true;
         return "broken";
       }
       // The medium failed under a body of which the client has a part: this transfer can only be cut, and says so.
       channel.refuse(ask, "cut-short");
       return "answered";
     }
-    const whole = first && plan.last;
+    const last = plan.last && bytes === bytesMax;
+    const whole = first && last;
     channel.answer(
       ask,
       {
         kind: "portion",
-        bytes: target.length,
-        last: plan.last,
+        bytes,
+        last,
         open: !whole,
         replayable: !whole && (this.#source?.replayable ?? true),
         bodyBytes: reply.contentLength,
@@ -152,7 +166,8 @@ export class Transfer {
       first ? { ...reply.response, headBytes } : undefined,
     );
     if (first) this.#isFramedByProxy = reply.contentLength === undefined;
-    this.position = Math.max(this.position, ask.firstByte + target.length);
+    this.position = Math.max(this.position, ask.firstByte + bytes);
+    this.#hasLoaded = false;
     this.#source?.progressed();
     return whole ? "whole" : "answered";
   }
@@ -215,6 +230,42 @@ export class Transfer {
     };
   }
 
+  /** Copies what is at hand; returns how many bytes. */
+  #copyPortion(reply: Reply, plan: Portion, into: Uint8Array): number {
+    if (this.#loadError !== undefined) throw this.#loadError;
+    const { headFrom, headBytes, bodyFrom, trailerFrom, trailerBytes } = plan;
+    if (trailerBytes > 0) {
+      into.set(reply.trailers!.subarray(trailerFrom, trailerFrom + trailerBytes));
+      return trailerBytes;
+    }
+    if (headBytes > 0) into.set(reply.headBlock.subarray(headFrom, headFrom + headBytes));
+    let done = headBytes;
+    while (done < into.length) {
+      const rest = done === 0 ? into : into.subarray(done);
+      const count = reply.body!.read(reply.from + bodyFrom + done - headBytes, rest, "at-hand");
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  /** Has the rest of a portion's bytes read; undefined when so many of them as are at hand will do. @param atHand How many of the body are. */
+  #load(reply: Reply, plan: Portion, atHand: number): Promise<void> | undefined {
+    if (this.#hasLoaded && atHand > 0) return undefined;
+    const position = reply.from + plan.bodyFrom + atHand;
+    const loading = reply.body!.load?.(position, plan.bodyBytes - atHand);
+    if (loading === undefined) throw new Error(`The body ends before byte ${position}`);
+    this.#isLoading = true;
+    return loading
+      .catch((error: unknown) => {
+        this.#loadError = error;
+      })
+      .finally(() => {
+        this.#isLoading = false;
+        this.#hasLoaded = true;
+      });
+  }
+
   #waitOrFail(ask: Ask, channel: ChannelServer): "waits" | "answered" {
     if (!this.#source?.failed) return "waits";
     channel.refuse(ask, "cut-short");
@@ -233,18 +284,3 @@ const INTERIM = {
   hotVersion: undefined,
   hasCacheStatus: true,
 } as const;
-
-function copyPortion(reply: Reply, plan: Portion, into: Uint8Array): void {
-  const { headFrom, headBytes, bodyFrom, trailerFrom, trailerBytes } = plan;
-  if (trailerBytes > 0) return into.set(reply.trailers!.subarray(trailerFrom, trailerFrom + trailerBytes));
-  if (headBytes > 0) into.set(reply.headBlock.subarray(headFrom, headFrom + headBytes));
-  readFully(reply, bodyFrom, into.subarray(headBytes));
-}
-
-function readFully(reply: Reply, from: number, into: Uint8Array): void {
-  for (let done = 0; done < into.length; ) {
-    const count = reply.body!.read(reply.from + from + done, done === 0 ? into : into.subarray(done));
-    if (count === 0) throw new Error(`The body ends before byte ${reply.from + from + done}`);
-    done += count;
-  }
-}

@@ -18,6 +18,8 @@ export const ERRNO = {
   EEXIST: 17,
   EINVAL: 22,
   EPIPE: 32,
+  ENOSYS: 38,
+  EOPNOTSUPP: 95,
   ETIMEDOUT: 110,
   EOWNERDEAD: 130,
 } as const;

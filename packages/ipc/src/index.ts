@@ -19,6 +19,7 @@ export { type LockOutcome, MUTEX_BYTES, Mutex } from "./mutex.ts";
 export { InvalidNameError, type ObjectName, objectName } from "./object-name.ts";
 export type { PoolMember } from "./pool-member.ts";
 export type { PoolPicture, SegmentState } from "./pool-table.ts";
+export { readAtHand } from "./read-at-hand.ts";
 export { type ObjectKind, registerFamily, unregisterFamily } from "./registry.ts";
 export { startTimeOf } from "./registry-maker.ts";
 export { endSteering, steerConnections } from "./reuse-port.ts";

@@ -27,7 +27,7 @@ const FILES = {
   listen: { args: ["i32", "i32"], returns: "i32" }, // int listen(int, int)
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" }, // int getsockopt(int, int, int, void *, socklen_t *)
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" }, // int setsockopt(int, int, int, const void *, socklen_t)
-  syscall: { args: ["i64", "i32", "ptr", "u32", "u32"], returns: "i64" }, // long syscall(long, ...): sched_setattr and sched_getattr have no wrapper
+  syscall: { args: ["i64", "i32", "ptr", "i64", "i64", "i64", "i64"], returns: "i64" }, // long syscall(long, ...): for what not every C library has a wrapper
   memfd_create: { args: ["ptr", "u32"], returns: "i32" }, // int memfd_create(const char *, unsigned)
 } as const satisfies Record<string, FFIFunction>;
 

@@ -58,10 +58,10 @@ export function requestSlice(microseconds: number): boolean {
   if (numbers === undefined) return false;
   const attributes = new DataView(new ArrayBuffer(ATTRIBUTES.bytes));
   const bytes = new Uint8Array(attributes.buffer);
-  const read = () => libc().syscall(numbers.get, 0, bytes, ATTRIBUTES.bytes, 0) === 0n;
+  const read = () => libc().syscall(numbers.get, 0, bytes, ATTRIBUTES.bytes, 0, 0, 0) === 0n;
   if (!read() || attributes.getUint32(ATTRIBUTES.policy, true) !== SCHED_OTHER) return false;
   const slice = BigInt(microseconds) * 1000n;
   attributes.setBigUint64(ATTRIBUTES.runtime, slice, true);
-  if (libc().syscall(numbers.set, 0, bytes, 0, 0) !== 0n) return false;
+  if (libc().syscall(numbers.set, 0, bytes, 0, 0, 0, 0) !== 0n) return false;
   return read() && attributes.getBigUint64(ATTRIBUTES.runtime, true) === slice;
 }

@@ -44,8 +44,8 @@ export interface SharedWrite {
   readonly tags: readonly string[];
   /** Called when it is written: the description as of then. */
   readonly describe: () => Uint8Array;
-  /** Fills `into` from `position`. Throws when it can not. */
-  readonly read: (position: number, into: Uint8Array) => void;
+  /** Fills `into` from `position`. Rejects when it can not. */
+  readonly read: (position: number, into: Uint8Array) => Promise<void>;
   /** Whether it is still worth writing. */
   readonly isWanted: () => boolean;
   /** It is written, or will not be. */
@@ -316,7 +316,7 @@ export class SharedTier {
     try {
       for (let index = 0; index < sums.length; index++) {
         const chunk = Buffer.allocUnsafe(chunkBytes({ bodyBytes }, index));
-        write.read(index * CHUNK_BYTES, chunk);
+        await write.read(index * CHUNK_BYTES, chunk);
         sums[index] = checksum(chunk);
         await this.#writer.call(
           WRITE_MS,

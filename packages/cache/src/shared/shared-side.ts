@@ -112,10 +112,13 @@ export class SharedSide {
       liveMs: liveMsOf(stored, this.nowMs()),
       tags: stored.tags,
       describe: () => describe(stored, this.tier),
-      read: (position, into) => {
+      read: async (position, into) => {
         for (let done = 0; done < into.length; ) {
-          const count = body.read(position + done, into.subarray(done));
-          if (count === 0) throw new Error(`The body of ${stored.key} ends before byte ${position + done}`);
+          const at = position + done;
+          const count = body.read(at, into.subarray(done), "at-hand");
+          const loading = count === 0 ? body.load?.(at, into.length - done) : undefined;
+          if (count === 0 && loading === undefined) throw new Error(`The body of ${stored.key} ends before byte ${at}`);
+          if (loading !== undefined) await loading;
           done += count;
         }
       },

@@ -1,5 +1,6 @@
 import type { Room } from "./block-list.ts";
 import type { BodyStore } from "./body-store.ts";
+import { BLOCKS_AT_ONCE, type ColdReads } from "./cold-reads.ts";
 import { BLOCK_BYTES, blocksOf, checksum } from "./entry-tail.ts";
 import { type FileSystem, isMissing, saysNothingOfFile } from "./file-system.ts";
 
@@ -16,6 +17,7 @@ export function diskBytesOf(fileBytes: number): number {
 /** What body files need of the tier they belong to. */
 export interface BodyFileHost {
   readonly files: FileSystem;
+  readonly coldReads: ColdReads<BodyFile>;
   readonly room: Room;
   /** Removes a file, now or when the medium lets it. */
   unlink(path: string): void;
@@ -59,6 +61,8 @@ export class BodyFile implements BodyStore {
   #isArriving: boolean;
   #takenBytes = 0;
   #holders = 0;
+  /** How many of its holders are loads that are under way. */
+  #loads = 0;
   #discarded = false;
   #broken: BrokenBodyError | undefined;
 
@@ -119,26 +123,60 @@ export class BodyFile implements BodyStore {
   }
 
   /** @throws {BrokenBodyError} The bytes are not those that were written, or can not be read. `EMFILE` and the like: not now. */
-  read(position: number, into: Uint8Array): number {
+  read(position: number, into: Uint8Array, only?: "at-hand"): number {
     const wanted = Math.max(0, Math.min(this.#bytes - position, into.length));
     if (wanted === 0) return 0;
     if (this.#broken !== undefined) throw this.#broken;
     try {
-      if (this.#isArriving) this.#readFully(into.subarray(0, wanted), position);
-      else this.#readBlocks(into, position, wanted);
+      return this.#readBlocks(into, position, wanted, only === "at-hand");
     } catch (error) {
-      if (saysNothingOfFile(error)) {
-        this.#host.onFault(error as Error);
-        throw error;
-      }
-      this.#broken =
-        error instanceof BrokenBodyError
-          ? error
-          : new BrokenBodyError(this.#path, String((error as Error).message), error);
-      if (!this.#isArriving) this.#host.onBroken(this, this.#broken);
-      throw this.#broken;
+      throw this.#failed(error);
     }
-    return wanted;
+  }
+
+  /** Rejects with what {@link read} throws. */
+  load(position: number, bytes: number): Promise<void> | undefined {
+    const firstBlock = Math.floor(position / BLOCK_BYTES);
+    const wantedTo = Math.min(position + bytes, this.#checkedBytes);
+    const to = Math.min(Math.ceil(wantedTo / BLOCK_BYTES), firstBlock + BLOCKS_AT_ONCE) * BLOCK_BYTES;
+    const loadedBytes = Math.min(to, this.#checkedBytes) - firstBlock * BLOCK_BYTES;
+    return wantedTo <= position || this.#broken !== undefined ? undefined : this.#load(firstBlock, loadedBytes);
+  }
+
+  async #load(firstBlock: number, bytes: number): Promise<void> {
+    this.retain();
+    this.#loads++;
+    try {
+      this.#fildes ??= this.#host.files.open(this.#path);
+      await this.#host.coldReads.bring({
+        body: this,
+        fildes: this.#fildes,
+        firstBlock,
+        bytes,
+        isWanted: () => this.#holders > this.#loads && this.#broken === undefined,
+        check: (read) => this.#check(read, firstBlock, bytes),
+      });
+    } catch (error) {
+      throw this.#failed(error);
+    } finally {
+      this.#loads--;
+      this.release();
+    }
+  }
+
+  /** The error to throw for what has gone wrong: the body is broken, unless it says nothing of it. */
+  #failed(error: unknown): unknown {
+    if (saysNothingOfFile(error)) {
+      this.#host.onFault(error as Error);
+      return error;
+    }
+    if (this.#broken !== undefined) return this.#broken;
+    this.#broken =
+      error instanceof BrokenBodyError
+        ? error
+        : new BrokenBodyError(this.#path, String((error as Error).message), error);
+    if (!this.#isArriving) this.#host.onBroken(this, this.#broken);
+    return this.#broken;
   }
 
   retain(): void {
@@ -148,6 +186,7 @@ export class BodyFile implements BodyStore {
   release(): void {
     if (--this.#holders > 0) return;
     if (scratch.of === this) scratch.of = undefined;
+    this.#host.coldReads.forget(this);
     if (this.#fildes !== undefined) this.#host.files.close(this.#fildes);
     this.#fildes = undefined;
     if (this.#discarded) this.#giveBack();
@@ -253,37 +292,68 @@ export class BodyFile implements BodyStore {
     }
   }
 
-  #readBlocks(into: Uint8Array, position: number, wanted: number): void {
-    for (let done = 0; done < wanted; ) {
+  /** So many bytes, from the first, are in blocks that have a checksum: of a body that is arriving, those before {@link #pending}. */
+  get #checkedBytes(): number {
+    return this.#isArriving ? this.#sums.length * BLOCK_BYTES : this.#bytes;
+  }
+
+  #readBlocks(into: Uint8Array, position: number, wanted: number, isAtHand: boolean): number {
+    let done = 0;
+    while (done < wanted) {
       const index = Math.floor((position + done) / BLOCK_BYTES);
       const inBlock = position + done - index * BLOCK_BYTES;
-      const blockBytes = Math.min(BLOCK_BYTES, this.#bytes - index * BLOCK_BYTES);
-      const count = Math.min(wanted - done, blockBytes - inBlock);
-      const target = into.subarray(done, done + count);
-      if (count === blockBytes) this.#readBlock(target, index);
-      else {
-        if (scratch.of !== this || scratch.index !== index) {
-          scratch.of = undefined;
-          this.#readBlock(scratch.bytes.subarray(0, blockBytes), index);
-          scratch.of = this;
-          scratch.index = index;
-        }
-        target.set(scratch.bytes.subarray(inBlock, inBlock + count));
-      }
+      const count = Math.min(wanted - done, BLOCK_BYTES - inBlock);
+      if (!this.#readPart(into.subarray(done, done + count), index, inBlock, isAtHand)) break;
       done += count;
+    }
+    return done;
+  }
+
+  /** Bytes of one block from `inBlock` on; false when they are not at hand. */
+  #readPart(into: Uint8Array, index: number, inBlock: number, isAtHand: boolean): boolean {
+    const blockBytes = Math.min(BLOCK_BYTES, this.#checkedBytes - index * BLOCK_BYTES);
+    if (blockBytes <= 0) into.set(this.#pending!.subarray(inBlock, inBlock + into.length));
+    else if (into.length === blockBytes) return this.#readBlock(into, index, isAtHand);
+    else {
+      if (scratch.of !== this || scratch.index !== index) {
+        scratch.of = undefined;
+        if (!this.#readBlock(scratch.bytes.subarray(0, blockBytes), index, isAtHand)) return false;
+        scratch.of = this;
+        scratch.index = index;
+      }
+      into.set(scratch.bytes.subarray(inBlock, inBlock + into.length));
+    }
+    return true;
+  }
+
+  /** A whole block; false when it is not at hand. */
+  #readBlock(into: Uint8Array, index: number, isAtHand: boolean): boolean {
+    const { coldReads, files } = this.#host;
+    const brought = coldReads.find(this, index);
+    if (brought !== undefined && brought.length === into.length) {
+      into.set(brought);
+      coldReads.taken(this, index);
+      return true;
+    }
+    this.#fildes ??= files.open(this.#path);
+    const position = index * BLOCK_BYTES;
+    if (isAtHand) {
+      if (files.readAtHand(this.#fildes, into, position) < into.length) return false;
+    } else if (files.read(this.#fildes, into, position) < into.length) throw this.#cutOff();
+    this.#check(into, index, into.length);
+    return true;
+  }
+
+  /** @throws {BrokenBodyError} These are not the bytes of the blocks from `firstBlock` on, or not all `wanted` of them. */
+  #check(bytes: Uint8Array, firstBlock: number, wanted: number): void {
+    if (bytes.length < wanted) throw this.#cutOff();
+    for (let from = 0, index = firstBlock; from < bytes.length; from += BLOCK_BYTES, index++) {
+      if (checksum(bytes.subarray(from, from + BLOCK_BYTES)) === this.#sums[index]) continue;
+      throw new BrokenBodyError(this.#path, `the checksum of block ${index} is not the one that was written`);
     }
   }
 
-  #readBlock(into: Uint8Array, index: number): void {
-    this.#readFully(into, index * BLOCK_BYTES);
-    if (checksum(into) === this.#sums[index]) return;
-    throw new BrokenBodyError(this.#path, `the checksum of block ${index} is not the one that was written`);
-  }
-
-  #readFully(into: Uint8Array, position: number): void {
-    this.#fildes ??= this.#host.files.open(this.#path);
-    const count = this.#host.files.read(this.#fildes, into, position);
-    if (count === into.length) return;
-    throw new BrokenBodyError(this.#path, `the file ends before its ${this.#bytes} bytes`);
+  #cutOff(): BrokenBodyError {
+    return new BrokenBodyError(this.#path, `the file ends before its ${this.#bytes} bytes`);
   }
 }

@@ -15,8 +15,18 @@ export interface BodyStore {
    * @returns false when the tier has no room for it or its medium refused; nothing of the chunk is kept then.
    */
   append(chunk: Uint8Array): boolean;
-  /** Copies bytes from `position` into `into`, as many as are there and fit; returns how many. Blocks only for a disk read. */
-  read(position: number, into: Uint8Array): number;
+  /**
+   * Copies bytes from `position` into `into`, as many as are there and fit; returns how many. Blocks only for a disk read.
+   *
+   * @param only `at-hand`: never blocks; gives fewer where the next ones have to be had from the disk, and {@link load} brings them.
+   */
+  read(position: number, into: Uint8Array, only?: "at-hand"): number;
+  /**
+   * Brings bytes from `position` on, up to `bytes` of them but perhaps fewer, to where they are at hand. Who asks holds the body.
+   *
+   * @returns undefined when there is nothing to wait for. It rejects with what `read` would throw.
+   */
+  load?(position: number, bytes: number): Promise<void> | undefined;
   /** Somebody holds it: its bytes would stay, and take their room, after {@link discard}. */
   readonly isHeld: boolean;
   /** One more holder beside the maker: until the last one lets go the bytes stay readable, even when the response is evicted. */

@@ -5,6 +5,7 @@ import { replaces, type StoredResponse } from "../stored-response.ts";
 import type { Room } from "./block-list.ts";
 import { BodyFile, type BodyFileHost, diskBytesOf } from "./body-file.ts";
 import type { BodyStore } from "./body-store.ts";
+import { ColdReads } from "./cold-reads.ts";
 import { Copies } from "./copies.ts";
 import { DiskIndex } from "./disk-index.ts";
 import { type DigestHint, digestOf, mayBe } from "./entry-digest.ts";
@@ -71,6 +72,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   readonly bodyBytesMax: number;
   readonly files: FileSystem;
   readonly room: Room = this;
+  readonly coldReads: ColdReads<BodyFile>;
   readonly #options: DiskStorageOptions;
   readonly #incoming: string;
   readonly #directories: EntryDirectories;
@@ -102,6 +104,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     this.limitBytes = limitBytes;
     this.bodyBytesMax = Math.floor(limitBytes / BODY_SHARE);
     this.files = options.files ?? FILE_SYSTEM;
+    this.coldReads = new ColdReads(this.files);
     this.#incoming = incomingDirectory(directory, options.shard);
     this.#directories = new EntryDirectories(directory, this.files, (error) => this.onFault(error));
     this.#index = new DiskIndex(limitBytes);

@@ -52,6 +52,8 @@ export class FaultyFileSystem implements FileSystem {
   openForWriting = FILE_SYSTEM.openForWriting;
   close = FILE_SYSTEM.close;
   read = FILE_SYSTEM.read;
+  readAtHand = FILE_SYSTEM.readAtHand;
+  readLater = FILE_SYSTEM.readLater;
   list = FILE_SYSTEM.list;
   sizeOf = FILE_SYSTEM.sizeOf;
   space = FILE_SYSTEM.space;

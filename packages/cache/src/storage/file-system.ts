@@ -5,6 +5,7 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  read,
   readdirSync,
   readSync,
   renameSync,
@@ -15,12 +16,14 @@ import {
 } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { promisify } from "node:util";
+import { readAtHand } from "@proj/ipc";
 
 const syncFile = promisify(fsync);
+const readFile = promisify(read);
 
 /**
  * What the disk tier asks of the operating system, and nothing else: each call is one system call or a loop of one, so that a test can stand between
- * and fail, shorten or end the process at each in turn. All but two block, and all throw the errors of `node:fs`.
+ * and fail, shorten or end the process at each in turn. Those that give no promise block, but for {@link readAtHand}; all throw errors with a `code`.
  */
 export interface FileSystem {
   /** A new, empty file for reading and writing, mode 0600; `EEXIST` when the name is taken. */
@@ -34,6 +37,10 @@ export interface FileSystem {
   write(fildes: number, bytes: Uint8Array, position: number): void;
   /** Reads until `into` is full or the file ends; returns how many bytes. */
   read(fildes: number, into: Uint8Array, position: number): number;
+  /** Reads what can be had without waiting for the medium; returns how many bytes, 0 also where nobody can tell. */
+  readAtHand(fildes: number, into: Uint8Array, position: number): number;
+  /** As {@link read}, by another thread: `into` and `fildes` are its until then. */
+  readLater(fildes: number, into: Uint8Array, position: number): Promise<number>;
   truncate(fildes: number, length: number): void;
   rename(from: string, to: string): void;
   unlink(path: string): void;
@@ -67,6 +74,16 @@ export const FILE_SYSTEM: FileSystem = {
       const count = readSync(fildes, into, done, into.length - done, position + done);
       if (count === 0) break;
       done += count;
+    }
+    return done;
+  },
+  readAtHand,
+  async readLater(fildes, into, position) {
+    let done = 0;
+    while (done < into.length) {
+      const { bytesRead } = await readFile(fildes, into, done, into.length - done, position + done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
     }
     return done;
   },

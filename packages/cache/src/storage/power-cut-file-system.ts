@@ -91,6 +91,8 @@ export class PowerCutFileSystem implements FileSystem {
   }
   makeDirectory = FILE_SYSTEM.makeDirectory;
   read = FILE_SYSTEM.read;
+  readAtHand = FILE_SYSTEM.readAtHand;
+  readLater = FILE_SYSTEM.readLater;
   list = FILE_SYSTEM.list;
   sizeOf = FILE_SYSTEM.sizeOf;
   space = FILE_SYSTEM.space;

@@ -3,7 +3,7 @@ import type { BodyStore } from "./body-store.ts";
 import type { DiskStorage } from "./disk-storage.ts";
 import type { MemoryStorage } from "./memory-storage.ts";
 
-/** A body no longer than this comes at once, at its first use: reading it takes less than a millisecond. */
+/** A body no longer than this comes at its first use: at once where the kernel has it at hand, which takes less than a millisecond. */
 const AT_ONCE_BYTES_MAX = 256 * 1024;
 /** Longer ones come at their second use, in pieces of this size; so many wait at most. */
 const PIECE_BYTES = 256 * 1024;
@@ -14,6 +14,8 @@ interface Moving {
   readonly response: StoredResponse;
   readonly source: BodyStore;
   readonly copy: BodyStore;
+  /** Its next bytes are being read from the disk. */
+  isLoading: boolean;
 }
 
 /** Brings what is used from disk into memory; who holds the response sees only that its body is elsewhere, and reads on where he began. */
@@ -50,9 +52,13 @@ export class Promotion {
     if (response.parts !== undefined || response.onlyForRange !== undefined) return;
     if (response.bodyBytes <= AT_ONCE_BYTES_MAX) {
       const moving = this.#begin(response);
-      while (moving !== undefined && this.#step(moving) === "goes on");
-    } else if (!this.#usedOnce.has(response)) this.#usedOnce.add(response);
-    else if (this.#waiting.size < WAITING_MAX) this.#waiting.add(response);
+      if (moving === undefined || this.#goOn(moving) === "over") return;
+      this.#giveUp(moving); // who uses it now has it read from the disk: then it is at hand
+    } else if (!this.#usedOnce.has(response)) {
+      this.#usedOnce.add(response);
+      return;
+    }
+    if (this.#waiting.size < WAITING_MAX) this.#waiting.add(response);
   }
 
   /** Moves for about `budgetMs`. */
@@ -60,8 +66,10 @@ export class Promotion {
     const untilMs = this.#nowMs() + budgetMs;
     do {
       this.#moving ??= this.#next();
-      if (this.#moving === undefined) return;
-      if (this.#step(this.#moving) === "over") this.#moving = undefined;
+      if (this.#moving === undefined || this.#moving.isLoading) return;
+      const outcome = this.#step(this.#moving);
+      if (outcome === "loads") return;
+      if (outcome === "over") this.#moving = undefined;
     } while (this.#nowMs() < untilMs);
   }
 
@@ -70,6 +78,13 @@ export class Promotion {
     this.#waiting.clear();
     if (this.#moving !== undefined) this.#giveUp(this.#moving);
     this.#moving = undefined;
+  }
+
+  #goOn(moving: Moving): "over" | "loads" {
+    for (;;) {
+      const outcome = this.#step(moving);
+      if (outcome !== "goes on") return outcome;
+    }
   }
 
   #next(): Moving | undefined {
@@ -86,12 +101,14 @@ export class Promotion {
     this.#disk.adopt(response);
     const source = response.body;
     source.retain();
-    return { response, source, copy: this.#memory.newBody(response.bodyBytes) };
+    return { response, source, copy: this.#memory.newBody(response.bodyBytes), isLoading: false };
   }
 
-  #step(moving: Moving): "goes on" | "over" {
+  #step(moving: Moving): "goes on" | "over" | "loads" {
     const { response, source, copy } = moving;
-    if (!this.#copyPiece(moving) || !this.#disk.has(response) || !this.#isStored(response)) return this.#giveUp(moving);
+    const outcome = this.#copyPiece(moving);
+    if (outcome === "fails" || !this.#disk.has(response) || !this.#isStored(response)) return this.#giveUp(moving);
+    if (outcome === "loads") return "loads";
     if (copy.bytes < response.bodyBytes) return "goes on";
     source.release(); // only then the disk tier sees whether others hold it
     response.body = copy;
@@ -102,12 +119,21 @@ export class Promotion {
     return "over";
   }
 
-  /** False when the source is broken, which its tier has told, or when there is no room. */
-  #copyPiece({ source, copy }: Moving): boolean {
+  /** Fails when the source is broken, which its tier has told, or when there is no room. */
+  #copyPiece(moving: Moving): "copied" | "loads" | "fails" {
+    const { source, copy } = moving;
     try {
-      return copy.append(this.#piece.subarray(0, source.read(copy.bytes, this.#piece)));
+      const count = source.read(copy.bytes, this.#piece, "at-hand");
+      const loading = count === 0 ? source.load?.(copy.bytes, PIECE_BYTES) : undefined;
+      if (loading === undefined) return copy.append(this.#piece.subarray(0, count)) ? "copied" : "fails";
+      moving.isLoading = true;
+      const over = () => {
+        moving.isLoading = false;
+      };
+      loading.then(over, over);
+      return "loads";
     } catch {
-      return false;
+      return "fails";
     }
   }
 
