@@ -2,9 +2,9 @@
  * How long is nobody served when a process is killed or stopped? A prober asks 50 times a second each for something hot over HTTP and over GETFILE and for something new, every time
  * on a connection of its own; the longest while between two answers is the gap. Each kind of fault strikes once both processes have served for a while.
  *
- *   bun run bench/gap.ts [--faults 20] [--busy 2] [--threads 2] [-- WEBPROXY OPTIONS]
+ *   bun run bench/gap.ts [--faults 20] [--signal SIGKILL] [--busy 2] [--threads 2] [-- WEBPROXY OPTIONS]
  *
- * --busy: so many loops that want a processor all the time run beside.
+ * --signal: only faults of this signal. --busy: so many loops that want a processor all the time run beside.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -18,6 +18,7 @@ const { values: given, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     faults: { type: "string", default: "20" },
+    signal: { type: "string" },
     busy: { type: "string", default: "0" },
     threads: { type: "string", default: "2" },
   },
@@ -48,7 +49,8 @@ await prober.heard();
 await Bun.sleep(1_000);
 const busy = Array.from({ length: Number(given.busy) }, () => Bun.spawn([process.execPath, "-e", "for (;;);"]));
 try {
-  for (const fault of FAULTS) report(fault, await suffer(fault));
+  for (const fault of FAULTS.filter(({ signal }) => signal === (given.signal ?? signal)))
+    report(fault, await suffer(fault));
 } finally {
   for (const loop of busy) loop.kill();
 }

@@ -149,39 +149,35 @@ describe("under its supervisor", () => {
       await expectAllWell(webproxy);
     }, 120_000);
 
-    for (const { how, fault, shortOn } of [
-      { how: "has ended unnoticed by its program", fault: endThread, shortOn: "cache" },
-      { how: "hangs", fault: holdThread, shortOn: "proxy" },
+    for (const { how, fault } of [
+      { how: "has ended unnoticed by its program", fault: endThread },
+      { how: "hangs", fault: holdThread },
     ]) {
-      test.if(IS_WHOLE || side === shortOn)(
-        `one thread of the ${side} that ${how}: its process is replaced, and all are served`,
-        async () => {
-          await using origin = withFiles();
-          await using webproxy = await Webproxy.start({ origin: origin.url, args: ARGS });
-          await Promise.all(getAll(webproxy));
-          const { pid } = (await webproxy.stats())[side]!;
-          const running = getAll(webproxy);
-          const faulty = await fault(pid, `${side} 1`);
-          try {
-            if (side === "cache") {
-              await eventually(
-                SOON_MS,
-                "the proxy has seen it",
-                async () => (await webproxy.stats()).proxy!.counters.cacheStalls > 0,
-              );
-              expectServed(await Promise.all(getAll(webproxy)));
-            }
-            const { restarts } = await replaced(webproxy, side, pid);
-            expect(restarts[side]).toBe(1);
-          } finally {
-            await faulty?.[Symbol.asyncDispose]();
+      test(`one thread of the ${side} that ${how}: its process is replaced, and all are served`, async () => {
+        await using origin = withFiles();
+        await using webproxy = await Webproxy.start({ origin: origin.url, args: ARGS });
+        await Promise.all(getAll(webproxy));
+        const { pid } = (await webproxy.stats())[side]!;
+        const running = getAll(webproxy);
+        const faulty = await fault(pid, `${side} 1`);
+        try {
+          if (side === "cache") {
+            await eventually(
+              SOON_MS,
+              "the proxy has seen it",
+              async () => (await webproxy.stats()).proxy!.counters.cacheStalls > 0,
+            );
+            expectServed(await Promise.all(getAll(webproxy)));
           }
-          const ended = await Promise.allSettled(running);
-          expectHonest(ended.map((one) => (one.status === "fulfilled" ? one.value : NOTHING)));
-          await expectAllWell(webproxy);
-        },
-        120_000,
-      );
+          const { restarts } = await replaced(webproxy, side, pid);
+          expect(restarts[side]).toBe(1);
+        } finally {
+          await faulty?.[Symbol.asyncDispose]();
+        }
+        const ended = await Promise.allSettled(running);
+        expectHonest(ended.map((one) => (one.status === "fulfilled" ? one.value : NOTHING)));
+        await expectAllWell(webproxy);
+      }, 120_000);
     }
   }
 });
