@@ -166,6 +166,11 @@ test("--tls-cert and --tls-key: hits, misses and what passes; SIGHUP reads the f
     return { head: Buffer.from(answered.body).toString("latin1") };
   })();
   expect(field(head, "via")).toBe("1.1 webproxy");
+  // Nor does it matter to a proxy that is started again.
+  const { pid } = (await webproxy.stats()).proxy!;
+  process.kill(pid, "SIGKILL");
+  await webproxy.recovered(pid);
+  expect((await curl(port, "three.test", "three.test", "/a")).status).toBe("200");
 }, 60_000);
 
 test("--origin-ca: an https origin is verified by it, through the cache and past it", async () => {

@@ -1,14 +1,37 @@
 import { readFileSync } from "node:fs";
-import type { TlsPair } from "@proj/proxy";
-import { cannotRun } from "./command-error.ts";
+import { checkTlsPairs, type TlsPair } from "@proj/proxy";
+import { cannotRun, messageOf } from "./command-error.ts";
 import type { Options } from "./options.ts";
+
+/** Certificates and keys that the options name files of, as they were when these were read: a process that is started again goes by them whatever has become of the files. */
+export interface Credentials {
+  /** Of this proxy; undefined without TLS. */
+  readonly tlsPairs?: readonly TlsPair[] | undefined;
+  /** What origins' are verified by; undefined: by what the platform has. */
+  readonly originCa?: string | undefined;
+}
+
+/**
+ * What the options name, read and checked.
+ *
+ * @throws {CommandError} Exit code 1: a file can not be read, or used, or there is not one key for each certificate.
+ */
+export async function readCredentials(options: Options): Promise<Credentials> {
+  const tlsPairs = readTlsPairs(options);
+  try {
+    if (tlsPairs !== undefined) await checkTlsPairs(tlsPairs);
+  } catch (error) {
+    throw cannotRun(messageOf(error), error);
+  }
+  return { tlsPairs, originCa: readOriginCa(options) };
+}
 
 /**
  * The certificates and keys that `--tls-cert` and `--tls-key` name, as they are in their files now; undefined without TLS.
  *
  * @throws {CommandError} Exit code 1: a file can not be read, or there is not one key for each certificate.
  */
-export function readTlsPairs({ tlsCert, tlsKey }: Pick<Options, "tlsCert" | "tlsKey">): TlsPair[] | undefined {
+function readTlsPairs({ tlsCert, tlsKey }: Pick<Options, "tlsCert" | "tlsKey">): TlsPair[] | undefined {
   if (tlsCert === undefined && tlsKey === undefined) return undefined;
   const certificates = tlsCert?.split(",") ?? [];
   const keys = tlsKey?.split(",") ?? [];
@@ -25,7 +48,7 @@ export function readTlsPairs({ tlsCert, tlsKey }: Pick<Options, "tlsCert" | "tls
  *
  * @throws {CommandError} Exit code 1: the file can not be read.
  */
-export function readOriginCa({ originCa }: Pick<Options, "originCa">): string | undefined {
+function readOriginCa({ originCa }: Pick<Options, "originCa">): string | undefined {
   return originCa === undefined ? undefined : read(originCa, "--origin-ca");
 }
 

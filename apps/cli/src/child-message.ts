@@ -1,16 +1,12 @@
 import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
-import type { SiteSettings } from "@proj/protocol";
 import type { ClientSockets } from "@proj/proxy";
-import type { Options } from "./options.ts";
+import type { SideSettings } from "./serve-side.ts";
 
 /** The second argument of a process that has a supervisor; those behind it are only for people to see. */
 export const SUPERVISED = "--supervised";
 
 /** What a process goes by that its supervisor has read for it. */
-export interface ChildSettings {
-  readonly options: Options;
-  /** Their origins by URL. */
-  readonly sites: readonly SiteSettings[];
+export interface ChildSettings extends SideSettings {
   /** For the proxy, which has inherited them under these numbers. */
   readonly sockets: ClientSockets;
 }

@@ -1,4 +1,5 @@
 import { addressText } from "./address-text.ts";
+import { readCredentials } from "./certificates.ts";
 import { cannotRun } from "./command-error.ts";
 import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
@@ -38,10 +39,13 @@ async function serveAlone(
   log: Log,
   hasFile: boolean,
 ): Promise<void> {
+  const credentials = await readCredentials(options);
   const sites = await OpenSites.open(options);
   try {
-    await serveUntil(stopped, side, { options, sites: sites.settings }, log, (serving) => {
-      const reload = new Reload({ options, sites }, log, (live, settings) => serving.configure(live, settings));
+    await serveUntil(stopped, side, { options, sites: sites.settings, credentials }, log, (serving) => {
+      const reload = new Reload({ options, sites }, log, async (live, settings) =>
+        serving.configure({ options: live, sites: settings, credentials: await readCredentials(live) }),
+      );
       if (hasFile || options.tlsCert !== undefined) hangupMeans(() => reload.ask());
       announceAlone(side, options, serving);
       warnOfRoot(log);

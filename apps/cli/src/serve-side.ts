@@ -2,6 +2,7 @@ import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus
 import { SystemCallError } from "@proj/ipc";
 import type { SiteSettings } from "@proj/protocol";
 import type { ClientSockets } from "@proj/proxy";
+import type { Credentials } from "./certificates.ts";
 import { messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
@@ -14,6 +15,7 @@ export interface SideSettings {
   readonly options: Options;
   /** Their origins by URL. */
   readonly sites: readonly SiteSettings[];
+  readonly credentials: Credentials;
   /** Of the proxy, where they have been opened for it. */
   readonly sockets?: ClientSockets;
 }
@@ -30,7 +32,7 @@ export interface Serving {
   /** Only the cache knows what is stored. */
   explain?(question: ExplainQuestion): Promise<Explanation>;
   /** From now on these hold, as far as they can while it runs. */
-  configure(options: Options, sites: readonly SiteSettings[]): Promise<void>;
+  configure(settings: SideSettings): Promise<void>;
   /** Only the cache shares anything: `tell` is called with each news of that. */
   watchShared?(tell: (status: SharedStatus) => void): void;
   close(options: { graceMs: number }): Promise<void>;
@@ -96,27 +98,27 @@ const LOAD = {
 };
 
 const START: Record<SideName, (settings: SideSettings, log: Log) => Promise<Serving>> = {
-  proxy: async ({ options, sites, sockets }, log) => {
+  proxy: async (settings, log) => {
     const { configureProxy, startProxySide } = await LOAD.proxy();
-    const proxy = await startProxySide(options, sites, log, sockets);
+    const proxy = await startProxySide(settings, log);
     return {
       httpPort: proxy.httpPort,
       getfilePort: proxy.getfilePort,
       httpsPort: proxy.httpsPort,
       failed: proxy.failed,
-      configure: (live, newSites) => configureProxy(proxy, live, newSites),
+      configure: (live) => configureProxy(proxy, live),
       close: (how) => proxy.close(how),
     };
   },
-  cache: async ({ options, sites }, log) => {
+  cache: async (settings, log) => {
     const { startCacheSide } = await LOAD.cache();
-    const cache = await startCacheSide(options, sites, log);
+    const cache = await startCacheSide(settings, log);
     return {
       failed: cache.failed,
       purge: (purge) => cache.purge(purge),
       explain: (question) => cache.explain(question),
       watchShared: (tell) => cache.watchShared(tell),
-      configure: (_, newSites) => cache.useSites(newSites),
+      configure: ({ sites }) => cache.useSites(sites),
       close: () => cache.close(),
     };
   },

@@ -1,46 +1,31 @@
 import type { SiteSettings } from "@proj/protocol";
-import {
-  type ClientSockets,
-  DEFAULT_CLIENT_LIMITS,
-  type ProxySettings,
-  type RunningProxy,
-  startProxy,
-  type TlsPair,
-} from "@proj/proxy";
+import { DEFAULT_CLIENT_LIMITS, type ProxySettings, type RunningProxy, startProxy } from "@proj/proxy";
 import { logsRequests } from "./access/log.ts";
-import { readOriginCa, readTlsPairs } from "./certificates.ts";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
 import { requireSegmentSpace } from "./segment-space.ts";
+import type { SideSettings } from "./serve-side.ts";
 
 /**
  * The proxy of this process, with the command line's options.
  *
- * @param sockets That listen already on its ports.
- * @throws {CommandError} Exit code 1: /dev/shm has no room for the segments; a certificate can not be read. And whatever `startProxy` refuses.
+ * @throws {CommandError} Exit code 1: /dev/shm has no room for the segments. And whatever `startProxy` refuses.
  */
-export async function startProxySide(
-  options: Options,
-  sites: readonly SiteSettings[],
-  log: Log,
-  sockets?: ClientSockets,
-): Promise<RunningProxy> {
-  requireSegmentSpace(options);
-  return start(options, sites, { pairs: readTlsPairs(options), sockets }, log);
+export async function startProxySide(settings: SideSettings, log: Log): Promise<RunningProxy> {
+  requireSegmentSpace(settings.options);
+  return start(settings, log);
 }
 
 /**
- * What of the options can be another while the proxy runs, and the certificates as they are in their files now.
+ * What of the settings can be another while the proxy runs.
  *
- * @throws {CommandError} Exit code 1: a certificate can not be read. {@link TlsPairError} One can not be used: then nothing changes.
+ * @throws {TlsPairError} A certificate can not be used: then nothing changes.
  */
 export async function configureProxy(
   proxy: RunningProxy,
-  options: Options,
-  sites: readonly SiteSettings[],
+  { options, sites, credentials: { tlsPairs } }: SideSettings,
 ): Promise<void> {
-  const pairs = proxy.httpsPort === undefined ? undefined : readTlsPairs(options);
-  if (pairs !== undefined) await proxy.useCertificates(pairs);
+  if (proxy.httpsPort !== undefined && tlsPairs !== undefined) await proxy.useCertificates(tlsPairs);
   await proxy.use(liveSettings(options, sites));
 }
 
@@ -58,12 +43,8 @@ function liveSettings(options: Options, sites: readonly SiteSettings[]): ProxySe
   };
 }
 
-function start(
-  options: Options,
-  sites: readonly SiteSettings[],
-  { pairs, sockets }: { pairs: readonly TlsPair[] | undefined; sockets: ClientSockets | undefined },
-  log: Log,
-): Promise<RunningProxy> {
+function start({ options, sites, credentials, sockets }: SideSettings, log: Log): Promise<RunningProxy> {
+  const { tlsPairs: pairs, originCa } = credentials;
   const { channel, threads, segments, host, httpPort, getfilePort, getfileWire, hot: hotBytes } = options;
   return startProxy({
     channel,
@@ -76,7 +57,7 @@ function start(
     getfileWire,
     hotBytes,
     ...liveSettings(options, sites),
-    originCa: readOriginCa(options),
+    originCa,
     ...(pairs !== undefined && { tls: { port: options.httpsPort, pairs } }),
     recordsAll: logsRequests(options),
     traceRatio: options.otlp === undefined ? undefined : options.traceRatio,

@@ -8,6 +8,7 @@ const NOWHERE = { port: 0, fds: [] };
 const SETTINGS = {
   options: parseOptions({ flags: {} }),
   sites: [],
+  credentials: {},
   sockets: { http: NOWHERE, getfile: NOWHERE, https: undefined },
 };
 

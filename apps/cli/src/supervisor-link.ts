@@ -60,7 +60,7 @@ export class SupervisorLink {
   }
 
   #configure(serving: Serving, { id, settings }: Extract<SupervisorMessage, { type: "settings" }>): void {
-    serving.configure(settings.options, settings.sites).then(
+    serving.configure(settings).then(
       () => this.send({ type: "settings-used", id }),
       (error: unknown) => this.send({ type: "settings-used", id, fault: messageOf(error) }),
     );

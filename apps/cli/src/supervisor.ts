@@ -2,6 +2,7 @@ import type { SiteSettings } from "@proj/protocol";
 import { ClientPorts, type ClientSockets } from "@proj/proxy";
 import { addressText } from "./address-text.ts";
 import type { AdminServer } from "./admin/server.ts";
+import { readCredentials } from "./certificates.ts";
 import { type ChildSettings, SUPERVISED } from "./child-message.ts";
 import { type CommandError, cannotRun, messageOf } from "./command-error.ts";
 import { removeLeftOvers } from "./left-overs.ts";
@@ -31,11 +32,12 @@ export async function runSupervisor(options: Options, stop: StopRequest, hasFile
   becomeUser(options.user);
   await using logs = new Logs(options, "webproxy");
   await logs.logRequests();
+  const credentials = await readCredentials(options);
   const sites = await OpenSites.open(options);
   try {
     const { startAdmin } = await import("./admin/server.ts");
     using ports = await openPorts(options);
-    const pair = new ProcessPair({ options, sites: sites.settings }, ports, logs.log);
+    const pair = new ProcessPair({ options, sites: sites.settings, credentials }, ports, logs.log);
     const hasReload = hasFile || options.tlsCert !== undefined;
     const reload = new Reload({ options, sites }, logs.log, (live, settings) => pair.use(live, settings));
     const admin = startAdmin({
@@ -137,10 +139,10 @@ export class ProcessPair {
   readonly #ports: ClientPorts;
   #settings: ChildSettings;
 
-  constructor({ options, sites }: Omit<ChildSettings, "sockets">, ports: ClientPorts, log: Log) {
+  constructor({ options, sites, credentials }: Omit<ChildSettings, "sockets">, ports: ClientPorts, log: Log) {
     const { sockets, fds } = inheritedAs(ports.sockets);
     this.#ports = ports;
-    this.#settings = { options: withPorts(options, sockets), sites, sockets };
+    this.#settings = { options: withPorts(options, sockets), sites, credentials, sockets };
     const gaveUp = Promise.withResolvers<CommandError>();
     const bothReady = Promise.withResolvers<void>();
     this.gaveUp = gaveUp.promise;
@@ -188,10 +190,15 @@ export class ProcessPair {
     return `webproxy ready http=${http} getfile=${getfile} admin=${addressText(admin.host, admin.port)}${https} pid=${process.pid}`;
   }
 
-  /** From now on these hold: the cache goes first, which still knows the former sites for a while. */
+  /**
+   * From now on these hold: the cache goes first, which still knows the former sites for a while.
+   *
+   * @throws {CommandError} A certificate that the options name can not be read, or used: then nothing changes.
+   */
   async use(options: Options, sites: readonly SiteSettings[]): Promise<void> {
     const { sockets } = this.#settings;
-    this.#settings = { options: withPorts(options, sockets), sites, sockets };
+    const credentials = await readCredentials(options);
+    this.#settings = { options: withPorts(options, sockets), sites, credentials, sockets };
     await this.cache.configure();
     await this.proxy.configure();
   }

@@ -14,7 +14,7 @@ import {
 } from "@proj/protocol";
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "./limits.ts";
 import { ClientPorts, type ClientSockets } from "./listeners/client-ports.ts";
-import type { TlsPair } from "./listeners/tls-pair.ts";
+import { checkTlsPairs, type TlsPair } from "./listeners/tls-pair.ts";
 import type { ProxyOrder, ProxyThreadOptions } from "./proxy-thread-options.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
 
@@ -105,7 +105,7 @@ export class RunningProxy {
   static async start(options: ProxyOptions): Promise<RunningProxy> {
     // Refused here rather than in every thread.
     new TrustedPeers(options.trustProxy ?? []);
-    if (options.tls !== undefined) await requireCertificates(options.tls.pairs);
+    if (options.tls !== undefined) await checkTlsPairs(options.tls.pairs);
     const ports = await portsOf(options);
     const threads = [newThread(0, options)]; // its code is loaded while this thread makes what it needs
     try {
@@ -164,7 +164,7 @@ export class RunningProxy {
    * @throws {TlsPairError} One of them can not be used: then nothing changes.
    */
   async useCertificates(pairs: readonly TlsPair[]): Promise<void> {
-    await requireCertificates(pairs);
+    await checkTlsPairs(pairs);
     await Promise.all(this.#threads.map((thread) => thread.ask({ about: "certificates", pairs })));
   }
 
@@ -206,12 +206,6 @@ export class RunningProxy {
  */
 export function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   return RunningProxy.start(options);
-}
-
-/** Without TLS none of its code is loaded. */
-async function requireCertificates(pairs: readonly TlsPair[]): Promise<void> {
-  const { Certificates } = await import("./listeners/tls.ts");
-  new Certificates(pairs);
 }
 
 async function portsOf({ sockets, host, httpPort, getfilePort, tls, threads, takesOver = false }: ProxyOptions) {

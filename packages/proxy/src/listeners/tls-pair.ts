@@ -16,3 +16,13 @@ export class TlsPairError extends Error {
     this.name = "TlsPairError";
   }
 }
+
+/**
+ * Whether all of them can be used. Without TLS none of its code is loaded.
+ *
+ * @throws {TlsPairError} One can not.
+ */
+export async function checkTlsPairs(pairs: readonly TlsPair[]): Promise<void> {
+  const { Certificates } = await import("./tls.ts");
+  new Certificates(pairs);
+}
