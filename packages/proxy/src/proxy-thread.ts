@@ -32,7 +32,8 @@ import {
   listen,
 } from "./listeners/connection.ts";
 import { GetfileConnection } from "./listeners/getfile.ts";
-import { HttpConnection, type HttpSettings } from "./listeners/http.ts";
+import { HttpConnection } from "./listeners/http.ts";
+import type { HttpSettings } from "./listeners/http-settings.ts";
 import type { TlsListener } from "./listeners/tls.ts";
 import type { TlsPair } from "./listeners/tls-pair.ts";
 import { renderOwnResponse } from "./own-response.ts";

@@ -9,20 +9,19 @@ import {
   type ResponseAnswer,
   type WantedResponse,
 } from "@proj/protocol";
-import type { Asked, RequestRecord } from "../access-recorder.ts";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
 import { GetfilePass, type GetfilePassClient } from "../getfile-pass.ts";
 import type { HeldBack } from "../held-back.ts";
-import { type HotResponse, readyWith, restOf } from "../hot-tier.ts";
+import { type HotResponse, readyWith } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
-import type { Loan } from "../loan-table.ts";
 import { Outgoing } from "../outgoing.ts";
 import type { ProxySite } from "../proxy-site.ts";
 import type { ProxySites } from "../proxy-sites.ts";
 import { ReadyResponse } from "../ready-response.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
-import type { LargeSender } from "../send-turns.ts";
-import { boundSendBuffer, type ClientSocket, type Connection, clientAddress } from "./connection.ts";
+import type { ClientSocket, Connection } from "./connection.ts";
+import { GetfileRecord } from "./getfile-record.ts";
+import { ReadySender, type ReadySenderOwner } from "./ready-sender.ts";
 
 /** What all GETFILE connections of one thread share. */
 export interface GetfileSettings {
@@ -33,7 +32,7 @@ export interface GetfileSettings {
 }
 
 /** One GETFILE connection: a request, a response, and the client closes. */
-export class GetfileConnection implements Connection, ResponseSink, GetfilePassClient, LargeSender {
+export class GetfileConnection implements Connection, ResponseSink, GetfilePassClient, ReadySenderOwner {
   readonly framesBody = false;
   readonly #socket: ClientSocket;
   readonly #context: DeliveryContext;
@@ -48,23 +47,16 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   #out: Outgoing | undefined;
   /** Rendered, not yet framed: it leaves with the first portion. */
   #head = "";
-  /** A response, or the rest of one, that waits for the client only. */
-  #ready: ReadyResponse | undefined;
-  /** What will be said of the request; of a hot hit only if it is one of those of which something is said. */
-  #record: RequestRecord | undefined;
-  #path = "";
-  #address: string | undefined;
-  readonly #write = (bytes: Uint8Array): number => {
-    const taken = this.#socket.write(bytes);
-    if (taken > 0) this.#sent(taken);
-    return taken;
-  };
+  readonly #sender: ReadySender;
+  readonly #record: GetfileRecord;
 
   constructor(socket: ClientSocket, context: DeliveryContext, settings: GetfileSettings) {
     this.#socket = socket;
     this.#context = context;
     this.#settings = settings;
     this.#openedMs = context.now();
+    this.#sender = new ReadySender(socket, context.turns, this);
+    this.#record = new GetfileRecord(socket, context);
     socket.timeout(GETFILE_HEADER_TIMEOUT_MS / 1000);
   }
 
@@ -79,15 +71,14 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     }
     if (request.kind === "malformed") {
       this.#context.counters.add("malformedRequests");
-      this.#record = this.#begin();
-      this.#context.access.refused(this.#record, "malformed", STATUS_OF.INVALID);
+      this.#record.refused("malformed", STATUS_OF.INVALID);
       return this.#answerWithoutBody({ status: "INVALID" });
     }
     this.#request(request.path);
   }
 
   drained(): void {
-    if (this.#ready !== undefined) return this.#readyDrained(this.#ready);
+    if (this.#sender.isWaiting) return this.#sender.drained();
     if (this.#state !== "answering") return;
     this.#socket.timeout(SEND_TIMEOUT_S);
     this.#out?.drained();
@@ -104,9 +95,8 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
 
   closed(): void {
     this.#state = "closed";
-    this.#ended(true);
-    if (this.#ready !== undefined) this.#context.turns.end(this);
-    this.#ready?.drop();
+    this.#record.ended(true);
+    this.#sender.drop();
     this.#delivery?.clientLeft();
     this.#pass?.clientLeft();
   }
@@ -116,7 +106,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     // All of it is with the kernel: a close lets it go on to a slow client, a reset would take it away.
     else if (this.#state === "lingering") this.#socket.end();
     // Only a client that takes nothing is timed out; one that waits for the origin is not.
-    else if (this.#ready !== undefined || this.#out?.isHeldBack || this.#delivery?.stalled) this.#socket.terminate();
+    else if (this.#sender.isWaiting || this.#out?.isHeldBack || this.#delivery?.stalled) this.#socket.terminate();
   }
 
   stopping(): void {
@@ -129,9 +119,9 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
       this.refuse("origin-error");
       return false;
     }
-    if (this.#record !== undefined) this.#context.access.answered(this.#record, response);
+    this.#record.answered(response);
     this.#head = formatResponseHead(this.#settings.wire, { status: "OK", length: portion.bodyBytes });
-    boundSendBuffer(this.#socket, portion.bodyBytes);
+    this.#sender.expectBody(portion.bodyBytes);
     return true;
   }
 
@@ -149,7 +139,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   write(bytes: Uint8Array): number {
     const taken = this.#socket.write(bytes);
     if (taken < bytes.length) this.#socket.timeout(SEND_TIMEOUT_S);
-    if (taken > 0 && this.#record !== undefined) this.#record.bytes += taken;
+    if (taken > 0) this.#record.sentPortion(taken);
     return taken;
   }
 
@@ -160,14 +150,18 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
 
   finish(): void {
     this.#context.counters.add("getfileRequests");
-    this.#ended(false);
+    this.#record.ended(false);
     this.#linger();
   }
 
   abort(): void {
     this.#context.counters.add("getfileRequests");
-    this.#ended(true);
+    this.#record.ended(true);
     this.#socket.terminate();
+  }
+
+  sent(bytes: number): void {
+    this.#record.sent(bytes);
   }
 
   // ---- GetfilePassClient: a response of the origin's
@@ -178,19 +172,17 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
         this.#socket.timeout(SEND_TIMEOUT_S);
         this.#pass?.heldBack();
       },
-      onSent: (bytes) => this.#sent(bytes),
+      onSent: (bytes) => this.sent(bytes),
     });
     return this.#out;
   }
 
-  /** Read when it is wanted, since that is a system call, and while the socket is open: a closed one has no address. */
   get address(): string {
-    this.#address ??= clientAddress(this.#socket);
-    return this.#address;
+    return this.#record.address;
   }
 
   passBegun(bodyBytes: number): void {
-    if (this.#record !== undefined) this.#context.access.passed(this.#record, 200);
+    this.#record.passed(200);
     this.out.text(formatResponseHead(this.#settings.wire, { status: "OK", length: bodyBytes }));
   }
 
@@ -225,7 +217,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
 
   #request(path: string): void {
     this.#state = "answering";
-    this.#path = path;
+    this.#record.path = path;
     const asked = getfileTarget("", path);
     if (asked.kind === "refused") return this.#answerWithoutBody({ status: asked.status });
     const { table } = this.#settings.sites;
@@ -240,7 +232,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     const hotKey = site.hotPrefix + keyTarget;
     const hot = ruling.bypass ? undefined : this.#context.hot.lookup("getfile", hotKey);
     if (hot !== undefined) return this.#sendHot(hot);
-    this.#record = this.#begin();
+    this.#record.begin();
     const wanted: WantedResponse = {
       wire: "getfile",
       acceptsLoan: true,
@@ -254,79 +246,20 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   }
 
   #sendHot(hot: HotResponse): void {
-    const { counters, access } = this.#context;
-    counters.add("hotHits");
-    this.#record = access.beginSampledHot();
+    this.#context.counters.add("hotHits");
+    this.#record.beginHot();
     let { ready } = hot;
     if (!this.#context.hot.isReady(hot)) {
       const head = formatResponseHead(this.#settings.wire, { status: "OK", length: hot.bodyBytes });
       ready = readyWith(hot, head, Number.POSITIVE_INFINITY); // says no age: rendered once
     }
-    if (hot.loan !== undefined) return this.#sendLoan(hot, hot.loan, ready);
-    const taken = this.#socket.write(ready);
-    if (taken < 0) return;
-    this.#sent(taken);
-    if (taken === ready.length) return this.finish();
-    boundSendBuffer(this.#socket, hot.bodyBytes);
-    this.#sendReady(new ReadyResponse(restOf(hot, ready, taken)));
-  }
-
-  #sendLoan(hot: HotResponse, loan: Loan, ready: Uint8Array): void {
-    boundSendBuffer(this.#socket, hot.bodyBytes);
-    loan.retain();
-    this.#ready = new ReadyResponse(restOf(hot, ready, 0), loan);
-    this.#context.turns.ask(this);
-  }
-
-  turnCame(): void {
-    if (this.#ready !== undefined) this.#sendReady(this.#ready);
-  }
-
-  #readyDrained(ready: ReadyResponse): void {
-    const { turns } = this.#context;
-    if (turns.keepsWaiting(this)) return;
-    turns.gotOn(this);
-    this.#sendReady(ready);
+    this.#sender.sendHot(hot, ready);
   }
 
   #answerWithoutBody(outcome: Exclude<GetfileOutcome, { status: "OK" }>): void {
     this.#state = "answering";
-    if (this.#record?.verdict !== "malformed") {
-      this.#record ??= this.#begin();
-      this.#context.access.refused(this.#record, "refused", STATUS_OF[outcome.status]);
-    }
-    this.#sendReady(new ReadyResponse(Buffer.from(formatResponseHead(this.#settings.wire, outcome), "latin1")));
-  }
-
-  /** Sends what needs nobody's help, as fast as the client takes it. */
-  #sendReady(ready: ReadyResponse): void {
-    const outcome = ready.send(this.#write);
-    if (outcome === "gone") return ready.drop();
-    if (outcome === "waits") {
-      this.#ready = ready;
-      return this.#socket.timeout(SEND_TIMEOUT_S);
-    }
-    this.#ready = undefined;
-    this.#context.turns.end(this);
-    this.finish();
-  }
-
-  #begin(): RequestRecord {
-    this.#address ??= clientAddress(this.#socket);
-    return this.#context.access.begin();
-  }
-
-  #sent(bytes: number): void {
-    this.#context.counters.add("sentBytes", bytes);
-    if (this.#record !== undefined) this.#record.bytes += bytes;
-  }
-
-  /** The request is over, if there was one of which something is said. */
-  #ended(aborted: boolean): void {
-    const record = this.#record;
-    if (record === undefined) return;
-    this.#record = undefined;
-    this.#context.access.end(record, aborted, { ...ASKED, target: this.#path, client: this.address });
+    this.#record.refused("refused", STATUS_OF[outcome.status]);
+    this.#sender.send(new ReadyResponse(Buffer.from(formatResponseHead(this.#settings.wire, outcome), "latin1")));
   }
 
   /** The client closes first; until then what it still sends is read and dropped, so that no reset eats the tail. */
@@ -336,18 +269,6 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     this.#socket.timeout(LINGER_TIMEOUT_S);
   }
 }
-
-const ASKED: Asked = {
-  method: "GET",
-  target: "",
-  host: "",
-  client: "",
-  referer: "",
-  userAgent: "",
-  wire: "getfile",
-  minorVersion: 1,
-  isTls: false,
-};
 
 /** What GETFILE's statuses are called where HTTP's stand beside them. */
 const STATUS_OF = { FILE_NOT_FOUND: 404, ERROR: 502, INVALID: 400 } as const;
