@@ -1,4 +1,4 @@
-import { Fields, renderRequestHead, requestFraming } from "@proj/protocol";
+import { Fields } from "@proj/protocol";
 import { ConnectionPool, type PoolStats, sumOf } from "./connection-pool.ts";
 import type { OriginErrorCode } from "./errors.ts";
 import {
@@ -13,7 +13,7 @@ import type { OriginNews } from "./health-news.ts";
 import { ATTEMPTS_MAX, DEFAULT_LIMITS, type OriginLimits } from "./limits.ts";
 import { DEFAULT_RESTS, OriginHealth, type OriginRests } from "./origin-health.ts";
 import type { OriginAddress } from "./origin-socket.ts";
-import { RequestContent } from "./request-content.ts";
+import { PreparedRequest } from "./prepared-request.ts";
 import { type Member, Rotation } from "./rotation.ts";
 import { DEFAULT_TIMEOUTS, type OriginTimeouts } from "./timeouts.ts";
 
@@ -96,13 +96,14 @@ export class OriginClient implements Dispatcher {
   /**
    * Sends one request and reports its response to `handler`; see {@link OriginHandler} for the order of calls.
    *
-   * @param request Not changed by the caller any more.
+   * @param request Not changed by the caller any more. What is sent again and again is best prepared once.
    * @throws {TypeError} A request that this client can not send without changing what it means: a target in another
    *   form than origin-form, CONNECT, `Upgrade` without `offersUpgrade` or with content, or fields that frame content in a way that can not be sent, or that
    *   do not agree with `hasContent`.
    */
-  send(request: OriginRequest, handler: OriginHandler): OriginExchange {
-    const exchange = new Exchange(request, checkedContent(request), handler, this);
+  send(request: OriginRequest | PreparedRequest, handler: OriginHandler): OriginExchange {
+    const prepared = request instanceof PreparedRequest ? request : new PreparedRequest(request);
+    const exchange = new Exchange(prepared, handler, this);
     const nowMs = performance.now();
     this.#dispatch(exchange, this.#rotation.next(exchange.tried, nowMs)!, nowMs);
     return exchange;
@@ -172,7 +173,7 @@ export class OriginClient implements Dispatcher {
   #dispatch(exchange: Exchange, member: Member, nowMs: number): void {
     member.asked++;
     const isTrial = member.health.asked(nowMs);
-    exchange.begin({ member, isTrial, head: headFor(exchange.request, member) });
+    exchange.begin({ member, isTrial, head: exchange.prepared.headFor(member) });
     member.pool.send(exchange);
   }
 }
@@ -185,30 +186,6 @@ const SHOWS_ILLNESS: ReadonlySet<OriginErrorCode> = new Set([
   "ERR_ORIGIN_CUT_SHORT",
   "ERR_ORIGIN_MALFORMED",
 ]);
-
-function headFor({ method, target, fields }: OriginRequest, { hostField }: Member): string {
-  // RFC 9110 section 7.2: first, so that the origin sees it first.
-  return renderRequestHead(method, target, fields, fields.has("host") ? undefined : hostField);
-}
-
-/** How the content of `request` goes out; `undefined` when it has none. */
-function checkedContent(request: OriginRequest): RequestContent | undefined {
-  const { method, target, fields, hasContent = false, offersUpgrade = false } = request;
-  const problem = (text: string) => new TypeError(`Cannot send ${method} ${JSON.stringify(target)}: ${text}`);
-  if (!target.startsWith("/") && !(method === "OPTIONS" && target === "*"))
-    throw problem("the target is not in origin-form");
-  if (method === "CONNECT") throw problem("CONNECT is not this client's");
-  if (fields.has("upgrade") !== offersUpgrade)
-    throw problem("its fields and `offersUpgrade` do not agree about Upgrade");
-  if (offersUpgrade && hasContent) throw problem("an Upgrade is not offered with content");
-  if (!hasContent && !fields.has("content-length") && !fields.has("transfer-encoding")) return undefined;
-  const framing = requestFraming({ kind: "request", method, target, minorVersion: 1, fields, headBytes: 0 });
-  if (framing.kind === "malformed") throw problem(`its framing is malformed (${framing.reason})`);
-  const isFramed = framing.kind === "length" || framing.kind === "chunked";
-  if (isFramed && !hasContent) throw problem("its fields announce content, and it has none");
-  if (!isFramed && hasContent) throw problem("its fields do not say how its content ends");
-  return isFramed ? new RequestContent(framing) : undefined;
-}
 
 function addressOf(origin: URL, tls: OriginClientOptions["tls"]): OriginAddress {
   const hostname = origin.hostname.replace(/^\[(.*)\]$/, "$1"); // an IPv6 address, as connect() wants it

@@ -1,6 +1,7 @@
 import type { ClosedOutcome } from "./connection.ts";
 import type { OriginErrorCode } from "./errors.ts";
 import type { Carrier, Exchange } from "./exchange.ts";
+import type { FormerHead } from "./former-head.ts";
 import type { OriginLimits } from "./limits.ts";
 import { type OriginAddress, OriginSocket, type SocketOwner } from "./origin-socket.ts";
 import { Deadlines, type OriginTimeouts, tickMs } from "./timeouts.ts";
@@ -28,6 +29,7 @@ export interface PoolStats {
 export class ConnectionPool implements SocketOwner, Carrier {
   readonly timeouts: OriginTimeouts;
   readonly deadlines: Deadlines;
+  formerHead: FormerHead | undefined;
   readonly #address: OriginAddress;
   readonly #limits: OriginLimits;
   readonly #tickMs: number;

@@ -71,20 +71,20 @@ export function step(connection: Connection, event: ConnectionEvent): Connection
   }
   switch (connection.phase) {
     case "connecting":
-      if (event.type === "connected") return { phase: "idle", isFresh: true };
+      if (event.type === "connected") return FRESH.idle;
       break;
     case "idle":
-      if (event.type === "request-sent") return { phase: "awaiting-response", isFresh: connection.isFresh };
-      if (event.type === "parked") return { phase: "idle", isFresh: false };
+      if (event.type === "request-sent") return phasesOf(connection).awaiting;
+      if (event.type === "parked") return USED.idle;
       // Bytes that answer nothing: an answer that follows them could not be told apart from them.
       if (event.type === "bytes") return UNUSED;
       break;
     case "resting":
-      if (event.type === "rested") return { phase: "idle", isFresh: connection.isFresh };
+      if (event.type === "rested") return phasesOf(connection).idle;
       if (event.type === "bytes") return UNUSED;
       break;
     case "awaiting-response":
-      if (event.type === "bytes") return { phase: "reading-head", isFresh: connection.isFresh, informational: 0 };
+      if (event.type === "bytes") return phasesOf(connection).readingHead;
       break;
     case "reading-head":
       if (event.type === "bytes") return connection;
@@ -109,6 +109,31 @@ export function step(connection: Connection, event: ConnectionEvent): Connection
 }
 
 const HEAD_SEEN: ReadonlySet<Connection["phase"]> = new Set(["reading-content", "tunnelling"]);
+
+/** Phases that say nothing of one connection alone are one object each: every exchange goes through them. */
+interface CommonPhases {
+  readonly idle: Connection;
+  readonly resting: Connection;
+  readonly awaiting: Connection;
+  readonly readingHead: Connection;
+}
+
+const FRESH = commonPhases(true);
+const USED = commonPhases(false);
+
+function commonPhases(isFresh: boolean): CommonPhases {
+  return {
+    idle: { phase: "idle", isFresh },
+    resting: { phase: "resting", isFresh },
+    awaiting: { phase: "awaiting-response", isFresh },
+    readingHead: { phase: "reading-head", isFresh, informational: 0 },
+  };
+}
+
+function phasesOf({ isFresh }: { isFresh: boolean }): CommonPhases {
+  return isFresh ? FRESH : USED;
+}
+
 const UNUSED: Connection = { phase: "closed", outcome: { kind: "unused" } };
 const FINISHED: Connection = { phase: "closed", outcome: { kind: "finished" } };
 const STALE: Connection = { phase: "closed", outcome: { kind: "stale" } };
@@ -127,7 +152,7 @@ function afterInformational(connection: Extract<Connection, { phase: "reading-he
 
 function afterContent(connection: Extract<Connection, { phase: "reading-content" }>, isClean: boolean): Connection {
   if (!connection.keepsAlive || !isClean) return FINISHED;
-  return { phase: connection.framing === "none" ? "resting" : "idle", isFresh: false };
+  return connection.framing === "none" ? USED.resting : USED.idle;
 }
 
 function afterPeerClosed(connection: Connection, how: "end" | "reset", isTls: boolean): Connection {

@@ -1,7 +1,8 @@
 import type { Fields, Framing, ResponseHead } from "@proj/protocol";
 import { ByteQueue } from "./byte-queue.ts";
 import { OriginError, type OriginErrorCode } from "./errors.ts";
-import type { RequestContent } from "./request-content.ts";
+import type { PreparedRequest } from "./prepared-request.ts";
+import { RequestContent } from "./request-content.ts";
 import type { Member } from "./rotation.ts";
 
 /** What to ask the origin. Hop-by-hop fields are the caller's to leave out; `Host` is added when absent. */
@@ -114,21 +115,22 @@ export interface Attempt {
   readonly member: Member;
   /** It finds out whether an origin that failed is good again. */
   readonly isTrial: boolean;
-  /** The request's head as it goes out, latin1. */
-  readonly head: string;
+  /** The request's head as it goes out: latin1, or octets that stay as they are. */
+  readonly head: string | Uint8Array;
 }
 
 /** Where heads become octets, one after the other: the kernel takes them before the next. */
 const scratch = Buffer.from(new ArrayBuffer(16 * 1024));
 
-function headBytes(head: string): Uint8Array {
+function headBytes(head: string | Uint8Array): Uint8Array {
+  if (typeof head !== "string") return head;
   if (head.length > scratch.length) return Buffer.from(head, "latin1");
   return scratch.subarray(0, scratch.write(head, 0, "latin1"));
 }
 
 /** An {@link OriginExchange} as pool and connections see it. */
 export class Exchange implements OriginExchange {
-  readonly request: OriginRequest;
+  readonly prepared: PreparedRequest;
   /** The tick until which it waits for a connection; see {@link Deadlines}. */
   queueDeadline = 0;
   /** It was sent once, on a reused connection that turned out to be closed: the second time it gets one of its own. */
@@ -149,25 +151,19 @@ export class Exchange implements OriginExchange {
   #isTunnel = false;
   #carrier: Carrier | undefined;
 
-  /** @param content The framing of what follows the head. */
-  constructor(
-    request: OriginRequest,
-    content: RequestContent | undefined,
-    handler: OriginHandler,
-    dispatcher: Dispatcher,
-  ) {
-    this.request = request;
-    this.#content = content;
+  constructor(prepared: PreparedRequest, handler: OriginHandler, dispatcher: Dispatcher) {
+    this.prepared = prepared;
+    this.#content = prepared.framing === undefined ? undefined : new RequestContent(prepared.framing);
     this.#handler = handler;
     this.#dispatcher = dispatcher;
   }
 
   get method(): string {
-    return this.request.method;
+    return this.prepared.request.method;
   }
 
   get offersUpgrade(): boolean {
-    return this.request.offersUpgrade === true;
+    return this.prepared.request.offersUpgrade === true;
   }
 
   get attempt(): Attempt | undefined {
@@ -331,7 +327,7 @@ export class Exchange implements OriginExchange {
 
   /** For messages. */
   get #subject(): string {
-    const { method, target } = this.request;
+    const { method, target } = this.prepared.request;
     return `${method} ${this.#attempt?.member.url.origin ?? ""}${target}`;
   }
 }

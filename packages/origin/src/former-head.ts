@@ -1,30 +1,47 @@
-import type { ResponseHead } from "@proj/protocol";
+import type { Framing, ResponseHead } from "@proj/protocol";
 
 /** Longer heads hold what differs from response to response. */
 const HEAD_BYTES_MAX = 2048;
-const NONE = Buffer.alloc(0);
+
+/** What was read from a head: all that the octets and the request's method decide. */
+export interface ReadHead {
+  /** It is not changed any more, by anybody. */
+  readonly head: ResponseHead;
+  readonly framing: Framing;
+  /** How long its connection may be kept without use; 0: it carries no other exchange; undefined: nothing is said of it. */
+  readonly keepAliveMs: number | undefined;
+}
 
 /**
- * The final head that came last on a connection. Parsing sees nothing but the octets, so the same octets are the same head: an origin that gives the same
- * kind of response again, within the same second of its Date, is not parsed again, and what was rendered of the head can be found by it.
+ * A final head that came before. Reading sees nothing but the octets and the request's method, so the same octets are the same head: an origin that gives
+ * the same kind of response again, within the same second of its Date, is not read again, and what was made of the head can be found by it.
  */
 export class FormerHead {
-  #octets: Buffer = NONE;
-  #head: ResponseHead | undefined;
+  readonly read: ReadHead;
+  readonly #octets: Buffer;
+  readonly #method: string;
 
-  /** The head that `bytes[0..end)` begins with, when it is this one. */
-  at(bytes: Uint8Array, end: number): ResponseHead | undefined {
-    const { length } = this.#octets;
-    if (this.#head === undefined || length > end) return undefined;
-    return this.#octets.compare(bytes, 0, length) === 0 ? this.#head : undefined;
+  private constructor(octets: Buffer, method: string, read: ReadHead) {
+    this.#octets = octets;
+    this.#method = method;
+    this.read = read;
   }
 
-  /** `head` is what was read from `bytes[start..end)`. It is not changed any more, by anybody. */
-  keep(head: ResponseHead, bytes: Uint8Array, start: number, end: number): void {
-    this.#head = undefined;
-    if (end - start > HEAD_BYTES_MAX) return;
-    if (this.#octets.length !== end - start) this.#octets = Buffer.from(new ArrayBuffer(end - start));
-    this.#octets.set(bytes.subarray(start, end));
-    this.#head = head;
+  /**
+   * Undefined for a head that is too long to be kept.
+   *
+   * @param read What was read from `bytes[start..end)`, the answer to a request with `method`.
+   */
+  static of(read: ReadHead, method: string, bytes: Uint8Array, start: number, end: number): FormerHead | undefined {
+    if (end - start > HEAD_BYTES_MAX) return undefined;
+    const octets = Buffer.from(new ArrayBuffer(end - start));
+    octets.set(bytes.subarray(start, end));
+    return new FormerHead(octets, method, read);
+  }
+
+  /** Whether `bytes[0..end)`, an answer to a request with `method`, begins with it. */
+  begins(method: string, bytes: Uint8Array, end: number): boolean {
+    const { length } = this.#octets;
+    return length <= end && this.#method === method && this.#octets.compare(bytes, 0, length) === 0;
   }
 }

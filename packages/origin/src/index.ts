@@ -5,5 +5,6 @@ export type { OriginExchange, OriginHandler, OriginRequest } from "./exchange.ts
 export { healthRecord, type OriginNews } from "./health-news.ts";
 export { DEFAULT_LIMITS, type OriginLimits } from "./limits.ts";
 export { DEFAULT_RESTS, type OriginRests } from "./origin-health.ts";
+export { PreparedRequest } from "./prepared-request.ts";
 export { statesByName } from "./states-by-name.ts";
 export { DEFAULT_TIMEOUTS, type OriginTimeouts } from "./timeouts.ts";

@@ -1,5 +1,6 @@
 import {
   BodyDecoder,
+  type Fields,
   type Framing,
   HeadScanner,
   keepsAlive,
@@ -13,7 +14,7 @@ import { ByteQueue } from "./byte-queue.ts";
 import { type ClosedOutcome, type Connection, type ConnectionEvent, step } from "./connection.ts";
 import type { OriginErrorCode } from "./errors.ts";
 import type { Carrier, Exchange } from "./exchange.ts";
-import { FormerHead } from "./former-head.ts";
+import { FormerHead, type ReadHead } from "./former-head.ts";
 import { REST_MS } from "./limits.ts";
 import type { Deadlines, OriginTimeouts } from "./timeouts.ts";
 
@@ -28,6 +29,8 @@ export interface OriginAddress {
 export interface SocketOwner {
   readonly deadlines: Deadlines;
   readonly timeouts: OriginTimeouts;
+  /** The head that came last, on any connection. */
+  formerHead: FormerHead | undefined;
   /** It is idle and may be given an exchange. */
   ready(socket: OriginSocket): void;
   /** It will not be used any more. `exchange` was on it and has not been told. */
@@ -53,7 +56,8 @@ export class OriginSocket implements Carrier {
   readonly #unsent = new ByteQueue();
   #restTimer: Timer | undefined;
   readonly #scanner = new HeadScanner();
-  readonly #former = new FormerHead();
+  /** The head that came last. */
+  #former: FormerHead | undefined;
   readonly #kept = new ByteQueue();
   #decoder: BodyDecoder | undefined;
   #reading: Uint8Array = EMPTY;
@@ -86,14 +90,14 @@ export class OriginSocket implements Carrier {
     this.#exchange = exchange;
     exchange.moveTo(this);
     this.deadline = undefined; // that of a connection nobody uses
-    this.#advance({ type: "request-sent" });
+    this.#advance(REQUEST_SENT);
     if (exchange.isPaused) this.#socket?.pause();
     if (this.write(exchange, exchange.takeUnsent())) exchange.drained();
   }
 
   /** Nobody wants it just now: it is kept until `deadline`, and may be closed by the origin from here on. */
   park(deadline: number): void {
-    this.#advance({ type: "parked" });
+    this.#advance(PARKED);
     this.deadline = deadline;
   }
 
@@ -212,12 +216,12 @@ export class OriginSocket implements Carrier {
   /** The next read. `chunk` is not kept: its memory is reused. */
   take(chunk: Uint8Array): void {
     if (this.#connection.phase === "closed") return;
-    this.#advance({ type: "bytes" });
+    this.#advance(BYTES);
     if (this.#connection.phase === "tunnelling") {
       this.#exchange?.brought(chunk);
     } else if (this.#connection.phase === "reading-content") {
       if (this.#exchange?.isPaused === false) this.#waitFor(this.#owner.timeouts.idleMs);
-      this.#takeContent(chunk, 0, chunk.length);
+      this.#decode(this.#decoder!, chunk, 0, chunk.length);
     } else if (this.#connection.phase === "reading-head") {
       if (this.#kept.length === 0) {
         this.#takeHeads(chunk, chunk.length);
@@ -233,10 +237,11 @@ export class OriginSocket implements Carrier {
     const exchange = this.#exchange;
     let at = 0;
     // Of a head that came in pieces the scanner has seen some: it goes on.
-    const former = exchange === undefined || bytes === this.#kept.bytes ? undefined : this.#former.at(bytes, end);
+    const former =
+      exchange === undefined || bytes === this.#kept.bytes ? undefined : this.#formerAt(exchange.method, bytes, end);
     if (former !== undefined) {
       this.#startContent(exchange!, former);
-      if (exchange === this.#exchange) this.#takeContent(bytes, former.headBytes, end);
+      if (exchange === this.#exchange) this.#takeContent(former.framing, bytes, former.head.headBytes, end);
       return;
     }
     while (exchange !== undefined && exchange === this.#exchange) {
@@ -264,9 +269,12 @@ export class OriginSocket implements Carrier {
       if (head.status < 200) {
         this.#takeInformational(exchange, head);
       } else {
-        this.#former.keep(head, bytes, at - head.headBytes, at);
-        this.#startContent(exchange, head);
-        if (exchange === this.#exchange) this.#takeContent(bytes, at, end);
+        const read = this.#read(exchange.method, head);
+        if (read === undefined) return;
+        this.#former = FormerHead.of(read, exchange.method, bytes, at - head.headBytes, at);
+        this.#owner.formerHead = this.#former;
+        this.#startContent(exchange, read);
+        if (exchange === this.#exchange) this.#takeContent(read.framing, bytes, at, end);
         return;
       }
     }
@@ -293,30 +301,51 @@ export class OriginSocket implements Carrier {
     if (exchange === this.#exchange) exchange.informational(head);
   }
 
-  #startContent(exchange: Exchange, head: ResponseHead): void {
-    const framing = responseFraming(exchange.method, head);
-    if (framing.kind === "malformed") {
-      this.#refuse(framing);
-      return;
-    }
-    this.#advance({ type: "final-head", framing: framing.kind, keepsAlive: this.#isKept(head, framing) });
+  /** What the octets say, when they begin with a head that came before. */
+  #formerAt(method: string, bytes: Uint8Array, end: number): ReadHead | undefined {
+    if (this.#former?.begins(method, bytes, end)) return this.#former.read;
+    const { formerHead } = this.#owner;
+    if (formerHead === this.#former || formerHead?.begins(method, bytes, end) !== true) return undefined;
+    this.#former = formerHead;
+    return formerHead.read;
+  }
+
+  /** Undefined when it was refused. */
+  #read(method: string, head: ResponseHead): ReadHead | undefined {
+    const framing = responseFraming(method, head);
+    if (framing.kind !== "malformed") return { head, framing, keepAliveMs: this.#keptMs(head, framing) };
+    this.#refuse(framing);
+    return undefined;
+  }
+
+  #startContent(exchange: Exchange, { head, framing, keepAliveMs }: ReadHead): void {
+    if (keepAliveMs !== undefined) this.keepAliveMs = keepAliveMs;
+    this.#advance({ type: "final-head", framing: framing.kind, keepsAlive: keepAliveMs !== 0 });
     if (!exchange.isPaused) this.#waitFor(this.#owner.timeouts.idleMs);
-    this.#decoder = new BodyDecoder(framing);
     exchange.responded(head, framing);
   }
 
-  /** Whether the connection outlives this response, as far as its head says. */
-  #isKept(head: ResponseHead, framing: Framing): boolean {
-    if (framing.kind === "until-close" || !keepsAlive(head)) return false;
+  /** See {@link ReadHead.keepAliveMs}. */
+  #keptMs(head: ResponseHead, framing: Framing): number | undefined {
+    if (framing.kind === "until-close" || !keepsAlive(head)) return 0;
     const seconds = /(?:^|[\s,;])timeout=(\d{1,6})/i.exec(head.fields.get("keep-alive") ?? "")?.[1];
-    if (seconds === undefined) return true;
+    if (seconds === undefined) return undefined;
     // A second less than the origin says, since its clock started earlier than ours.
-    this.keepAliveMs = Math.min(this.#owner.timeouts.keepAliveMs, Number(seconds) * 1000 - 1000);
-    return this.keepAliveMs > 0;
+    return Math.max(0, Math.min(this.#owner.timeouts.keepAliveMs, Number(seconds) * 1000 - 1000));
   }
 
-  #takeContent(bytes: Uint8Array, start: number, end: number): void {
-    const decoder = this.#decoder!;
+  /** The first octets behind a head: often all there is. */
+  #takeContent(framing: Framing, bytes: Uint8Array, start: number, end: number): void {
+    const length = framing.kind === "length" ? framing.bytes : framing.kind === "none" ? 0 : undefined;
+    if (length === undefined || length > end - start) {
+      this.#decoder = new BodyDecoder(framing);
+      return this.#decode(this.#decoder, bytes, start, end);
+    }
+    if (length > 0) this.#exchange?.brought(bytes.subarray(start, start + length));
+    if (this.#exchange !== undefined) this.#finish(undefined, start + length === end);
+  }
+
+  #decode(decoder: BodyDecoder, bytes: Uint8Array, start: number, end: number): void {
     this.#reading = bytes;
     const taken = decoder.push(bytes, start, end, this.#onContent);
     this.#reading = EMPTY;
@@ -326,7 +355,7 @@ export class OriginSocket implements Carrier {
       return;
     }
     if (decoder.done) {
-      this.#finish(decoder, taken === end - start);
+      this.#finish(decoder.trailers, taken === end - start);
       return;
     }
     this.#kept.clear();
@@ -337,7 +366,7 @@ export class OriginSocket implements Carrier {
   };
 
   /** The connection is given back before the handler hears of the end: its next request may take it at once. */
-  #finish(decoder: BodyDecoder, isLast: boolean): void {
+  #finish(trailers: Fields | undefined, isLast: boolean): void {
     const exchange = this.#exchange!;
     const isClean = isLast && this.#unsent.length === 0 && exchange.isRequestWhole;
     this.#exchange = undefined;
@@ -346,10 +375,10 @@ export class OriginSocket implements Carrier {
     this.#kept.clear();
     this.deadline = undefined;
     if (exchange.isPaused) this.#socket?.resume();
-    this.#advance({ type: "content-complete", isClean });
+    this.#advance(isClean ? CLEANLY_COMPLETE : COMPLETE);
     if (this.#connection.phase === "idle") this.#owner.ready(this);
     else if (this.#connection.phase === "resting") this.#rest();
-    exchange.end(decoder.trailers);
+    exchange.end(trailers);
   }
 
   #rest(): void {
@@ -400,6 +429,11 @@ export class OriginSocket implements Carrier {
 }
 
 const EMPTY = new Uint8Array(0);
+const REQUEST_SENT: ConnectionEvent = { type: "request-sent" };
+const PARKED: ConnectionEvent = { type: "parked" };
+const BYTES: ConnectionEvent = { type: "bytes" };
+const COMPLETE: ConnectionEvent = { type: "content-complete", isClean: false };
+const CLEANLY_COMPLETE: ConnectionEvent = { type: "content-complete", isClean: true };
 
 // No `error` handler: what a handler of ours throws is our bug and has to end the thread; TLS failures come to
 // `close` too.
