@@ -88,7 +88,13 @@ export {
   varyNames,
 } from "./caching/vary.ts";
 // channel: what proxy and cache say to each other
-export { ACCESS_VERDICTS, type AccessRecord, type AccessVerdict } from "./channel/access-record.ts";
+export {
+  ACCESS_VERDICTS,
+  type AccessRecord,
+  type AccessTextFields,
+  AccessTexts,
+  type AccessVerdict,
+} from "./channel/access-record.ts";
 export {
   AccessReader,
   AccessRingWriter,

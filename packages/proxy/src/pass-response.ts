@@ -16,17 +16,20 @@ export function passFraming(framing: Framing, minorVersion: 0 | 1): OutgoingFram
 }
 
 /** What was rendered last of a head that comes again and again: the origin client gives out one object for it. */
-const rendered = new WeakMap<ResponseHead, { readonly how: string; readonly text: string }>();
+const rendered = new WeakMap<ResponseHead, { readonly how: PassHow; readonly text: string }>();
 
 /** The head of a response that only passes: the origin's fields in their order and case, then those of this hop. */
 export function renderPassHead(head: ResponseHead, how: PassHow): string {
-  const { method, framing, connection } = how;
-  const name = `${method} ${framing.kind} ${connection}`; // its length is in the head
   const known = rendered.get(head);
-  if (known?.how === name) return known.text;
+  if (known !== undefined && isSameHow(known.how, how)) return known.text;
   const text = render(head, how);
-  if (head.fields.has("date")) rendered.set(head, { how: name, text });
+  if (head.fields.has("date")) rendered.set(head, { how, text });
   return text;
+}
+
+/** A length is in the head, and so is a date. */
+function isSameHow(one: PassHow, other: PassHow): boolean {
+  return one.method === other.method && one.framing.kind === other.framing.kind && one.connection === other.connection;
 }
 
 interface PassHow {

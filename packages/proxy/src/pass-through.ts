@@ -12,9 +12,10 @@ import {
 } from "@proj/protocol";
 import type { Outgoing } from "./outgoing.ts";
 import { newPassExchange, type PassEvent, type PassExchange, step } from "./pass-exchange.ts";
+import type { PassRequest } from "./pass-request.ts";
 import { passFraming, renderInterim, renderPassHead, renderSwitch } from "./pass-response.ts";
 import { faultOf, type GatewayFault } from "./proxy-status.ts";
-import { isSaidByProxies, type Peer, passFields } from "./request-fields.ts";
+import { isSaidByProxies, type Peer } from "./request-fields.ts";
 import type { OutgoingFraming } from "./response-head.ts";
 import type { PassRoute } from "./route.ts";
 
@@ -49,7 +50,7 @@ export interface PassContext {
    * Called with the head of each final response to an unsafe method before any of it goes to the client: what the response says is no longer good is
    * not served any more once `done` is called.
    */
-  readonly invalidate: (head: RequestHead, target: string, response: ResponseHead, done: () => void) => void;
+  readonly invalidate: (request: PassRequest, response: ResponseHead, done: () => void) => void;
   /** Who takes a copy of this response for later requests, as it passes; undefined: nobody. */
   readonly keeperOf: (
     head: RequestHead,
@@ -75,6 +76,7 @@ const FAILED_UPGRADE: GatewayFault = {
 export class PassThrough implements OriginHandler {
   readonly #context: PassContext;
   readonly #client: PassClient;
+  readonly #request: PassRequest;
   readonly #head: RequestHead;
   readonly #route: PassRoute;
   readonly #decoder: BodyDecoder | undefined;
@@ -90,10 +92,11 @@ export class PassThrough implements OriginHandler {
   /** Something has passed since the last look. */
   #moved = true;
 
-  constructor(context: PassContext, client: PassClient, request: { head: RequestHead; route: PassRoute }) {
+  constructor(context: PassContext, client: PassClient, request: PassRequest) {
     const { head, route } = request;
     this.#context = context;
     this.#client = client;
+    this.#request = request;
     this.#head = head;
     this.#route = route;
     this.#decoder = route.framing === undefined ? undefined : new BodyDecoder(route.framing);
@@ -106,12 +109,8 @@ export class PassThrough implements OriginHandler {
   }
 
   start(peer: Peer): void {
-    const { method } = this.#head;
-    const { target, framing, upgrade } = this.#route;
-    const fields = passFields(this.#head, this.#route, peer);
-    const request = { method, target, fields, hasContent: framing !== undefined, offersUpgrade: upgrade !== undefined };
     this.#requestTimeMs = this.#context.nowMs();
-    this.#exchange = this.#context.origin.send(request, this);
+    this.#exchange = this.#context.origin.send(this.#request.preparedFor(peer), this);
   }
 
   // ---- what the client's connection reports
@@ -256,7 +255,7 @@ export class PassThrough implements OriginHandler {
     const { out } = this.#client;
     let isDone = false;
     let isHeld = false;
-    this.#context.invalidate(this.#head, this.#route.target, response, () => {
+    this.#context.invalidate(this.#request, response, () => {
       isDone = true;
       if (!isHeld) return; // nothing had to be waited for
       out.release();

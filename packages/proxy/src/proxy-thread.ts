@@ -21,7 +21,7 @@ import { CacheClient } from "./cache-client.ts";
 import { type Delivery, type DeliveryContext, STALL_MS } from "./delivery.ts";
 import { HeldBack } from "./held-back.ts";
 import { HotTier } from "./hot-tier.ts";
-import { Invalidator, invalidationOf } from "./invalidation.ts";
+import { Invalidator } from "./invalidation.ts";
 import { TICK_MS } from "./limits.ts";
 import {
   Acceptor,
@@ -196,8 +196,8 @@ class ProxyThread {
     const { segmentBytes } = this.#pool;
     const nowMs = () => Date.now();
     return {
-      invalidate: (head, target, response, done) => {
-        const what = invalidationOf(head, target, response, siteOf());
+      invalidate: (request, response, done) => {
+        const what = request.invalidationBy(response);
         if (what === undefined) done();
         else invalidator.run(what, done);
       },

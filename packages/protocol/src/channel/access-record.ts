@@ -80,6 +80,9 @@ const FIELD = {
   lengths: 44,
   texts: 60,
 } as const;
+/** Where texts begin, and the last length stands, behind the start of `lengths`. */
+const TEXTS_OFFSET = FIELD.texts - FIELD.lengths;
+const TRACE_LENGTH_OFFSET = 12;
 const FLAG = { aborted: 1, stored: 2, collapsed: 4, stale: 8, getfile: 16, http10: 32, tls: 64 } as const;
 /** A target may be 16 KiB long; what is said of it in a log need not be. */
 const TARGET_MAX = 2048;
@@ -89,24 +92,39 @@ export const ACCESS_RECORD_BYTES_MAX = FIELD.texts + TARGET_MAX + 6 * TEXT_MAX +
 
 const VERDICT_NUMBER = new Map<AccessVerdict, number>(ACCESS_VERDICTS.map((verdict, index) => [verdict, index]));
 
-/** How long the record will be; texts that are too long are cut. */
-export function accessRecordBytes(record: AccessRecord): number {
-  let bytes: number = FIELD.texts + Math.min(record.target.length, TARGET_MAX);
-  for (const text of shortTexts(record)) bytes += Math.min(text.length, TEXT_MAX);
-  return (bytes + 7) & ~7;
+/** What a record says of who asked for what. */
+export type AccessTextFields = Pick<AccessRecord, "method" | "target" | "host" | "client" | "referer" | "userAgent">;
+
+/** The texts of {@link AccessTextFields} as they stand in a record: they can be kept for when the same client asks for the same again. Texts that are too long are cut. */
+export class AccessTexts {
+  /** The record from its `lengths` on, without a trace. */
+  readonly bytes: Buffer;
+
+  constructor({ method, target, host, client, referer, userAgent }: AccessTextFields) {
+    const texts = [method, target, host, client, referer, userAgent];
+    const lengths = texts.map((text, index) => Math.min(text.length, index === 1 ? TARGET_MAX : TEXT_MAX));
+    const textBytes = lengths.reduce((sum, one) => sum + one, 0);
+    this.bytes = Buffer.from(new ArrayBuffer(TEXTS_OFFSET + textBytes));
+    let end: number = TEXTS_OFFSET;
+    for (const [index, text] of texts.entries()) {
+      const length = lengths[index]!;
+      this.bytes.writeUInt16LE(length, 2 * index);
+      this.bytes.write(text, end, length, "latin1");
+      end += length;
+    }
+  }
 }
 
-function shortTexts({ method, host, client, referer, userAgent, trace }: AccessRecord): readonly string[] {
-  return [method, host, client, referer, userAgent, trace];
+/** How long the record will be. */
+export function accessRecordBytes({ trace }: AccessRecord, { bytes }: AccessTexts): number {
+  return (FIELD.lengths + bytes.length + Math.min(trace.length, TEXT_MAX) + 7) & ~7;
 }
 
 /** Writes a record of `length` bytes, as {@link accessRecordBytes} gave it, at `at`, a multiple of 8. `buffer` and `view` are of the same bytes. */
 export function writeAccessRecord(
-  buffer: Buffer,
-  view: DataView,
-  at: number,
-  length: number,
+  { buffer, view, at, length }: { buffer: Buffer; view: DataView; at: number; length: number },
   record: AccessRecord,
+  { bytes }: AccessTexts,
 ): void {
   view.setUint32(at + FIELD.length, length, true);
   view.setUint32(at + FIELD.sequence, record.sequence, true);
@@ -119,16 +137,12 @@ export function writeAccessRecord(
   view.setUint8(at + FIELD.flags, flagsOf(record));
   view.setFloat64(at + FIELD.bytes, record.bytes, true);
   view.setFloat32(at + FIELD.weight, record.weight, true);
-  const { method, target, host, client, referer, userAgent, trace } = record;
-  let end = at + FIELD.texts;
-  for (const [index, text] of [method, target, host, client, referer, userAgent, trace].entries()) {
-    const bytes = Math.min(text.length, index === 1 ? TARGET_MAX : TEXT_MAX);
-    view.setUint16(at + FIELD.lengths + 2 * index, bytes, true);
-    if (bytes > 0) buffer.write(text, end, bytes, "latin1");
-    end += bytes;
-  }
+  buffer.set(bytes, at + FIELD.lengths);
+  if (record.trace === "") return;
+  const traceBytes = Math.min(record.trace.length, TEXT_MAX);
+  view.setUint16(at + FIELD.lengths + TRACE_LENGTH_OFFSET, traceBytes, true);
+  buffer.write(record.trace, at + FIELD.lengths + bytes.length, traceBytes, "latin1");
 }
-
 function flagsOf(record: AccessRecord): number {
   return (
     (record.aborted ? FLAG.aborted : 0) |

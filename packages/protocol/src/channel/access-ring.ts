@@ -1,6 +1,7 @@
 import {
   ACCESS_RECORD_BYTES_MAX,
   type AccessRecord,
+  AccessTexts,
   accessRecordBytes,
   readAccessRecord,
   writeAccessRecord,
@@ -81,9 +82,13 @@ export class AccessRingWriter {
     return nowMs < this.#wanted[0]!;
   }
 
-  /** Its sequence number is given here. */
-  write(record: AccessRecord): void {
-    const length = accessRecordBytes(record);
+  /**
+   * Its sequence number is given here.
+   *
+   * @param texts Those of the record, where they are at hand.
+   */
+  write(record: AccessRecord, texts: AccessTexts = new AccessTexts(record)): void {
+    const length = accessRecordBytes(record, texts);
     const head = this.#words[1]!;
     const at = head & this.#mask;
     const toEnd = this.#mask + 1 - at;
@@ -91,7 +96,8 @@ export class AccessRingWriter {
     this.#makeRoom(head, filler + length);
     if (filler > 0) this.#view.setUint32(at, (filler | FILLER) >>> 0, true);
     record.sequence = ++this.#sequence;
-    writeAccessRecord(this.#buffer, this.#view, filler > 0 ? 0 : at, length, record);
+    const place = { buffer: this.#buffer, view: this.#view, at: filler > 0 ? 0 : at, length };
+    writeAccessRecord(place, record, texts);
     this.#recorded[0]! += 1;
     Atomics.store(this.#words, 1, (head + filler + length) | 0);
   }

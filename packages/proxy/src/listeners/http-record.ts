@@ -1,4 +1,4 @@
-import type { Fields, RequestHead } from "@proj/protocol";
+import { AccessTexts, type Fields, type RequestHead } from "@proj/protocol";
 import type { Asked } from "../access-recorder.ts";
 import type { DeliveryContext } from "../delivery.ts";
 import { ClientRecord } from "./client-record.ts";
@@ -10,6 +10,8 @@ export class HttpRecord extends ClientRecord {
   request: RequestHead | undefined;
   readonly #tracing: DeliveryContext["tracing"];
   readonly #isTls: boolean;
+  /** What was said of the request that was recorded last. */
+  #last: { readonly request: RequestHead; readonly asked: Asked } | undefined;
 
   constructor(socket: ClientSocket, context: DeliveryContext, isTls: boolean) {
     super(socket, context);
@@ -50,11 +52,17 @@ export class HttpRecord extends ClientRecord {
   }
 
   protected asked(): Asked {
-    const client = this.address;
     const { request } = this;
+    const last = this.#last;
+    if (last !== undefined && last.request === request) {
+      // The memo of requests gives out one object for what comes again and again.
+      last.asked.texts ??= new AccessTexts(last.asked);
+      return last.asked;
+    }
+    const client = this.address;
     if (request === undefined) return { ...NOT_ASKED, client, isTls: this.#isTls };
     const { method, target, minorVersion, fields } = request;
-    return {
+    const asked: Asked = {
       method,
       target,
       host: fields.get("host") ?? "",
@@ -64,7 +72,10 @@ export class HttpRecord extends ClientRecord {
       wire: "http",
       minorVersion,
       isTls: this.#isTls,
+      texts: undefined,
     };
+    this.#last = { request, asked };
+    return asked;
   }
 
   /** Where the request is traced, the origin is told that asking it is part of the trace. */

@@ -1,5 +1,4 @@
 import {
-  endToEndFields,
   HeadScanner,
   keepsAlive,
   type Malformed,
@@ -9,7 +8,6 @@ import {
   type RequestHead,
   type ResponseAnswer,
   type ResponseHead,
-  storable,
   type WantedResponse,
 } from "@proj/protocol";
 import { hasDecidingFields, mayPass } from "../deciding-fields.ts";
@@ -18,13 +16,16 @@ import { type HotResponse, readyWith } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, PIPELINE_BYTES_MAX, SEND_TIMEOUT_S } from "../limits.ts";
 import { Outgoing } from "../outgoing.ts";
 import { echoOf, type OwnResponse, renderOwnResponse } from "../own-response.ts";
+import { PassRequest } from "../pass-request.ts";
+import { isPassStorable } from "../pass-storable.ts";
 import { type PassClient, PassThrough } from "../pass-through.ts";
 import type { ProxySite } from "../proxy-site.ts";
 import type { GatewayFault } from "../proxy-status.ts";
 import { type Peer, renderCacheFields } from "../request-fields.ts";
+import { headName, type KnownPass } from "../request-memo.ts";
 import { outgoingFraming, renderHotHeadStart } from "../response-head.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
-import { type PassRoute, type Route, routeOf } from "../route.ts";
+import { type Route, routeOf } from "../route.ts";
 import type { TrustedPeers } from "../trusted-peers.ts";
 import type { ClientSocket, Connection } from "./connection.ts";
 import { HttpRecord } from "./http-record.ts";
@@ -176,7 +177,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
       if (parseCacheControl(request.fields).onlyIfCached) return this.refuse("not-stored");
       const route = routeOf(request, this.#settings.sites.table);
       if (route.kind === "cache")
-        return this.#passOn(request, { ...route, kind: "pass", fromCache: false, ...WITHOUT_CONTENT });
+        return this.#passOn(new PassRequest(request, { ...route, kind: "pass", fromCache: false, ...WITHOUT_CONTENT }));
     }
     this.#answer(refusalOf(reason));
   }
@@ -233,12 +234,12 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     this.#socket.resume();
   }
 
-  passAnswered({ status, fields }: ResponseHead): void {
-    this.#record.passed(status);
+  passAnswered(response: ResponseHead): void {
+    this.#record.passed(response.status);
     const key = this.#leaveKey;
     if (key === undefined) return;
     // What could not be shared may have been due to who asked then: the cache is to see the next one.
-    if (storable(this.#request!, { status, fields: endToEndFields(fields) }).storable) this.#context.passes.forget(key);
+    if (isPassStorable(this.#request!, response)) this.#context.passes.forget(key);
   }
 
   passRefused(fault: GatewayFault | Malformed, requestWhole: boolean): void {
@@ -341,16 +342,37 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     }
   }
 
-  /** A head that has been answered from the hot tier before is answered from it again, if that still holds the response. */
+  /** A head that has been answered from the hot tier before is answered from it again, if that still holds the response; one that has passed passes again. */
   #answerKnown(octets: Uint8Array): boolean {
-    const known = this.#settings.sites.memo.get(octets);
+    const name = headName(octets);
+    if (name === undefined) return false;
+    const { memo, passMemo } = this.#settings.sites;
+    const known = memo.get(name);
     const hot = known === undefined ? undefined : this.#context.hot.lookup("http", known.hotKey);
-    if (known === undefined || hot === undefined) return false;
-    this.#state = "answering";
-    this.#record.request = known.head;
-    this.#keepAlive = known.keepsAlive;
-    this.#sendHot(hot);
+    if (known !== undefined && hot !== undefined) {
+      this.#know(known.head, known.keepsAlive);
+      this.#sendHot(hot);
+      return true;
+    }
+    const pass = passMemo.get(name);
+    return pass !== undefined && this.#passKnown(pass);
+  }
+
+  #passKnown({ request, keepsAlive, leaveKey, mayBeHot }: KnownPass): boolean {
+    if (leaveKey !== undefined) {
+      if (mayBeHot && this.#context.hot.lookup("http", leaveKey) !== undefined) return false;
+      if (!this.#context.passes.has(leaveKey)) return false;
+    }
+    this.#know(request.head, keepsAlive);
+    if (leaveKey !== undefined) this.#record.begin("bypass");
+    this.#passOn(request, leaveKey);
     return true;
+  }
+
+  #know(head: RequestHead, keepsAlive: boolean): void {
+    this.#state = "answering";
+    this.#record.request = head;
+    this.#keepAlive = keepsAlive;
   }
 
   /** @param octets The head, when nothing came with it: for the memo. */
@@ -359,7 +381,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     this.#keepAlive = keepsAlive(head);
     const route = routeOf(head, this.#settings.sites.table);
     if (route.kind === "cache") this.#retrieve(head, route, octets);
-    else if (route.kind === "pass") this.#passOn(head, route);
+    else if (route.kind === "pass") this.#passFirst(new PassRequest(head, route), undefined, octets);
     else this.#answerAt(route, head);
   }
 
@@ -372,12 +394,14 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     const hotKey = site.hotPrefix + keyTarget;
     const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", hotKey);
     if (hot !== undefined) {
-      if (octets !== undefined) this.#settings.sites.memo.keep(octets, { head, keepsAlive: this.#keepAlive, hotKey });
+      const name = octets === undefined ? undefined : headName(octets);
+      if (name !== undefined) this.#settings.sites.memo.keep(name, { head, keepsAlive: this.#keepAlive, hotKey });
       return this.#sendHot(hot);
     }
     if (mayPass(head) && this.#context.passes.has(hotKey)) {
       this.#record.begin("bypass");
-      return this.#passOn(head, { kind: "pass", site, target, authority, fromCache: true, ...WITHOUT_CONTENT }, hotKey);
+      const pass = { kind: "pass", site, target, authority, fromCache: true, ...WITHOUT_CONTENT } as const;
+      return this.#passFirst(new PassRequest(head, pass), hotKey, octets);
     }
     this.#record.begin();
     const wanted: WantedResponse = {
@@ -392,15 +416,25 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     this.#delivery.start();
   }
 
+  /** A request that passes for the first time, by this head: it is known from here on, but where its head is changed for a trace. */
+  #passFirst(request: PassRequest, leaveKey: string | undefined, octets: Uint8Array | undefined): void {
+    const name = octets === undefined || this.#context.tracing !== undefined ? undefined : headName(octets);
+    if (name !== undefined) {
+      const mayBeHot = leaveKey !== undefined && !hasDecidingFields(request.head);
+      this.#settings.sites.passMemo.keep(name, { request, keepsAlive: this.#keepAlive, leaveKey, mayBeHot });
+    }
+    this.#passOn(request, leaveKey);
+  }
+
   /** @param leaveKey The target as the hot tier names it, where it passes because the cache has given leave for it. */
-  #passOn(head: RequestHead, route: PassRoute & { site: ProxySite }, leaveKey?: string): void {
+  #passOn(request: PassRequest, leaveKey?: string): void {
     this.#leaveKey = leaveKey;
     const peer = this.#peerOf(this.#settings.trusted);
     this.#delivery = undefined;
     this.#record.begin();
     this.#pace.reset();
     this.#context.counters.add("passes");
-    this.#pass = new PassThrough(route.site.pass, this, { head, route });
+    this.#pass = new PassThrough(request.route.site.pass, this, request);
     this.#pass.start(peer);
   }
 
