@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { get } from "../caching/support.ts";
 import { RedisServer } from "../support/redis.ts";
 import { eventually } from "../support/within.ts";
-import { alone, degraded, joined, purgeNodes, sharedStatus, startNode, written } from "./nodes.ts";
+import { alone, degraded, joined, purgeEverywhere, purgeNodes, sharedStatus, startNode, written } from "./nodes.ts";
 
 setDefaultTimeout(150_000);
 
@@ -94,7 +94,7 @@ test.skipIf(!IS_POSSIBLE)(
       expect((await get(b.http, path)).body).toBe("v1");
     }
     await written(b, 2);
-    expect((await purgeNodes(a, { url: "/none" })).nodes).toEqual({ applied: ["a", "b"], missing: [] });
+    expect((await purgeEverywhere(a, { url: "/none" })).nodes).toEqual({ applied: ["a", "b"], missing: [] });
 
     namespace.setEngineLink("down");
     version = 2;

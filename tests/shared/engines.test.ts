@@ -1,14 +1,16 @@
 /** What kinds of engine there are, and ways to it: TLS, a password, Sentinels. (A cluster: failure.test.ts.) */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
+import { DecidingOrigin } from "../caching/origin.ts";
+import { get } from "../caching/support.ts";
 import { CountingOrigin } from "../support/counting-origin.ts";
 import { http } from "../support/http-client.ts";
-import { freePort, RedisServer } from "../support/redis.ts";
-import { TempDirectory } from "../support/temp-directory.ts";
+import { freePort, RedisServer, Sentinel } from "../support/redis.ts";
 import { Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
-import { joined, sharedStatus, written } from "./nodes.ts";
+import { joined, Nodes, purgeNodes, sharedStatus, written } from "./nodes.ts";
 
 const CERTIFICATES = join(import.meta.dir, "../../packages/origin/test/certificates");
 
@@ -38,7 +40,8 @@ describe("an engine", () => {
     await expectShared(url, { NODE_EXTRA_CA_CERTS: certificate });
     await using stranger = await Webproxy.start({ origin: "demo", env: { WEBPROXY_SHARED: url } });
     expect((await sharedStatus(stranger))?.state).toBe("alone");
-    expect(stranger.stderr).toMatch(/Cannot reach rediss:.*certificate/);
+    const isTold = () => /Cannot reach rediss:.*certificate/.test(stranger.stderr);
+    await eventually(30_000, () => `it says why; its stderr: ${stranger.stderr}`, isTold);
   });
 
   test("with a password", async () => {
@@ -47,26 +50,60 @@ describe("an engine", () => {
     await expectShared(`redis://:${encodeURIComponent("se/c:r@t")}@127.0.0.1:${redis.port}`);
   });
 
-  test("found through a Sentinel", async () => {
-    await using master = await RedisServer.start();
-    using directory = new TempDirectory();
-    const port = await freePort();
-    const file = directory.file("sentinel.conf");
-    writeFileSync(
-      file,
-      `port ${port}\nbind 127.0.0.1\ndir ${directory.path}\nsentinel monitor main 127.0.0.1 ${master.port} 1\n`,
-    );
-    const sentinel = Bun.spawn(["redis-server", file, "--sentinel"], { stdio: ["ignore", "ignore", "inherit"] });
+  test("behind the second of two hosts, of which the first takes connections and says nothing", async () => {
+    await using redis = await RedisServer.start();
+    const mute = createServer(() => {}).listen(0, "127.0.0.1");
     try {
-      const ping = () =>
-        Bun.spawnSync(["redis-cli", "-p", String(port), "ping"])
-          .stdout.toString()
-          .trim();
-      await eventually(30_000, "the Sentinel answers", () => ping() === "PONG");
-      await expectShared(`redis://127.0.0.1:${port}`);
+      await once(mute, "listening");
+      const { port } = mute.address() as AddressInfo;
+      await expectShared(`redis://127.0.0.1:${port},127.0.0.1:${redis.port}`);
     } finally {
-      sentinel.kill("SIGKILL");
-      await sentinel.exited;
+      mute.close();
     }
+  });
+
+  test("found through a Sentinel; and again when another is master, killed or demoted, password and all", async () => {
+    const password = "se/c:r@t";
+    const auth = ["--requirepass", password, "--masterauth", password];
+    await using first = await RedisServer.start(auth, { password });
+    await using second = await RedisServer.start(auth, { password });
+    await using third = await RedisServer.start(auth, { password });
+    for (const replica of [second, third]) await replica.cli("replicaof", "127.0.0.1", String(first.port));
+    await using sentinel = await Sentinel.start(first, password);
+    let version = 1;
+    await using origin = await DecidingOrigin.start(() => ({
+      headers: { "Cache-Control": "max-age=600" },
+      body: `v${version}`,
+    }));
+    const url = `redis://:${encodeURIComponent(password)}@127.0.0.1:${sentinel.port}`;
+    await using nodes = await Nodes.start(2, url, { origin: origin.url });
+    const [a, b] = nodes.all as [Webproxy, Webproxy];
+    const isShared = async () => {
+      version++;
+      await purgeNodes(a, { url: "/x" });
+      await Promise.all([joined(a), joined(b)]);
+      const { nodes: told } = await purgeNodes(a, { url: "/x" });
+      if (told.missing.length > 0) return false;
+      const asked = origin.count("/x");
+      const bodies = [await get(a.http, "/x")];
+      const isWritten = async () => (await get(b.http, "/x")).cache?.startsWith("hit") === true;
+      bodies.push(await get(b.http, "/x"));
+      for (const { body } of bodies) expect(body).toBe(`v${version}`);
+      return origin.count("/x") === asked + 1 && (await isWritten());
+    };
+    await eventually(30_000, "what A has stored B serves", isShared);
+    await sentinel.knows(2);
+    // The master is made a replica, and lives on.
+    await eventually(30_000, "the Sentinel begins a failover", async () =>
+      (await sentinel.cli("sentinel", "failover", "main")).startsWith("OK"),
+    );
+    await eventually(60_000, "another is master", async () => (await sentinel.masterPort()) !== first.port);
+    await eventually(60_000, "what A has stored B serves, after a demotion", isShared);
+    await sentinel.knows(2); // the third, and the one that was demoted
+    const port = await sentinel.masterPort();
+    await [first, second, third].find((server) => server.port === port)!.kill();
+    await eventually(60_000, "a third is master", async () => (await sentinel.masterPort()) !== port);
+    await eventually(60_000, "what A has stored B serves, after a death", isShared);
+    for (const node of [a, b]) expect(node.stderr).not.toContain(password);
   });
 });

@@ -98,3 +98,16 @@ export async function purgeNodes({ admin }: Webproxy, wanted: Record<string, unk
   if (!response.ok) throw new Error(`purge: ${response.status} ${JSON.stringify(answer)}`);
   return answer as NodesPurged;
 }
+
+/** The same, until every node has applied it: on a busy machine that may take longer than an answer waits. */
+export async function purgeEverywhere(node: Webproxy, wanted: Record<string, unknown>): Promise<NodesPurged> {
+  const first = await purgeNodes(node, wanted);
+  let last = first;
+  const isEverywhere = async () => {
+    if (last.nodes.missing.length === 0) return true;
+    last = await purgeNodes(node, wanted);
+    return false;
+  };
+  await eventually(JOINED_MS, () => `it is applied by ${last.nodes.missing.join(", ")}`, isEverywhere);
+  return { ...last, purged: first.purged };
+}

@@ -121,9 +121,11 @@ test(
       await eventually(SETTLED_MS, `${node.name} has sent its purges`, isSent);
       raiseTo(logged, node.unsent);
       node.unsent.clear();
-      const { nodes: told } = await purgeNodes(node.webproxy, { url: "/none" });
-      for (const one of nodes) if (told.applied.includes(one.name)) raiseTo(one.floor, logged);
-      if (!told.applied.includes(node.name)) throw new Error(`${node.name} has joined and not applied a purge`);
+      await eventually(SETTLED_MS, `${node.name}, which has joined, applies a purge`, async () => {
+        const { nodes: told } = await purgeNodes(node.webproxy, { url: "/none" });
+        for (const one of nodes) if (told.applied.includes(one.name)) raiseTo(one.floor, logged);
+        return told.applied.includes(node.name);
+      });
     };
     const heal = async (node: Node) => {
       node.relay.heal();

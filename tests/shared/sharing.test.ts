@@ -66,6 +66,37 @@ describe("a shared tier", () => {
     expect((await http(b.http, "/long")).sha256).toBe(sha256(body));
   });
 
+  test("ranges of a body that no node has whole: no node waits for another's", async () => {
+    await using redis = await RedisServer.start();
+    const body = someBytes(MIB, 9);
+    const gate = Promise.withResolvers<void>();
+    await using origin = await DecidingOrigin.start(({ headers }) => {
+      const [, from = "0", to = "0"] = /(\d+)-(\d+)/.exec(headers.range ?? "") ?? [];
+      const part = body.subarray(Number(from), Number(to) + 1);
+      const range = `bytes ${from}-${to}/${body.length}`;
+      const fields = { "Cache-Control": "max-age=600", ETag: '"a"', "Content-Range": range };
+      // The first one's head comes, and its body is long in coming.
+      return {
+        status: 206,
+        headers: fields,
+        body: part,
+        ...(from === "0" && { pause: { afterBytes: 1, until: gate.promise } }),
+      };
+    });
+    await using nodes = await Nodes.start(2, redis.url, { origin: origin.url });
+    const [a, b] = nodes.all as [Nodes["all"][number], Nodes["all"][number]];
+    const slow = http(a.http, "/part", { headers: { Range: "bytes=0-999" } });
+    await eventually(30_000, "A has asked", () => origin.count("/part") === 1);
+    // Were it waited for, this would take until the gate opens, or ten seconds.
+    for (const start of [1000, 5000]) {
+      const got = await http(b.http, "/part", { headers: { Range: `bytes=${start}-${start + 99}` } });
+      expect([got.status, got.sha256]).toEqual(["206", sha256(body.subarray(start, start + 100))]);
+    }
+    expect(await counter(b, "sharedWaits")).toBeLessThanOrEqual(1); // until A had the head
+    gate.resolve();
+    expect((await slow).sha256).toBe(sha256(body.subarray(0, 1000)));
+  });
+
   test("a thousand clients over three nodes at a cold key are one origin request", async () => {
     await using redis = await RedisServer.start();
     const gate = Promise.withResolvers<void>();

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { TempDirectory } from "./temp-directory.ts";
@@ -26,6 +27,7 @@ export class RedisServer implements AsyncDisposable {
   readonly #directory: TempDirectory;
   readonly #wrap: readonly string[];
   readonly #host: string;
+  readonly #password: string | undefined;
   readonly #args: readonly string[];
   #child: Bun.Subprocess | undefined;
 
@@ -34,6 +36,7 @@ export class RedisServer implements AsyncDisposable {
     this.#args = args;
     this.#wrap = options.wrap ?? [];
     this.#host = options.host ?? "127.0.0.1";
+    this.#password = options.password;
     this.#directory = new TempDirectory({ mode: 0o777 });
   }
 
@@ -69,12 +72,8 @@ export class RedisServer implements AsyncDisposable {
 
   /** What `redis-cli` prints for a command. */
   async cli(...command: readonly string[]): Promise<string> {
-    const child = Bun.spawn([...this.#wrap, "redis-cli", "-h", this.#host, "-p", String(this.port), ...command], {
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-    const text = await new Response(child.stdout).text();
-    await child.exited;
-    return text.trim();
+    const cli = [...this.#wrap, "redis-cli", "-h", this.#host, "-p", String(this.port), ...command];
+    return await outputOf(cli, this.#password);
   }
 
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
@@ -92,6 +91,8 @@ export class RedisServer implements AsyncDisposable {
 export interface RedisOptions {
   readonly port?: number;
   readonly host?: string;
+  /** What `redis-cli` says; the server is told by its arguments. */
+  readonly password?: string;
   /** What stands before the program: `["ip", "netns", "exec", "NAME"]`. */
   readonly wrap?: readonly string[];
 }
@@ -148,4 +149,73 @@ export class RedisCluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.servers.map((server) => server[Symbol.asyncDispose]()));
   }
+}
+
+/** A Sentinel that watches one master, without a password of its own. */
+export class Sentinel implements AsyncDisposable {
+  readonly port: number;
+  readonly #directory: TempDirectory;
+  readonly #child: Bun.Subprocess;
+
+  private constructor(port: number, directory: TempDirectory, file: string) {
+    this.port = port;
+    this.#directory = directory;
+    this.#child = Bun.spawn(["redis-server", file, "--sentinel"], { stdio: ["ignore", "ignore", "inherit"] });
+  }
+
+  /** @param password Of the master, and of its replicas. */
+  static async start(master: RedisServer, password?: string): Promise<Sentinel> {
+    const directory = new TempDirectory();
+    const port = await freePort();
+    const file = directory.file("sentinel.conf");
+    const lines = [
+      `port ${port}`,
+      "bind 127.0.0.1",
+      `dir ${directory.path}`,
+      `sentinel monitor main 127.0.0.1 ${master.port} 1`,
+      "sentinel down-after-milliseconds main 2000",
+      "sentinel failover-timeout main 4000",
+      ...(password === undefined ? [] : [`sentinel auth-pass main "${password}"`]),
+    ];
+    writeFileSync(file, `${lines.join("\n")}\n`);
+    const sentinel = new Sentinel(port, directory, file);
+    try {
+      await eventually(READY_MS, "the Sentinel answers", async () => (await sentinel.cli("ping")) === "PONG");
+    } catch (error) {
+      await sentinel[Symbol.asyncDispose]();
+      throw error;
+    }
+    return sentinel;
+  }
+
+  cli(...command: readonly string[]): Promise<string> {
+    return outputOf(["redis-cli", "-p", String(this.port), ...command], undefined);
+  }
+
+  async masterPort(): Promise<number> {
+    return Number((await this.cli("sentinel", "get-master-addr-by-name", "main")).split("\n")[1]);
+  }
+
+  /** Waits until it has found so many replicas that can be promoted, and no failover is going on: a master that is killed amid one is missed for minutes. */
+  async knows(replicas: number): Promise<void> {
+    await eventually(READY_MS, `the Sentinel knows ${replicas} replicas`, async () => {
+      if (!/^flags\nmaster$/m.test(await this.cli("sentinel", "master", "main"))) return false;
+      const text = await this.cli("sentinel", "replicas", "main");
+      return (text.match(/^master-link-status\nok$/gm)?.length ?? 0) >= replicas;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.exited;
+    this.#directory[Symbol.dispose]();
+  }
+}
+
+async function outputOf(command: readonly string[], password: string | undefined): Promise<string> {
+  const env = { ...process.env, ...(password !== undefined && { REDISCLI_AUTH: password }) };
+  const child = Bun.spawn([...command], { stdio: ["ignore", "pipe", "ignore"], env });
+  const text = await new Response(child.stdout).text();
+  await child.exited;
+  return text.trim();
 }

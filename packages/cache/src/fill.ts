@@ -322,7 +322,7 @@ export class Fill implements Source, OriginHandler {
     };
     if (this.mode === "pass") return;
     this.#rememberFate(status, judged);
-    if (!this.#mayStore || (bodyBytes ?? Number.POSITIVE_INFINITY) > AWAITED_BYTES_MAX)
+    if (!this.#mayStore || isPart || (bodyBytes ?? Number.POSITIVE_INFINITY) > AWAITED_BYTES_MAX)
       this.#sharedSource?.takeLease()?.pass();
     this.#host.rememberVary(this.key, variant?.varyNames ?? []);
     const isForOne = !this.#mayStore && this.mode === "shared" && !this.#isPurged;
@@ -338,6 +338,14 @@ export class Fill implements Source, OriginHandler {
     // What one client's request keeps from being stored, or its credentials may have, says nothing to others.
     if (reason === "request-no-store" || this.request.fields.has("authorization")) return;
     if (selected !== undefined && storage.has(selected)) storage.invalidate(this.key, selected);
+    const unusable = this.#sharedSource?.unusable;
+    const isIts = unusable !== undefined && isFor(this.request, unusable.variant, unusable.fields);
+    this.#dropShared(selected ?? (isIts ? unusable : undefined));
+  }
+
+  /** What has been dropped here comes back from no other node. */
+  #dropShared(dropped: Pick<StoredResponse, "variant"> | undefined): void {
+    if (dropped !== undefined) this.#host.shared?.superseded({ key: this.key, variant: dropped.variant });
   }
 
   /** For an operator who asks why it is not stored. */
@@ -459,7 +467,7 @@ export class Fill implements Source, OriginHandler {
       else if (renewed.every(({ isForOthers }) => isForOthers)) this.#host.decide(transfer, this);
       else this.#host.goAlone(transfer);
     }
-    for (const { drop } of renewed) drop();
+    for (const { drop } of renewed) this.#dropShared(drop());
     for (const { response } of renewed) this.#sharedSource?.renewed(response);
   }
 
@@ -470,6 +478,7 @@ export class Fill implements Source, OriginHandler {
     if (headEffect(stored.fields, newer, isWhole(stored) ? stored.bodyBytes : undefined) === "invalidate") {
       this.#host.storage.renewed(stored);
       stored.freshness = madeStale(stored.freshness, this.#host.nowMs());
+      this.#dropShared(stored);
       return false;
     }
     this.#end();
@@ -477,7 +486,7 @@ export class Fill implements Source, OriginHandler {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const transfer of waiting) this.#attachStored(transfer, renewed.response, head.status);
-    renewed.drop();
+    this.#dropShared(renewed.drop());
     return true;
   }
 

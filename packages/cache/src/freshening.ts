@@ -58,8 +58,8 @@ export interface Renewed {
   readonly response: StoredResponse;
   /** Whether others than who asked may have it. */
   readonly isForOthers: boolean;
-  /** It may be stored no longer: to be called once those who waited have got it. */
-  readonly drop: () => void;
+  /** It may be stored no longer: to be called once those who waited have got it. Returns what that was; undefined when it may. */
+  readonly drop: () => StoredResponse | undefined;
 }
 
 /**
@@ -117,12 +117,12 @@ export function renew(
       if (other !== response && replaces(response, other)) storage.invalidate(request.key, other);
     }
   }
-  const isDropped = isStored && becomes === "dropped";
-  return {
-    response,
-    isForOthers: becomes === "stored",
-    drop: () => void (isDropped && storage.invalidate(stored.key, stored)),
+  const drop = () => {
+    if (becomes !== "dropped") return undefined;
+    if (isStored) storage.invalidate(stored.key, stored);
+    return stored;
   };
+  return { response, isForOthers: becomes === "stored", drop };
 }
 
 /**

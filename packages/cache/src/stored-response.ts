@@ -26,7 +26,7 @@ export interface StoredResponse {
   readonly onlyForRange?: string;
   /** The last purge of the deployment that this node had applied when it asked the origin for this; 0: it was in no deployment. */
   filledAfter: number;
-  /** Which writing of the shared tier it is the same as, by the engine's clock; 0: of none. */
+  /** Which writing of the shared tier it is the same as, as a number that stands for it; 0: of none. */
   sharedAs: number;
   /** Wall clock: until then the origin is not asked about it again, since it has just failed to answer. */
   quietUntilMs: number;

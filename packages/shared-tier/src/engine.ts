@@ -17,6 +17,8 @@ type Argument = string | number | Uint8Array;
 type Client = Redis | Cluster;
 
 const CONNECT_TIMEOUT_MS = 2_000;
+/** A server may take a connection and never say a word (it hangs, or the way to it is lost): then another one is tried. */
+const READY_TIMEOUT_MS = 8_000;
 const RECONNECT_MS_MAX = 500;
 /** A master that has moved is looked for again this often before a command is given up. */
 const REDIRECTIONS_MAX = 3;
@@ -33,6 +35,8 @@ export class Engine {
   #isConnected = false;
   #isClosed = false;
   #retry: Timer | undefined;
+  /** Runs while there is a client and no connection. */
+  #patience: Timer | undefined;
   #attempts = 0;
   #trouble = "";
 
@@ -63,6 +67,7 @@ export class Engine {
     if (this.#isClosed || client === undefined) return;
     this.#client = undefined;
     this.#isConnected = false;
+    clearTimeout(this.#patience);
     client.disconnect();
     this.#openSoon();
   }
@@ -100,6 +105,7 @@ export class Engine {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#patience);
     this.#client?.disconnect();
     this.#client = undefined;
     this.#isConnected = false;
@@ -125,8 +131,10 @@ export class Engine {
 
   #adopt(client: Client): void {
     this.#client = client;
+    this.#bePatient();
     client.on("ready", () => {
       if (this.#client !== client) return;
+      clearTimeout(this.#patience);
       this.#isConnected = true;
       this.#attempts = 0;
       this.#wake();
@@ -135,18 +143,29 @@ export class Engine {
       this.#trouble = error.message;
     });
     const lost = () => {
-      if (this.#client === client) this.#isConnected = false;
+      if (this.#client !== client) return;
+      if (this.#isConnected) this.#bePatient();
+      this.#isConnected = false;
     };
     client.on("close", lost);
     client.on("end", () => {
       lost();
       if (this.#client !== client) return;
+      clearTimeout(this.#patience);
       this.#client = undefined;
       this.#openSoon();
     });
     client.connect().catch((error: unknown) => {
       this.#trouble = messageOf(error);
     });
+  }
+
+  #bePatient(): void {
+    clearTimeout(this.#patience);
+    this.#patience = setTimeout(() => {
+      this.#trouble = `nothing is heard in ${READY_TIMEOUT_MS} ms`;
+      this.reconnect();
+    }, READY_TIMEOUT_MS);
   }
 
   #wake(): void {
@@ -218,12 +237,20 @@ function commonOptions({ username, password, isTls }: SharedAddress) {
     noDelay: true,
     disableClientInfo: true,
     lazyConnect: true,
+    // A master that has been made a replica takes no writes: whoever is master now is looked for.
+    reconnectOnError: (error: Error) => /READONLY/.test(error.message),
   };
 }
 
 /** What kind of engine is behind the address: asked on a connection of its own. */
 async function askMode(address: SharedAddress, host: { host: string; port: number }): Promise<Mode> {
-  const client = new Redis({ ...commonOptions(address), ...host, enableReadyCheck: false, retryStrategy: null });
+  const client = new Redis({
+    ...commonOptions(address),
+    ...host,
+    enableReadyCheck: false,
+    retryStrategy: null,
+    commandTimeout: CONNECT_TIMEOUT_MS,
+  });
   let trouble: Error | undefined;
   client.on("error", (error: Error) => {
     trouble = error;

@@ -58,7 +58,7 @@ export class SharedKeys {
 }
 
 /** 128 bits. What is found under it is compared with the key itself, so that a collision is a miss. */
-function digestOf(text: string): string {
+export function digestOf(text: string): string {
   const bytes = Buffer.from(text);
   const half = (seed: bigint) => Bun.hash.xxHash3(bytes, seed).toString(16).padStart(16, "0");
   return half(0n) + half(0x9e37_79b9_7f4a_7c15n);

@@ -10,7 +10,20 @@ export interface LogPosition {
   /** What was filled after an earlier number has to be validated before it is used. */
   readonly validFrom: number;
   /** Purges that were made while the engine was away. */
-  readonly unsent: readonly Pick<LoggedPurge, "selectors" | "soft">[];
+  readonly unsent: readonly Unsent[];
+}
+
+/** A purge that the others do not know of; or, when there were too many to keep, a new beginning: everything filled before is doubtful. */
+export type Unsent = Pick<LoggedPurge, "selectors" | "soft"> | { readonly begin: true };
+
+const UNSENT_MAX = 1_024;
+const BEGINNING: Unsent = { begin: true };
+
+/** What is to be sent when `purge` is as well. One that is there already need not be sent twice. */
+export function withUnsent(unsent: readonly Unsent[], purge: Unsent): readonly Unsent[] {
+  const text = JSON.stringify(purge);
+  if (unsent.some((other) => "begin" in other || JSON.stringify(other) === text)) return unsent;
+  return unsent.length < UNSENT_MAX ? [...unsent, purge] : [BEGINNING];
 }
 
 export const NOWHERE: LogPosition = { sequence: 0, id: "", validFrom: 0, unsent: [] };

@@ -48,14 +48,17 @@ return add(KEYS[1], newest + 1, ARGV[1], ARGV[2], ARGV[3])
 `);
 
 /**
- * A node says how far it is. KEYS: nodes, log. ARGV: its name, its number. Returns the engine's time in ms, the last number ("" when there is no log),
- * the id of the entry that the node is at ("" when it is not there), and how many nodes are known.
+ * A node says how far it is. KEYS: nodes, log. ARGV: its name, its number, the id of that entry, what tells this life of it from others. Returns the engine's
+ * time in ms, the last number ("" when there is no log), the id of the entry under the node's number ("" when there is none: then the node is not
+ * as far as it believes), how many nodes are known, and whose life has said so last ("" when none has).
  */
 export const BEAT = new Script(`${LAST}
 local time = redis.call('TIME')
 local ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. ms)
+local before = redis.call('HGET', KEYS[1], ARGV[1])
+local id = mark(KEYS[2], ARGV[2] .. '-0') or ''
+redis.call('HSET', KEYS[1], ARGV[1], (id == ARGV[3] and ARGV[2] or '0') .. ' ' .. ms .. ' ' .. ARGV[4])
 local newest = last(KEYS[2])
-local id = mark(KEYS[2], ARGV[2] .. '-0')
-return {ms, newest and string.format('%.0f', newest) or '', id or '', redis.call('HLEN', KEYS[1])}
+local life = before and string.match(before, '%S+$') or ''
+return {ms, newest and string.format('%.0f', newest) or '', id, redis.call('HLEN', KEYS[1]), life}
 `);

@@ -1,3 +1,5 @@
+import { digestOf } from "./keys.ts";
+
 /** What a purge is about, by the keys of what is stored: the same as the cache's own, so that the log can carry it. */
 export type LoggedSelector =
   | { readonly by: "key"; readonly key: string; readonly target: string }
@@ -15,7 +17,8 @@ const NAMED_MAX = 65_536;
 
 /**
  * The purges that may concern what lies in the engine, by their sequence numbers: whether a response was purged is a look at its key, at each of its
- * tags, and at a few prefixes and patterns. It holds so many, and what it had to forget counts as a purge of all.
+ * tags, and at a few prefixes and patterns. It holds so many, and what it had to forget counts as a purge of all. Keys and tags are kept as digests:
+ * clients choose how long a key is, and unsafe requests of theirs come here too. Two of one digest would be purged together.
  */
 export class PurgeIndex {
   readonly #byKey = new Map<string, number>();
@@ -40,14 +43,16 @@ export class PurgeIndex {
   /** Whether a purge has been that a response which was filled after `filledAfter` does not know of. */
   concerns(key: string, tags: readonly string[], filledAfter: number): boolean {
     if (this.#all > filledAfter) return true;
-    if ((this.#byKey.get(key) ?? -1) > filledAfter) return true;
-    if (tags.some((tag) => (this.#byTag.get(tag) ?? -1) > filledAfter)) return true;
+    if (this.#byKey.size > 0 && (this.#byKey.get(digestOf(key)) ?? -1) > filledAfter) return true;
+    if (this.#byTag.size > 0 && tags.some((tag) => (this.#byTag.get(digestOf(tag)) ?? -1) > filledAfter)) return true;
     return this.#general.some(({ matches, sequence }) => sequence > filledAfter && matches(key, tags));
   }
 
   #name(map: Map<string, number>, name: string, sequence: number): void {
-    map.delete(name);
-    map.set(name, sequence);
+    const digest = digestOf(name);
+    const before = map.get(digest) ?? -1;
+    map.delete(digest);
+    map.set(digest, Math.max(before, sequence));
     if (map.size <= NAMED_MAX) return;
     const [oldest] = map;
     if (oldest === undefined) return;

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { describeAddress, type SharedAddress } from "./address.ts";
 import { Engine, EngineError } from "./engine.ts";
 import type { SharedKeys } from "./keys.ts";
-import { type LogPosition, type LogPositionFile, NOWHERE } from "./log-position.ts";
+import { type LogPosition, type LogPositionFile, NOWHERE, withUnsent } from "./log-position.ts";
 import { APPEND, BEAT, JOIN } from "./log-scripts.ts";
 import type { LoggedSelector } from "./purge-index.ts";
 
@@ -92,6 +92,8 @@ const APPLIED_MAX = 64;
 const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
 /** The node is cut off when it has heard nothing for so long. */
 const SILENCE_MS = 2_500;
+/** So often it is said that two nodes have one name. */
+const NAMESAKE_QUIET_MS = 60_000;
 
 /**
  * One node's end of the purge log: applies every purge of the deployment in order, once, over restarts; replays what it missed; says to the others how far it
@@ -123,6 +125,10 @@ export class PurgeLog {
   #names: readonly string[] = [];
   /** What has been applied lately, for who asks after the fact. */
   readonly #applied = new Map<number, Applied>();
+  /** Tells this process from another that has the same name. */
+  readonly #life = randomId();
+  #hasBeaten = false;
+  #quietUntilMs = 0;
   readonly #beat: Timer;
   readonly #running: Promise<void>;
 
@@ -347,7 +353,10 @@ export class PurgeLog {
     } catch {
       return undefined; // it may have arrived all the same: then it is applied twice
     }
-    if (reply === null) return undefined;
+    if (reply === null) {
+      this.#leave(awayError(this.#where).message);
+      return undefined;
+    }
     const sequence = Number(reply);
     const applied = Promise.withResolvers<Applied>();
     const already = this.#applied.get(sequence);
@@ -378,12 +387,13 @@ export class PurgeLog {
   }
 
   #keepUnsent({ selectors, soft }: Pick<LoggedPurge, "selectors" | "soft">): void {
-    this.#moveTo({ ...this.#position, unsent: [...this.#position.unsent, { selectors, soft }] });
+    this.#moveTo({ ...this.#position, unsent: withUnsent(this.#position.unsent, { selectors, soft }) });
   }
 
   async #sendUnsent(): Promise<void> {
     for (const purge of this.#position.unsent) {
-      await this.#writer.run(PATIENCE_MS, APPEND, [this.#keys.log], randomId(), payloadOf(purge), LOG_ENTRIES_MAX);
+      const payload = JSON.stringify(purge);
+      await this.#writer.run(PATIENCE_MS, APPEND, [this.#keys.log], randomId(), payload, LOG_ENTRIES_MAX);
       this.#moveTo({ ...this.#position, unsent: this.#position.unsent.slice(1) });
     }
   }
@@ -425,11 +435,27 @@ export class PurgeLog {
   async #beatNow(): Promise<void> {
     const sentMs = Date.now();
     const keys = [this.#keys.nodes, this.#keys.log];
-    const reply = await this.#writer.run(PATIENCE_MS, BEAT, keys, this.node, this.#position.sequence);
-    const [time, newest, , nodes] = (reply as Buffer[]).map(String);
+    const { sequence, id } = this.#position;
+    const reply = await this.#writer.run(PATIENCE_MS, BEAT, keys, this.node, sequence, id, this.#life);
+    const [time, newest, here, nodes, before] = (reply as Buffer[]).map(String);
+    this.#lookWhoBeats(before!);
+    // Flushed, evicted, or a failover has lost entries. Nothing new may come to show that: to join anew finds out.
+    if (here !== id) throw awayError(this.#where);
     this.#heardAtMs = performance.now();
     this.#newest = Number(newest);
     this.#say({ nodes: Number(nodes), clockOffsetMs: Number(time) - (sentMs + Date.now()) / 2 });
+  }
+
+  /** @param life Which process has said so last under this node's name; "" when none has. */
+  #lookWhoBeats(life: string): void {
+    const isOther = this.#hasBeaten && life !== "" && life !== this.#life;
+    this.#hasBeaten = true;
+    if (!isOther || performance.now() < this.#quietUntilMs) return;
+    this.#quietUntilMs = performance.now() + NAMESAKE_QUIET_MS;
+    this.#log(
+      "warn",
+      `Another node of the deployment calls itself ${this.node}, too: whether both have applied a purge is not known. Give each a name of its own (--node)`,
+    );
   }
 
   #leave(why: string): void {

@@ -81,7 +81,7 @@ const WRITE_MS = 2_000;
 const GRACE_MS = 60_000;
 const VARIANTS_MAX = 64;
 const TAG_MEMBERS_MAX = 65_536;
-const FULL_PAUSE_MS = 1_000;
+const REST_MS = 1_000;
 const PROBE_EVERY_MS = 50;
 const UNANNOUNCED_MAX = 4_096;
 const SCAN_COUNT = 500;
@@ -98,11 +98,16 @@ export class SharedTier {
   readonly #breakers = new Map<string, { readonly breaker: Breaker; key: string }>();
   readonly #hard = new PurgeIndex();
   readonly #soft = new PurgeIndex();
-  readonly #probes: Timer;
+  /** Runs while a server is left alone. */
+  #probes: Timer | undefined;
   /** What has been changed while the engine was away. */
   readonly #unannounced: LoggedSelector[] = [];
+  /** It was too much to keep: then everything is doubtful. */
+  #hasForgotten = false;
+  #isClosed = false;
   #state: LogState | undefined;
-  #fullUntilMs = 0;
+  /** Nothing is written until then. */
+  #restsUntilMs = 0;
 
   constructor(options: SharedTierOptions) {
     this.#options = options;
@@ -110,13 +115,14 @@ export class SharedTier {
     this.#where = describeAddress(options.address);
     this.#reader = new Engine(options.address);
     this.#writer = new Engine(options.address);
-    this.#probes = setInterval(() => this.#probe(), PROBE_EVERY_MS);
   }
 
   /** What the node's end of the purge log says. */
   hear(state: LogState): void {
     this.#state = state;
-    if (state.isJoined) for (const selector of this.#unannounced.splice(0)) this.#announce(selector);
+    if (!state.isJoined) return;
+    if (this.#hasForgotten) this.#announceBeginning();
+    for (const selector of this.#unannounced.splice(0)) this.#announce(selector);
   }
 
   /** The number of the last purge that this node has applied; a fill that begins now brings nothing that it, or an earlier one, has purged. */
@@ -243,6 +249,15 @@ export class SharedTier {
     );
   }
 
+  /** Takes whatever is under a variant out of the engine, by and by: the origin has said that nobody is to have it any more. */
+  dropVariant(key: string, varyKey: string): void {
+    const hash = this.keys.hashOf(key);
+    const variant = this.keys.variantOf(varyKey);
+    this.#say(
+      this.#writer.run(WRITE_MS, DROP, [this.keys.metadata(hash)], this.keys.chunks(hash), GRACE_MS, variant, ""),
+    );
+  }
+
   /** Makes room of what a purge concerns, as far as it is known by name: what stays is not given out any more, and goes in time. */
   async makeRoom(selector: LoggedSelector): Promise<void> {
     if (selector.by === "key") this.#dropHash(this.keys.hashOf(selector.key));
@@ -274,13 +289,12 @@ export class SharedTier {
   /** Writes a response by and by, or not, when too much waits already. */
   write(write: SharedWrite): void {
     const giveUp = () => {
-      this.#options.count("sharedDropped");
-      write.lease?.release();
-      write.done(undefined);
+      write.lease?.pass(); // the next one's would hardly fare better, and nobody need wait for it
+      this.#dropped(write);
     };
     const mayWrite = this.isJoined && write.liveMs > 0 && write.bodyBytes <= SHARED_BODY_BYTES_MAX;
-    const isFull = this.#options.monotonicMs() < this.#fullUntilMs;
-    if (!mayWrite || isFull || !this.#queue.add(write.bodyBytes, () => this.#write(write, giveUp), giveUp)) giveUp();
+    const rests = this.#options.monotonicMs() < this.#restsUntilMs;
+    if (!mayWrite || rests || !this.#queue.add(write.bodyBytes, () => this.#write(write, giveUp), giveUp)) giveUp();
   }
 
   /** A response of which only the description is another now: a validation has renewed it. `done`: it is written. */
@@ -302,10 +316,17 @@ export class SharedTier {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#probes);
     this.#queue.close();
     this.#reader.close();
     this.#writer.close();
+  }
+
+  #dropped(write: SharedWrite): void {
+    write.lease?.release();
+    this.#options.count("sharedDropped");
+    write.done(undefined);
   }
 
   async #write(write: SharedWrite, giveUp: () => void): Promise<void> {
@@ -313,8 +334,10 @@ export class SharedTier {
     const hash = this.keys.hashOf(key);
     const body = newToken();
     const sums = new BigUint64Array(chunksOf(bodyBytes));
+    if (!this.isJoined || this.#options.monotonicMs() < this.#restsUntilMs) return giveUp();
     try {
       for (let index = 0; index < sums.length; index++) {
+        if (!write.isWanted()) return this.#dropped(write);
         const chunk = Buffer.allocUnsafe(chunkBytes({ bodyBytes }, index));
         await write.read(index * CHUNK_BYTES, chunk);
         sums[index] = checksum(chunk);
@@ -326,8 +349,8 @@ export class SharedTier {
           "PX",
           Math.ceil(liveMs + GRACE_MS),
         );
-        if (!write.isWanted()) return giveUp();
       }
+      if (!write.isWanted()) return this.#dropped(write);
       const now = this.toEngineMs(this.#options.nowMs());
       const { filledAfter } = write;
       const description = write.describe();
@@ -350,7 +373,7 @@ export class SharedTier {
       this.#options.count("sharedWrittenBytes", bodyBytes);
       write.done({ ...entry, variant });
     } catch (error) {
-      if (error instanceof EngineError && error.code === "ERR_ENGINE_FULL") this.#full(error);
+      if (error instanceof EngineError) this.#rest(error);
       giveUp();
     }
   }
@@ -385,13 +408,30 @@ export class SharedTier {
   /** Has every node apply a hard purge, by and by. While the engine is away that waits. */
   #announce(selector: LoggedSelector): void {
     void this.makeRoom(selector);
-    const payload = JSON.stringify({ selectors: [selector], soft: false });
-    this.#writer
-      .run(WRITE_MS, APPEND, [this.keys.log], newToken(), payload, LOG_ENTRIES_MAX)
-      .catch((error: unknown) => {
+    this.#append({ selectors: [selector], soft: false }, () => {
+      if (this.#unannounced.length < UNANNOUNCED_MAX) this.#unannounced.push(selector);
+      else this.#hasForgotten = true;
+    });
+  }
+
+  /** Everything that was filled so far is validated before it is used, at every node. */
+  #announceBeginning(): void {
+    this.#hasForgotten = false;
+    this.#append({ begin: true }, () => {
+      this.#hasForgotten = true;
+    });
+  }
+
+  #append(what: object, failed: () => void): void {
+    this.#writer.run(WRITE_MS, APPEND, [this.keys.log], newToken(), JSON.stringify(what), LOG_ENTRIES_MAX).then(
+      (sequence) => {
+        if (sequence === null) failed(); // there is no log just now
+      },
+      (error: unknown) => {
         if (!(error instanceof EngineError)) throw error;
-        if (this.#unannounced.length < UNANNOUNCED_MAX) this.#unannounced.push(selector);
-      });
+        failed();
+      },
+    );
   }
 
   #decode(hash: string, key: string, values: readonly Buffer[]): Entry[] {
@@ -465,6 +505,7 @@ export class SharedTier {
   #failed(breaker: Breaker, error: EngineError): void {
     this.#options.count("sharedFailures");
     if (!breaker.failed(this.#options.monotonicMs(), error.code === "ERR_ENGINE_AWAY")) return;
+    if (!this.#isClosed) this.#probes ??= setInterval(() => this.#probe(), PROBE_EVERY_MS);
     this.#options.log("warn", `${error.message}. It is left alone for a while, and the origin asked instead`);
   }
 
@@ -485,6 +526,9 @@ export class SharedTier {
         this.#breakers.delete(server); // another one has taken its place
       else if (guard.breaker.takeProbe(this.#options.monotonicMs())) void this.#probeOne(guard);
     }
+    if (this.openBreakers > 0) return;
+    clearInterval(this.#probes);
+    this.#probes = undefined;
   }
 
   async #probeOne({ breaker, key }: { readonly breaker: Breaker; key: string }): Promise<void> {
@@ -507,14 +551,18 @@ export class SharedTier {
     );
   }
 
-  #full(error: EngineError): void {
+  /** A write has failed: what comes next would fare no better. */
+  #rest(error: EngineError): void {
     const nowMs = this.#options.monotonicMs();
-    if (nowMs > this.#fullUntilMs)
-      this.#options.log(
-        "warn",
-        `${error.message}. Nothing is written to it for a while; give it room, or a maxmemory-policy that evicts`,
-      );
-    this.#fullUntilMs = nowMs + FULL_PAUSE_MS;
+    const isRested = nowMs > this.#restsUntilMs;
+    if (error.code === "ERR_ENGINE_FULL") {
+      this.#restsUntilMs = nowMs + REST_MS;
+      const advice = "give it room, or a maxmemory-policy that evicts";
+      if (isRested) this.#options.log("warn", `${error.message}. Nothing is written to it for a while; ${advice}`);
+    } else if (error.code === "ERR_ENGINE_SLOW" && isRested) {
+      this.#restsUntilMs = nowMs + REST_MS;
+      this.#writer.reconnect(); // or chunks that nobody wants any more pile up on their way out
+    }
   }
 }
 

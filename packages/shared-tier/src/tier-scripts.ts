@@ -2,8 +2,8 @@ import { Script } from "./engine.ts";
 
 /**
  * What is stored under a key; where that is nothing, also the lease. KEYS: metadata, lease. ARGV: token, ms, what chunks' names begin with, most bytes of a body that comes
- * along. Returns the fields and values; who has the lease ("" when nobody was asked for it); the body of the only variant, when it is small, and then
- * one trip is enough.
+ * along. Returns the fields and values; who has the lease ("" when nobody was asked for it, "pass" when there is no room for one); the body of the only
+ * variant, when it is small, and then one trip is enough.
  */
 export const LOOK_UP = new Script(`
 local found = redis.call('HGETALL', KEYS[1])
@@ -12,13 +12,17 @@ if #found == 2 and string.sub(found[2], 21, 28) == '00000001' then
   if redis.call('STRLEN', chunk) <= tonumber(ARGV[4]) then return {found, '', redis.call('GET', chunk)} end
 end
 if #found > 0 then return {found, ''} end
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {found, ARGV[1]} end
+local taken = redis.pcall('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
+if taken and taken.err then return {found, 'pass'} end
+if taken then return {found, ARGV[1]} end
 return {found, redis.call('GET', KEYS[2]) or ''}
 `);
 
-/** Takes a lease. KEYS: lease. ARGV: token, ms. Returns whose it is now. */
+/** Takes a lease. KEYS: lease. ARGV: token, ms. Returns whose it is now; "pass" when there is no room for one. */
 export const LEASE = new Script(`
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return ARGV[1] end
+local taken = redis.pcall('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+if taken and taken.err then return 'pass' end
+if taken then return ARGV[1] end
 return redis.call('GET', KEYS[1]) or ''
 `);
 

@@ -53,7 +53,10 @@ export function isSameBody(response: SharedResponse, stored: StoredResponse, now
   return isItsCopy || sameStrongValidator(stored.fields, response.fields, nowMs);
 }
 
-/** Which writing of the shared tier a response is. */
-export function writingOf({ writtenAtMs }: Entry): number {
-  return writtenAtMs;
+/**
+ * Which writing of the shared tier a response is, in 52 bits: of this body, at this time. (The time alone would not do: two nodes may write in the same
+ * millisecond, and whoever took the one for the other would send one's fields with the other's body.)
+ */
+export function writingOf({ body, writtenAtMs }: Pick<Entry, "body" | "writtenAtMs">): number {
+  return Number(Bun.hash.xxHash3(`${body} ${writtenAtMs}`) >> 12n) || 1;
 }

@@ -72,7 +72,8 @@ export class SharedSearch {
       if (looked === undefined) return undefined;
       const found = await this.#choose(looked.entries);
       if (found !== undefined) return found;
-      const outcome = looked.entries.length > 0 ? await this.#leaseForVariant() : looked.lease;
+      // What is there may be for others, purged, or over.
+      const outcome = looked.lease.kind === "nobody" ? await this.#leaseForVariant() : looked.lease;
       if (outcome?.kind === "us") this.#lease = outcome.lease;
       if (outcome?.kind !== "other") return undefined;
       if (waitMs === 0) this.#onWait();

@@ -81,6 +81,11 @@ export class SharedSide {
     if (selector.by === "key" || this.#isSpeaker) this.tier.changed(selector, wasStored);
   }
 
+  /** The origin's answer has ended the use of `stored`: no node gets it from the engine any more. */
+  superseded({ key, variant }: Pick<StoredResponse, "key" | "variant">): void {
+    this.tier.dropVariant(key, variant.varyKey);
+  }
+
   /** Undefined where the shared tier has no part in what is asked. */
   sourceFor(request: ClientRequest, ask: FillAsk): SharedSource | undefined {
     if (request.method !== "GET" || ask.kind === "as-sent" || ask.kind === "rest") return undefined;

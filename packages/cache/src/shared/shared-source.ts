@@ -79,6 +79,11 @@ export class SharedSource {
     return found && { filledAfter: found.filledAfter, sharedAs: writingOf(found.entry) };
   }
 
+  /** What the shared tier holds for the request, though it was not the answer. */
+  get unusable(): SharedResponse | undefined {
+    return this.#search.unusable;
+  }
+
   start(fill: SharedFill): void {
     this.#fill = fill;
     void this.#search.find(() => !this.#isAborted).then((found) => this.#searched(found));
