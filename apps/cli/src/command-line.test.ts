@@ -51,6 +51,14 @@ describe("webproxy", () => {
     expect(run("start", "--help").stdout).toContain("--origin");
   });
 
+  test("config print --sources shows where the shared tier is, and not its password; the config file has all of it", () => {
+    const address = "redis://user:geheim@h:6379";
+    const shown = run("config", "print", "--sources", "--shared", address).stdout;
+    expect(shown).toContain('shared = "redis://***@h:6379"  # --shared');
+    expect(shown).not.toContain("geheim");
+    expect(JSON.parse(run("config", "print", "--shared", address).stdout)).toHaveProperty("shared", address);
+  });
+
   const usage: readonly [string[], RegExp][] = [
     [["frobnicate"], /unknown command 'frobnicate'/],
     [["--bogus"], /unknown option '--bogus'/],

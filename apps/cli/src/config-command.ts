@@ -1,3 +1,4 @@
+import { withoutCredentials } from "./config-mistakes.ts";
 import { variableOf } from "./environment.ts";
 import { flagNames, longFlag } from "./flags.ts";
 import type { FlagName, Options, Source } from "./options.ts";
@@ -18,7 +19,8 @@ export function runConfigCheck(options: Options, { file }: Sources): number {
 }
 
 /**
- * `webproxy config print`: the whole configuration as a config file in JSON; or, with `sources`, each value with where it is from.
+ * `webproxy config print`: the whole configuration as a config file in JSON; or, with `sources`, each value with where it is from, which is for
+ * people to look at: there the credentials of `shared` are left out.
  *
  * @returns The exit code, 0.
  */
@@ -29,9 +31,9 @@ export function runConfigPrint(options: Options, sources: Sources, { withSources
   }
   for (const name of [...flagNames(), "rules", "sites"] as const) {
     const source = sourceOf(name, sources);
-    process.stdout.write(
-      `${name} = ${JSON.stringify(options[name]) ?? "(none)"}  # ${wordsFor(name, source, sources)}\n`,
-    );
+    const value = JSON.stringify(options[name]) ?? "(none)";
+    const shown = name === "shared" ? withoutCredentials(value) : value;
+    process.stdout.write(`${name} = ${shown}  # ${wordsFor(name, source, sources)}\n`);
   }
   return 0;
 }

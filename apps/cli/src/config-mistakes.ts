@@ -67,6 +67,11 @@ function entriesAt(keys: readonly PathKey[], options: object): object {
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = withoutCredentials(JSON.stringify(value) ?? String(value));
   return text.length <= SHOWN_MAX ? text : `${text.slice(0, SHOWN_MAX)}...`;
+}
+
+/** `redis://user:secret@host` with `***` in place of all before the last `@`: mistakes end up in logs. */
+export function withoutCredentials(text: string): string {
+  return text.replace(/(:\/\/).*@/gs, "$1***@");
 }

@@ -164,8 +164,18 @@ const SHARED_ADDRESS = new RegExp(String.raw`^rediss?://(?:[^@/\s]*@)?${SHARED_H
 
 export function sharedAddress() {
   const message =
-    "it must be redis:// or rediss:// and hosts with their ports, with commas between them, and nothing behind";
-  return v.pipe(text(), v.regex(SHARED_ADDRESS, message));
+    "it must be redis:// or rediss://, USER:PASSWORD@ if any (with %40 for @, %2F for /), and hosts with their ports, with commas between them, and nothing behind";
+  const arePorts = (value: string) =>
+    [...value.replace(/^.*@/, "").matchAll(/:(\d+)(?=,|\/?$)/g)].every(([, digits]) => isPort(Number(digits)));
+  return v.pipe(
+    text(),
+    v.regex(SHARED_ADDRESS, message),
+    v.check(arePorts, "its ports are whole numbers from 1 to 65535"),
+  );
+}
+
+function isPort(port: number): boolean {
+  return port >= 1 && port <= 65_535;
 }
 
 export function nodeName() {

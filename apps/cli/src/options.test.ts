@@ -112,6 +112,9 @@ describe("parseOptions()", () => {
     ["maxConnections", "0", /connections from 1/],
     ["maxHead", "1023", /at least 1KiB/],
     ["quiet", "yes", /true or false/],
+    ["shared", "redis://h:1/0", /nothing behind/],
+    ["shared", "redis://h:1,k:65536", /from 1 to 65535/],
+    ["shared", "redis://h:0", /from 1 to 65535/],
   ];
   for (const [name, value, message] of refused) {
     test(`refuses ${JSON.stringify(value)} for ${name}`, () => {
@@ -123,6 +126,21 @@ describe("parseOptions()", () => {
       expect(refusalOf({}, { [name]: value }).message).toContain(`"${name}" in webproxy.config.json`);
     });
   }
+
+  test("refuses an address of the shared tier without showing its password", () => {
+    for (const address of [
+      "redis://u:geheim@h:1/0",
+      "redis://u:ge@heim@h",
+      "redis://u:ge/heim@h",
+      "redis://:geheim@h:0",
+    ]) {
+      const { message } = refusalOf({ shared: address });
+      expect(message).toContain('"redis://***@h');
+      expect(message).not.toContain("heim");
+    }
+    const refused = (values: object) => refusalOf({}, values as RawOptions).message;
+    expect(refused({ shared: ["redis://u:geheim@h:1"] })).not.toContain("geheim");
+  });
 
   test("refuses an option that does not exist, and names the one that was meant, or all", () => {
     const refused = (values: object) => refusalOf({}, values as RawOptions).message;
