@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
+import { joined } from "../shared/nodes.ts";
 import { hasChromium, startBrowser } from "../support/browser.ts";
 import { CountingOrigin } from "../support/counting-origin.ts";
 import { field, http } from "../support/http-client.ts";
+import { RedisServer } from "../support/redis.ts";
 import { Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
 import { furnish, Traffic } from "./traffic.ts";
@@ -92,6 +94,29 @@ describe.skipIf(!hasChromium)("dashboard", () => {
       // What is shown is what is counted.
       const { hits, misses } = await webproxy.stats();
       expect(hits + misses).toBeGreaterThan(traffic.asked / 4);
+    });
+  }, 120_000);
+
+  test("shows the nodes that share, and says when this one is cut off", async () => {
+    await using redis = await RedisServer.start();
+    const args = ["--shared", redis.url, "--shared-budget", "8000", "--node", "first"];
+    await using node = await Webproxy.start({ origin: origin.url, args });
+    await joined(node);
+    await withPage(
+      { width: 1200, height: 900 },
+      async (page) => {
+        await shows(page, "#shared-nodes", "first");
+        await shows(page, "#shared", "joined");
+        for (const row of ["purges behind", "hits", "a look takes", "servers left alone"])
+          expect(await page.textContent("#shared")).toContain(row);
+        await redis.kill();
+        await shows(page, "#shared", "alone");
+        await shows(page, "#status b", "Serves, degraded");
+      },
+      node,
+    );
+    await withPage({ width: 1200, height: 900 }, async (page) => {
+      expect(await page.isVisible("#shared-card")).toBe(false);
     });
   }, 120_000);
 

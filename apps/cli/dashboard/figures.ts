@@ -35,11 +35,15 @@ export function showTiles({ sample }: SecondMessage): void {
 }
 
 /** The line beside the name: do both processes serve? */
-export function showStatus({ processes, atMs, origins, counters }: SecondMessage): void {
+export function showStatus({ processes, atMs, origins, counters, shared }: SecondMessage): void {
   const { proxy, cache } = processes;
   const isServing = proxy.state === "serving" && cache.state === "serving";
+  const { storesDegradedOpen = 0, sharedBreakersOpen = 0 } = counters.cache ?? {};
   const isDegraded =
-    (counters.cache?.storesDegradedOpen ?? 0) > 0 || origins.some((origin) => origin.restingThreads > 0);
+    storesDegradedOpen > 0 ||
+    sharedBreakersOpen > 0 ||
+    shared?.state === "alone" ||
+    origins.some((origin) => origin.restingThreads > 0);
   const dot = element("span", { className: `dot ${isServing ? (isDegraded ? "warn" : "good") : "bad"}` });
   const words = isServing ? (isDegraded ? "Serves, degraded" : "Serves") : `Proxy ${proxy.state}, cache ${cache.state}`;
   const up = proxy.startedAt === null ? "" : `, for ${since(proxy.startedAt, atMs)}`;

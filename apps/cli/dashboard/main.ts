@@ -6,6 +6,7 @@ import { byId, element, setText } from "./page.ts";
 import { showPool } from "./pool-picture.ts";
 import { initPurgeForm } from "./purge-form.ts";
 import { RecentList } from "./recent-list.ts";
+import { showShared } from "./shared-figures.ts";
 import { initTheme } from "./theme.ts";
 import { TopList } from "./top-list.ts";
 
@@ -79,6 +80,7 @@ function show(message: SecondMessage, before: SecondMessage | undefined): void {
   showPool(message);
   showQueues(message, before);
   showOrigins(message, before);
+  showShared(message, before);
   showLatencies(message);
   top.show(message);
 }

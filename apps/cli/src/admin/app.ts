@@ -107,7 +107,7 @@ export function adminApp(sources: AdminSources): Hono {
     const { html, securityPolicy } = await dashboardPage();
     return context.html(html, 200, { "content-security-policy": securityPolicy, "referrer-policy": "no-referrer" });
   });
-  app.get("/api/live", (context) => liveStream(context, live, about, processes));
+  app.get("/api/live", (context) => liveStream(context, live, about, { processes, sharedStatus }));
   app.notFound((context) => context.json({ error: `nothing is at ${context.req.path}` }, 404));
   app.onError((error, context) => context.json({ error: error.message }, 500));
   return app;

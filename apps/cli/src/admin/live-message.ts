@@ -1,3 +1,4 @@
+import type { SharedStatus } from "@proj/cache";
 import type { CacheCounter, OriginSeen, ProxyCounter } from "@proj/protocol";
 import type { AccessEntry } from "../access/line.ts";
 import type { LiveState, LiveView, TierLimits } from "../live/live-view.ts";
@@ -27,6 +28,8 @@ export interface SecondMessage {
   /** A letter for each segment: q queued, s stocked, h held, m missing. */
   pool: { states: string; segmentBytes: number; waiting: number; replaced: number } | null;
   origins: OriginSeen[];
+  /** How this node stands to those that it shares with; null where it shares nothing. */
+  shared: SharedStatus | null;
   top: TopTargets;
   lastMinute: TimingSummaries;
   requests: AccessEntry[];
@@ -44,7 +47,12 @@ export function startMessage(
   return { ...about, history: { at: history.map(({ at }) => at), ...columns } };
 }
 
-export function secondMessage(state: LiveState, requests: AccessEntry[], processes: ProcessViews): SecondMessage {
+export function secondMessage(
+  state: LiveState,
+  requests: AccessEntry[],
+  processes: ProcessViews,
+  shared: SharedStatus | undefined,
+): SecondMessage {
   const { stats } = state.reading;
   const process = (side: "proxy" | "cache") => ({
     state: stats[side]?.state ?? "absent",
@@ -60,6 +68,7 @@ export function secondMessage(state: LiveState, requests: AccessEntry[], process
     counters: { proxy: stats.proxy?.counters ?? null, cache: stats.cache?.counters ?? null },
     pool: pool === undefined ? null : { ...pool, states: pool.states.map((one) => one[0]).join("") },
     origins: stats.origins,
+    shared: shared ?? null,
     top: state.top,
     lastMinute: state.lastMinute,
     requests,

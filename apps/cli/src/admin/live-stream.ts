@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import type { LiveView, TierLimits } from "../live/live-view.ts";
-import type { ProcessViews } from "./app.ts";
+import type { AdminSources } from "./app.ts";
 import { secondMessage, startMessage } from "./live-message.ts";
 
 /** Dashboards at a time: each costs the supervisor some work every second. */
@@ -16,21 +16,25 @@ export function liveStream(
   context: Context,
   live: LiveView,
   about: { channel: string; version: string; limits: TierLimits },
-  processes: ProcessViews,
+  sources: Pick<AdminSources, "processes" | "sharedStatus">,
 ): Response | Promise<Response> {
   if (streams >= STREAMS_MAX) return context.json({ error: `${STREAMS_MAX} dashboards are open already` }, 503);
   return streamSSE(context, async (stream) => {
     streams++;
     try {
       await stream.writeSSE({ event: "start", data: JSON.stringify(startMessage(live, about)) });
-      await follow(stream, live, processes);
+      await follow(stream, live, sources);
     } finally {
       streams--;
     }
   });
 }
 
-async function follow(stream: SSEStreamingApi, live: LiveView, processes: ProcessViews): Promise<void> {
+async function follow(
+  stream: SSEStreamingApi,
+  live: LiveView,
+  { processes, sharedStatus }: Pick<AdminSources, "processes" | "sharedStatus">,
+): Promise<void> {
   const gone = Promise.withResolvers<void>();
   let seen = 0;
   let isWriting = false;
@@ -39,7 +43,8 @@ async function follow(stream: SSEStreamingApi, live: LiveView, processes: Proces
     isWriting = true;
     const { entries, seen: seenNow } = live.requestsSince(seen, REQUESTS_PER_SECOND_MAX);
     seen = seenNow;
-    await stream.writeSSE({ event: "second", data: JSON.stringify(secondMessage(state, entries, processes)) });
+    const message = secondMessage(state, entries, processes, sharedStatus());
+    await stream.writeSSE({ event: "second", data: JSON.stringify(message) });
     isWriting = false;
   };
   const stop = live.eachSecond((state) => void send(state()));
