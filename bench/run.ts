@@ -19,6 +19,7 @@ const QUESTIONS: Readonly<Record<string, readonly string[]>> = {
   miss: ["miss.ts"],
   getfile: ["getfile.ts"],
   ready: ["ready.ts"],
+  gap: ["gap.ts"],
   "idle-connections": ["idle-connections.ts"],
   million: ["million.ts"],
   eviction: ["eviction.ts"],
