@@ -137,6 +137,7 @@ class ShardThread {
     this.#sites.close();
     this.#upkeep.stop();
     this.#storage.close();
+    await this.#tiers.disk?.endReads();
     this.#heartbeat.stop();
     this.#control.close();
   }

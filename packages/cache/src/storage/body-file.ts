@@ -1,7 +1,8 @@
 import type { Room } from "./block-list.ts";
+import { BlockSums } from "./block-sums.ts";
 import type { BodyStore } from "./body-store.ts";
 import { BLOCKS_AT_ONCE, type ColdReads } from "./cold-reads.ts";
-import { BLOCK_BYTES, blocksOf, checksum } from "./entry-tail.ts";
+import { BLOCK_BYTES } from "./entry-tail.ts";
 import { type FileSystem, isMissing, saysNothingOfFile } from "./file-system.ts";
 
 /** Files take whole blocks of the file system: 4 KiB nearly everywhere. */
@@ -53,11 +54,7 @@ export class BodyFile implements BodyStore {
   readonly #host: BodyFileHost;
   #path: string;
   #fildes: number | undefined;
-  #bytes = 0;
-  /** Checksums of the blocks that are complete; of all, once the body is. */
-  #sums: bigint[] | BigUint64Array = [];
-  /** The bytes of the block that is not complete yet. */
-  #pending: Uint8Array | undefined;
+  #sums = BlockSums.empty();
   #isArriving: boolean;
   #takenBytes = 0;
   #holders = 0;
@@ -90,14 +87,13 @@ export class BodyFile implements BodyStore {
     file: { path: string; bytes: number; sums: BigUint64Array; takenBytes: number },
   ): BodyFile {
     const body = new BodyFile(host, file.path, false);
-    body.#bytes = file.bytes;
-    body.#sums = file.sums;
+    body.#sums = BlockSums.of(file.sums, file.bytes);
     body.#takenBytes = file.takenBytes;
     return body;
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#sums.bytes;
   }
 
   get isHeld(): boolean {
@@ -110,21 +106,20 @@ export class BodyFile implements BodyStore {
   }
 
   append(chunk: Uint8Array): boolean {
-    if (this.#fildes === undefined || !this.#isArriving || !this.#takeFor(this.#bytes + chunk.length)) return false;
+    if (this.#fildes === undefined || !this.#isArriving || !this.#takeFor(this.bytes + chunk.length)) return false;
     try {
-      this.#host.files.write(this.#fildes, chunk, this.#bytes);
+      this.#host.files.write(this.#fildes, chunk, this.bytes);
     } catch (error) {
       this.#host.onFault(error as Error);
       return false;
     }
-    this.#addToSums(chunk);
-    this.#bytes += chunk.length;
+    this.#sums.add(chunk);
     return true;
   }
 
   /** @throws {BrokenBodyError} The bytes are not those that were written, or can not be read. `EMFILE` and the like: not now. */
   read(position: number, into: Uint8Array, only?: "at-hand"): number {
-    const wanted = Math.max(0, Math.min(this.#bytes - position, into.length));
+    const wanted = Math.max(0, Math.min(this.bytes - position, into.length));
     if (wanted === 0) return 0;
     if (this.#broken !== undefined) throw this.#broken;
     try {
@@ -137,9 +132,10 @@ export class BodyFile implements BodyStore {
   /** Rejects with what {@link read} throws. */
   load(position: number, bytes: number): Promise<void> | undefined {
     const firstBlock = Math.floor(position / BLOCK_BYTES);
-    const wantedTo = Math.min(position + bytes, this.#checkedBytes);
+    const { checkedBytes } = this.#sums;
+    const wantedTo = Math.min(position + bytes, checkedBytes);
     const to = Math.min(Math.ceil(wantedTo / BLOCK_BYTES), firstBlock + BLOCKS_AT_ONCE) * BLOCK_BYTES;
-    const loadedBytes = Math.min(to, this.#checkedBytes) - firstBlock * BLOCK_BYTES;
+    const loadedBytes = Math.min(to, checkedBytes) - firstBlock * BLOCK_BYTES;
     return wantedTo <= position || this.#broken !== undefined ? undefined : this.#load(firstBlock, loadedBytes);
   }
 
@@ -207,14 +203,7 @@ export class BodyFile implements BodyStore {
 
   /** Checksums of all blocks: of a body that is complete. */
   sums(): BigUint64Array {
-    if (this.#sums instanceof BigUint64Array) return this.#sums;
-    const rest = this.#bytes % BLOCK_BYTES;
-    const sums = new BigUint64Array(blocksOf(this.#bytes));
-    this.#sums.forEach((sum, index) => {
-      sums[index] = sum;
-    });
-    if (rest > 0) sums[sums.length - 1] = checksum(this.#pending!.subarray(0, rest));
-    return sums;
+    return this.#sums.all();
   }
 
   /**
@@ -223,10 +212,10 @@ export class BodyFile implements BodyStore {
    * @returns The length of the file.
    */
   writeTail(tail: Uint8Array): number | undefined {
-    const fileBytes = this.#bytes + tail.length;
+    const fileBytes = this.bytes + tail.length;
     if (!this.#takeFor(fileBytes)) return undefined;
     try {
-      if (this.#isArriving) this.#host.files.write(this.#fildes!, tail, this.#bytes);
+      if (this.#isArriving) this.#host.files.write(this.#fildes!, tail, this.bytes);
       else this.#replaceTail(tail, fileBytes);
     } catch (error) {
       this.#host.onFault(error as Error);
@@ -242,7 +231,7 @@ export class BodyFile implements BodyStore {
     const { files } = this.#host;
     const fildes = files.openForWriting(this.#path);
     try {
-      files.write(fildes, tail, this.#bytes);
+      files.write(fildes, tail, this.bytes);
       files.truncate(fildes, fileBytes);
     } finally {
       files.close(fildes);
@@ -251,10 +240,9 @@ export class BodyFile implements BodyStore {
 
   /** Its file has this name from now on, and its body is complete. */
   becomes(path: string): void {
-    this.#sums = this.sums();
+    this.#sums.complete();
     this.#path = path;
     this.#isArriving = false;
-    this.#pending = undefined;
   }
 
   get path(): string {
@@ -275,28 +263,6 @@ export class BodyFile implements BodyStore {
     this.#takenBytes = 0;
   }
 
-  #addToSums(chunk: Uint8Array): void {
-    const sums = this.#sums as bigint[];
-    for (let from = 0; from < chunk.length; ) {
-      const inBlock = (this.#bytes + from) % BLOCK_BYTES;
-      const count = Math.min(chunk.length - from, BLOCK_BYTES - inBlock);
-      const piece = chunk.subarray(from, from + count);
-      from += count;
-      if (count === BLOCK_BYTES) {
-        sums.push(checksum(piece));
-        continue;
-      }
-      this.#pending ??= new Uint8Array(BLOCK_BYTES);
-      this.#pending.set(piece, inBlock);
-      if (inBlock + count === BLOCK_BYTES) sums.push(checksum(this.#pending));
-    }
-  }
-
-  /** So many bytes, from the first, are in blocks that have a checksum: of a body that is arriving, those before {@link #pending}. */
-  get #checkedBytes(): number {
-    return this.#isArriving ? this.#sums.length * BLOCK_BYTES : this.#bytes;
-  }
-
   #readBlocks(into: Uint8Array, position: number, wanted: number, isAtHand: boolean): number {
     let done = 0;
     while (done < wanted) {
@@ -311,8 +277,8 @@ export class BodyFile implements BodyStore {
 
   /** Bytes of one block from `inBlock` on; false when they are not at hand. */
   #readPart(into: Uint8Array, index: number, inBlock: number, isAtHand: boolean): boolean {
-    const blockBytes = Math.min(BLOCK_BYTES, this.#checkedBytes - index * BLOCK_BYTES);
-    if (blockBytes <= 0) into.set(this.#pending!.subarray(inBlock, inBlock + into.length));
+    const blockBytes = Math.min(BLOCK_BYTES, this.#sums.checkedBytes - index * BLOCK_BYTES);
+    if (blockBytes <= 0) this.#sums.readPending(inBlock, into);
     else if (into.length === blockBytes) return this.#readBlock(into, index, isAtHand);
     else {
       if (scratch.of !== this || scratch.index !== index) {
@@ -348,12 +314,12 @@ export class BodyFile implements BodyStore {
   #check(bytes: Uint8Array, firstBlock: number, wanted: number): void {
     if (bytes.length < wanted) throw this.#cutOff();
     for (let from = 0, index = firstBlock; from < bytes.length; from += BLOCK_BYTES, index++) {
-      if (checksum(bytes.subarray(from, from + BLOCK_BYTES)) === this.#sums[index]) continue;
+      if (this.#sums.fits(index, bytes.subarray(from, from + BLOCK_BYTES))) continue;
       throw new BrokenBodyError(this.#path, `the checksum of block ${index} is not the one that was written`);
     }
   }
 
   #cutOff(): BrokenBodyError {
-    return new BrokenBodyError(this.#path, `the file ends before its ${this.#bytes} bytes`);
+    return new BrokenBodyError(this.#path, `the file ends before its ${this.bytes} bytes`);
   }
 }

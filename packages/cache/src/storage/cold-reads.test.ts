@@ -97,6 +97,27 @@ describe("a body that is not at hand", () => {
       expect(bodies.some(({ isHeld }) => isHeld)).toBe(false);
     }));
 
+  test("is not read any more when the store ends, which waits for the reads that are under way", () =>
+    withDirectory(async (directory) => {
+      const { disk, files } = open(directory);
+      const bodies = Array.from(
+        { length: 6 },
+        (_, index) => put(disk, `${PREFIX}/${index}`, bytesOf(5000, index))!.body,
+      );
+      for (const body of bodies) body.retain();
+      const loads = bodies.map((body) => body.load!(0, 10));
+      let isOver = false;
+      const over = disk.endReads().then(() => {
+        isOver = true;
+      });
+      for (const left of [3, 2, 1, 0]) {
+        expect([isOver, await files.end(), files.reading]).toEqual([false, true, left]);
+      }
+      await Promise.all([over, ...loads]);
+      expect(bodies.map((body) => body.read(0, new Uint8Array(10), "at-hand"))).toEqual([10, 10, 10, 10, 0, 0]);
+      for (const body of bodies) body.release();
+    }));
+
   test("that is purged or replaced while it is read comes from the file that it was; its room is given back after that", () =>
     withDirectory(async (directory) => {
       const { disk, files } = open(directory);

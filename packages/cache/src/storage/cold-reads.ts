@@ -40,6 +40,7 @@ export class ColdReads<Body> {
   readonly #windows: Window<Body>[] = [];
   readonly #queue: (() => void)[] = [];
   #reading = 0;
+  #isClosed = false;
 
   constructor(files: FileSystem) {
     this.#files = files;
@@ -76,6 +77,12 @@ export class ColdReads<Body> {
     for (const window of this.#windows) if (window.read?.body === body) empty(window);
   }
 
+  /** Begins no read any more; resolves when those that are under way are over: a thread must not end before. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.allSettled(this.#windows.map(({ reading }) => reading));
+  }
+
   #holding(body: Body, block: number): Window<Body> | undefined {
     return this.#windows.find(
       ({ read, reading, left }) => reading === undefined && read?.body === body && left.has(block),
@@ -86,7 +93,7 @@ export class ColdReads<Body> {
     if (this.#reading >= READING_MAX) await new Promise<void>((resolve) => this.#queue.push(resolve));
     else this.#reading++;
     try {
-      if (read.isWanted()) await this.#read(read, this.#freeWindow());
+      if (!this.#isClosed && read.isWanted()) await this.#read(read, this.#freeWindow());
     } finally {
       const next = this.#queue.shift();
       if (next === undefined) this.#reading--;

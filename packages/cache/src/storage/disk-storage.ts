@@ -1,62 +1,32 @@
-import { join } from "node:path";
 import { stripeOf, targetHash } from "@proj/protocol";
 import { renderHeadBlock } from "../head-block.ts";
 import { replaces, type StoredResponse } from "../stored-response.ts";
-import type { Room } from "./block-list.ts";
-import { BodyFile, type BodyFileHost, diskBytesOf } from "./body-file.ts";
+import { BodyFile, diskBytesOf } from "./body-file.ts";
 import type { BodyStore } from "./body-store.ts";
-import { ColdReads } from "./cold-reads.ts";
 import { Copies } from "./copies.ts";
+import { DiskFiles, type DiskFilesOptions } from "./disk-files.ts";
 import { DiskIndex } from "./disk-index.ts";
-import { type DigestHint, digestOf, mayBe } from "./entry-digest.ts";
-import { EntryDirectories } from "./entry-directories.ts";
-import { readEntryFile } from "./entry-file.ts";
-import { type EntryName, entryId, formatEntryName, isNameOf, partitionOf } from "./entry-name.ts";
-import { encodeTail } from "./entry-tail.ts";
-import { FILE_SYSTEM, type FileSystem, saysNothingOfFile } from "./file-system.ts";
-import { FreeSpace } from "./free-space.ts";
+import { type DigestHint, mayBe } from "./entry-digest.ts";
+import { type EntryName, entryId, partitionOf } from "./entry-name.ts";
+import { saysNothingOfFile } from "./file-system.ts";
 import { targetOf } from "./key-target.ts";
 import { KnownResponses, Places } from "./known-responses.ts";
-import { Medium } from "./medium.ts";
 import { VARIANTS_MAX } from "./response-table.ts";
 import type { Storage } from "./storage.ts";
-import { incomingDirectory } from "./store-directory.ts";
-import { usefulUntilSeconds } from "./usefulness.ts";
 
 /** No body may take more than this part of the disk tier. */
 const BODY_SHARE = 4;
 /** Tails of so many entries are kept in memory once they have been read. */
 const READ_ENTRIES_MAX = 4096;
-/** What goes at once when the file system says that it is full: a quota shows nowhere else. */
-const SHED_SHARE = 16;
-const FULL = new Set(["ENOSPC", "EDQUOT"]);
 /** How many entries one sweep looks at. */
 const SWEEP_ENTRIES = 2_000;
 /** So many copies are passed over, then one goes: where nearly all are copies, nobody looks through all of them. */
 const COPIES_SPARED_MAX = 64;
 const NO_RESPONSES: readonly StoredResponse[] = [];
 
-/** What the disk tier tells of. */
-export interface DiskEvents {
-  onEvict(): void;
-  /** An error of the medium: ENOSPC, EIO, EROFS. What was at hand is not kept; the medium is left alone for a while. */
-  onFault(error: Error): void;
-  /** The medium turned bad, or good again. */
-  onMedium(isGood: boolean, error: Error | undefined): void;
-  /** What is stored is not what was written, or can not be read: it has been dropped. */
-  onBroken(error: Error): void;
-}
-
-export interface DiskStorageOptions extends DiskEvents {
-  /** The whole store's; {@link StoreDirectory} has prepared it. */
-  readonly directory: string;
-  readonly shard: number;
+export interface DiskStorageOptions extends DiskFilesOptions {
   /** Whether this shard owns the targets with this hash. */
   readonly owns: (hash: number) => boolean;
-  readonly limitBytes: number;
-  /** Monotonic. */
-  readonly nowMs: () => number;
-  readonly files?: FileSystem;
 }
 
 /**
@@ -67,18 +37,12 @@ export interface DiskStorageOptions extends DiskEvents {
  * No response is forced to the medium (fsync): after a power cut a file may be short, empty or old, which its checksums or its absence tell, or be back
  * although it had been removed: {@link PurgeJournal} knows what must not be used then.
  */
-export class DiskStorage implements Storage, Room, BodyFileHost {
+export class DiskStorage implements Storage {
   readonly limitBytes: number;
   readonly bodyBytesMax: number;
-  readonly files: FileSystem;
-  readonly room: Room = this;
-  readonly coldReads: ColdReads<BodyFile>;
   readonly #options: DiskStorageOptions;
-  readonly #incoming: string;
-  readonly #directories: EntryDirectories;
+  readonly #files: DiskFiles;
   readonly #index: DiskIndex;
-  readonly #medium: Medium;
-  readonly #space: FreeSpace;
   readonly #places = new Places((slot) => this.#index.serial(slot));
   /** Of entries whose tail has been read, or that have only just been stored. */
   readonly #known = new KnownResponses(READ_ENTRIES_MAX);
@@ -91,30 +55,25 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   readonly #outdated = new Set<number>();
   /** Bodies of copies that somebody still reads, who began before memory had them. */
   readonly #readCopies = new Map<number, BodyFile>();
-  #nextFile = 0;
-  #usedBytes = 0;
+  #nextVolatile = 0;
   #sweepAt = 0;
   /** The entry that is being written to: it can not go to make room for itself. */
   #busySlot: number | undefined;
-  #isShedding = false;
 
   constructor(options: DiskStorageOptions) {
-    const { directory, limitBytes, nowMs } = options;
+    const { limitBytes } = options;
     this.#options = options;
     this.limitBytes = limitBytes;
     this.bodyBytesMax = Math.floor(limitBytes / BODY_SHARE);
-    this.files = options.files ?? FILE_SYSTEM;
-    this.coldReads = new ColdReads(this.files);
-    this.#incoming = incomingDirectory(directory, options.shard);
-    this.#directories = new EntryDirectories(directory, this.files, (error) => this.onFault(error));
+    this.#files = new DiskFiles(options, {
+      evict: () => this.evict(),
+      dropBroken: (body) => this.#dropBroken(body),
+    });
     this.#index = new DiskIndex(limitBytes);
-    this.#medium = new Medium(nowMs, options.onMedium);
-    this.#space = new FreeSpace(directory, this.files, nowMs, this);
-    this.files.makeDirectory(this.#incoming);
   }
 
   get usedBytes(): number {
-    return this.#usedBytes;
+    return this.#files.usedBytes;
   }
 
   get count(): number {
@@ -128,53 +87,14 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
 
   /** Files that could not be removed so far: another life would find them. */
   get filesLeft(): number {
-    return this.#directories.leftCount;
+    return this.#files.directories.leftCount;
   }
 
   get isDegraded(): boolean {
-    return !this.#medium.isGood || !this.#space.isThere;
+    return this.#files.isDegraded;
   }
 
-  // -- Room
-
-  take(bytes: number): boolean {
-    if (bytes > this.limitBytes) return false;
-    while (this.#usedBytes + bytes > this.limitBytes) if (!this.evict()) return false;
-    this.#usedBytes += bytes;
-    return true;
-  }
-
-  giveBack(bytes: number): void {
-    this.#usedBytes -= bytes;
-  }
-
-  // -- BodyFileHost, SpaceMaker
-
-  onFault(error: Error): void {
-    this.#options.onFault(error);
-    this.#medium.failed(error);
-    if (!FULL.has((error as NodeJS.ErrnoException).code ?? "") || this.#isShedding) return;
-    this.#isShedding = true;
-    const target = this.#usedBytes * (1 - 1 / SHED_SHARE);
-    while (this.#usedBytes > target && this.evict());
-    this.#isShedding = false;
-  }
-
-  onBroken(body: BodyFile, error: Error): void {
-    const place = this.#slotOfBody.get(body);
-    this.#options.onBroken(error);
-    if (place !== undefined && this.#index.serial(place.slot) === place.serial) this.#drop(place.slot);
-  }
-
-  unlink(path: string): void {
-    this.#directories.unlink(path);
-  }
-
-  onSpace(hasSpace: boolean, error: Error | undefined): void {
-    if (error !== undefined) this.#options.onFault(error);
-    this.#options.onMedium(hasSpace, error);
-  }
-
+  /** Lets one entry go; false when none may. */
   evict(): boolean {
     let spared = 0;
     const slot = this.#index.evict((one) => {
@@ -193,14 +113,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   // -- Storage
 
   newBody(): BodyFile | undefined {
-    // As long as not all is known that a former life has stored, nobody knows how much room there is.
-    if (!this.isListed || !this.#medium.isUsable || !this.#space.check()) return undefined;
-    try {
-      return BodyFile.create(this, join(this.#incoming, (this.#nextFile++).toString(36)));
-    } catch (error) {
-      this.onFault(error as Error);
-      return undefined;
-    }
+    return this.#files.newBody();
   }
 
   lookup(key: string): readonly StoredResponse[] {
@@ -311,6 +224,11 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     for (const slot of [...this.#volatile.keys()]) this.#drop(slot);
   }
 
+  /** Begins no read by another thread any more; resolves when those that are under way are over. */
+  endReads(): Promise<void> {
+    return this.#files.coldReads.close();
+  }
+
   // -- Copies of what the memory tier holds: an original is named by its slot there
 
   hasCopy(original: number): boolean {
@@ -380,36 +298,25 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
 
   /** Whether all that a former life has stored is known. */
   get isListed(): boolean {
-    return this.#directories.areListed;
+    return this.#files.directories.areListed;
   }
 
   /** Lists the next directory of a former life's entries; false when all have been. Until then each is listed when something in it is asked for. */
   listNext(): boolean {
     if (this.isListed) return false;
-    this.#list(this.#directories.next());
+    this.#list(this.#files.directories.next());
     return !this.isListed;
   }
 
   /** Drops what is of no use to anybody, a few entries at a time; keeps the file system from filling up. @param nowSeconds Since the epoch. */
   sweep(nowSeconds: number): void {
-    this.#space.check();
-    if (this.isDegraded) this.#probe();
-    else this.#directories.unlinkLeft();
+    this.#files.look();
     for (let looked = 0; looked < Math.min(SWEEP_ENTRIES, this.#index.slotsEnd); looked++) {
       const slot = this.#sweepAt++ % this.#index.slotsEnd;
       if (!this.#index.isTaken(slot)) continue;
       const { usefulUntilSeconds: until } = this.#index.entry(slot);
       if (until !== 0 && until < nowSeconds && this.#bodyAt(slot)?.isHeld !== true) this.#drop(slot);
     }
-  }
-
-  /** Writes a block and removes it: the medium may be good again although nobody has anything to store. */
-  #probe(): void {
-    const body = this.newBody();
-    if (body === undefined) return;
-    if (body.append(new Uint8Array(1))) this.#medium.worked();
-    body.discard();
-    body.release();
   }
 
   // -- Files and index
@@ -419,34 +326,24 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   }
 
   #list(partition: number): void {
-    for (const entry of this.#directories.list(partition, this.#options.owns)) this.#found(entry);
-    while (this.#usedBytes > this.limitBytes) if (!this.evict()) break;
+    for (const entry of this.#files.directories.list(partition, this.#options.owns)) this.#found(entry);
+    while (this.usedBytes > this.limitBytes) if (!this.evict()) break;
   }
 
   #found(entry: EntryName): void {
     if (this.#index.find(entry.hash, entry) !== undefined) {
-      this.#directories.unlink(this.#directories.pathOf(entry)); // a former life ended between a rename and an unlink: one of the two is enough
+      this.#unlink(entry); // a former life ended between a rename and an unlink: one of the two is enough
       return;
     }
     const diskBytes = diskBytesOf(entry.fileBytes);
     this.#index.add(entry, diskBytes, true);
-    this.#usedBytes += diskBytes;
+    this.#files.found(diskBytes);
   }
 
   /** Completes the file and gives it its name; the slot, or undefined when there is no room or the medium refused. */
   #commit(response: StoredResponse, body: BodyFile): number | undefined {
-    const fileBytes = body.writeTail(encodeTail(response, body.sums(), body.bytes));
-    if (fileBytes === undefined) return undefined;
-    const entry: EntryName = {
-      hash: this.#hashOf(response.key),
-      ...entryId(response.key, response.variant.varyKey),
-      fileBytes,
-      usefulUntilSeconds: usefulUntilSeconds(response),
-      digest: digestOf(response.key, response.tags),
-    };
-    if (!this.#directories.name(body.path, entry)) return undefined;
-    body.becomes(this.#directories.pathOf(entry));
-    this.#medium.worked();
+    const entry = this.#files.commit(this.#hashOf(response.key), response, body);
+    if (entry === undefined) return undefined;
     const slot = this.#index.add(entry, body.takenBytes, false);
     this.#slotOfBody.set(body, { slot, serial: this.#index.serial(slot) });
     return slot;
@@ -454,7 +351,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
 
   #addVolatile(response: StoredResponse): number {
     const { key, variant, onlyForRange = "" } = response;
-    const id = entryId(key, `${variant.varyKey}\0${onlyForRange}\0${this.#nextFile++}`);
+    const id = entryId(key, `${variant.varyKey}\0${onlyForRange}\0${this.#nextVolatile++}`);
     const entry: EntryName = { hash: this.#hashOf(key), ...id, fileBytes: 0, usefulUntilSeconds: 0, digest: 0 };
     const slot = this.#index.add(entry, diskBytesOf(response.body.bytes), false);
     this.#volatile.set(slot, response);
@@ -463,36 +360,20 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
   }
 
   #rewriteTail(slot: number, response: StoredResponse, body: BodyFile): boolean {
-    const before = this.#index.entry(slot);
     this.#busySlot = slot;
-    const fileBytes = body.writeTail(encodeTail(response, body.sums(), body.bytes));
+    const entry = this.#files.rewrite(this.#index.entry(slot), response, body);
     this.#busySlot = undefined;
-    if (fileBytes === undefined) return false;
-    const id = entryId(response.key, response.variant.varyKey);
-    const entry: EntryName = {
-      hash: before.hash,
-      ...id,
-      fileBytes,
-      usefulUntilSeconds: usefulUntilSeconds(response),
-      digest: digestOf(response.key, response.tags),
-    };
-    const isRenamed = formatEntryName(entry) !== formatEntryName(before);
-    if (isRenamed && !this.#directories.name(body.path, entry)) return false;
-    body.becomes(this.#directories.pathOf(entry));
+    if (entry === undefined) return false;
     this.#index.change(slot, entry, body.takenBytes);
     return true;
   }
 
   /** The entry as its file has it; undefined when it can not be read now. One that can not be read as it was written is dropped. */
   #read(slot: number): StoredResponse | undefined {
-    const entry = this.#index.entry(slot);
-    const path = this.#directories.pathOf(entry);
     try {
-      const response = this.#readEntry(entry, path, slot);
-      if (response !== undefined) return response;
-      throw new Error(`Cannot use the stored response in "${path}": its metadata is not what was written`);
+      return this.#readEntry(slot, this.#index.entry(slot));
     } catch (error) {
-      if (saysNothingOfFile(error)) this.onFault(error as Error);
+      if (saysNothingOfFile(error)) this.#files.onFault(error as Error);
       else {
         this.#options.onBroken(error as Error);
         this.#drop(slot);
@@ -501,23 +382,15 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     }
   }
 
-  #readEntry(name: EntryName, path: string, slot: number): StoredResponse | undefined {
-    const fildes = this.files.open(path);
-    try {
-      const { fileBytes, hash } = name;
-      const file = readEntryFile(this.files, fildes, fileBytes);
-      if (file === undefined) return undefined;
-      const { meta, sums, bodyBytes } = file;
-      if (!isNameOf(name, meta)) return undefined;
-      const body =
-        this.#readCopies.get(slot) ??
-        BodyFile.existing(this, { path, bytes: bodyBytes, sums, takenBytes: diskBytesOf(fileBytes) });
-      this.#slotOfBody.set(body, { slot, serial: this.#index.serial(slot) });
-      const headBlock = renderHeadBlock(meta.fields, "ours");
-      return { ...meta, stripe: stripeOf(hash), headBlock, body, bodyBytes, quietUntilMs: 0 };
-    } finally {
-      this.files.close(fildes);
-    }
+  #readEntry(slot: number, entry: EntryName): StoredResponse {
+    const { meta, sums, bodyBytes } = this.#files.read(entry);
+    const path = this.#files.directories.pathOf(entry);
+    const takenBytes = diskBytesOf(entry.fileBytes);
+    const body =
+      this.#readCopies.get(slot) ?? BodyFile.existing(this.#files, { path, bytes: bodyBytes, sums, takenBytes });
+    this.#slotOfBody.set(body, { slot, serial: this.#index.serial(slot) });
+    const headBlock = renderHeadBlock(meta.fields, "ours");
+    return { ...meta, stripe: stripeOf(entry.hash), headBlock, body, bodyBytes, quietUntilMs: 0 };
   }
 
   /** The body of an entry, where somebody may hold it. */
@@ -529,6 +402,15 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
     this.#readCopies.delete(slot);
     this.#known.add(slot, response);
     this.#places.set(response, slot);
+  }
+
+  #dropBroken(body: BodyFile): void {
+    const place = this.#slotOfBody.get(body);
+    if (place !== undefined && this.#index.serial(place.slot) === place.serial) this.#drop(place.slot);
+  }
+
+  #unlink(entry: EntryName): void {
+    this.#files.unlink(this.#files.directories.pathOf(entry));
   }
 
   /** Removes an entry: its file, its room, all that is known of it. */
@@ -552,7 +434,7 @@ export class DiskStorage implements Storage, Room, BodyFileHost {
       body.discard();
       return;
     }
-    this.#directories.unlink(this.#directories.pathOf(entry));
-    this.#usedBytes -= diskBytesOf(entry.fileBytes);
+    this.#unlink(entry);
+    this.#files.giveBack(diskBytesOf(entry.fileBytes));
   }
 }
