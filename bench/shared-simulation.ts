@@ -1,12 +1,13 @@
 /**
  * What would 1 to 1,000 nodes on one engine need? Zipf traffic over 10^9 objects, each node with tiers of its own, behind a load balancer that spreads at random or by
- * consistent hashing. Every part of the arithmetic is the Che approximation of an LRU cache (Che, Tung, Wang 2002) on a popularity that is cut into bands; the costs are those that were measured
- * (COSTS, with where each comes from). No part of webproxy runs here: this says what breaks first, not how it feels.
+ * consistent hashing. Every part of the arithmetic is the Che approximation of an LRU cache (Che, Tung, Wang 2002) on a popularity that is cut into bands. MEASURED holds what one engine and two nodes
+ * were measured to take; what is assumed stands apart, in WORLD and ASSUMED. That costs grow with the number of nodes as they do from one to two is assumed as well. No part of webproxy runs
+ * here: this says what breaks first, not how it feels.
  *
  *   bun run bench/shared-simulation.ts
  */
 
-/** Traffic and sizes of one deployment. */
+/** Traffic and sizes of one deployment: assumed. */
 const WORLD = {
   objects: 1e9,
   zipfExponent: 0.9,
@@ -21,26 +22,34 @@ const WORLD = {
   purgesPerSecond: 1,
 };
 
-/** Measured with bench/shared-operations.ts (redis-server 7.0, objects of 30,000 B): commands, and microseconds of one master's processor. */
-const COSTS = {
-  missAndWrite: { commands: 16.1, micros: 398 },
-  hit: { commands: 3.0, micros: 198 },
+/** By bench/shared-operations.ts (redis-server 7.0, objects of 30,000 B): commands, and microseconds of one master's processor. */
+const MEASURED = {
+  missAndWrite: { commands: 16.1, micros: 435 },
+  hit: { commands: 4.0, micros: 226 },
   /** A second of one node without any traffic. */
-  idleNode: { commands: 9, micros: 500 },
+  idleNode: { commands: 10.1, micros: 858 },
   /** One purge, for each node. */
-  purge: { commands: 14, micros: 375 },
+  purge: { commands: 15.0, micros: 532 },
   /** A node that waits for another's origin request (50 ms) looks again so often. */
-  looksForWait: 5,
-  look: { commands: 2, micros: 60 },
-  /** Asking for all nodes' positions, for each of them: the answer to a purge asks every 20 ms until all have applied it. */
-  microsOfPosition: 0.6,
-  /** From the entry in the log to the word of one node: half of what two nodes took on a busy machine. */
-  purgeMs: 18,
+  looksForWait: 4.9,
+  look: { commands: 4.0, micros: 60 },
+  /** Asking for all nodes' positions, for each of them. */
+  microsOfPosition: 0.29,
+  /** From asking for a purge to the answer, with two nodes. */
+  purgeMs: 24.5,
+};
+const ASSUMED = {
   /** Bytes each second through one master's network, in each direction: 10 Gbit/s. */
   bytesPerMaster: 1.2e9,
+  /** A master that is busier than this is too busy. */
+  busyMax: 0.7,
+  /** As long as the origin takes, another node waits for what one fetches. */
+  originSeconds: 0.05,
 };
-/** A master that is busier than this is too busy. */
-const BUSY_MAX = 0.7;
+/** The answer to a purge asks for all positions so often, until all have applied it (ACK_POLL_MS of the purge log). */
+const ACK_POLL_MS = 20;
+/** Each node asks for all positions each second, or, of many nodes, each 10 ms for each of them (`SharedNode.watch`). */
+const WATCH_SECONDS = (nodes: number) => Math.max(1, nodes / 100);
 /** As large a cluster as Redis recommends. */
 const MASTERS_MAX = 1_000;
 
@@ -125,30 +134,34 @@ function simulate(nodes: number, spread: "random" | "hashed", bands: readonly Ba
       toOrigin += objects * Math.max(rate * (1 - hit), Math.min(rate, hit / lifetimeSeconds));
     }
     const hits = toEngine - toOrigin;
+    const purgeMs = purgeMsOf(nodes);
     const forLog = { commands: 0, micros: 0 };
     for (const name of ["commands", "micros"] as const)
-      forLog[name] = nodes * (COSTS.idleNode[name] + purgesPerSecond * COSTS.purge[name]);
-    // Nodes that come to a cold object while it is fetched: within 50 ms of each other, of all that ask for it in that time.
+      forLog[name] = nodes * (MEASURED.idleNode[name] + purgesPerSecond * MEASURED.purge[name]);
+    // All positions, for the answers to purges and for each node's view of the others.
+    const readings = purgesPerSecond * (purgeMs / ACK_POLL_MS) + nodes / WATCH_SECONDS(nodes);
+    forLog.micros += readings * nodes * MEASURED.microsOfPosition;
+    // Nodes that come to a cold object while it is fetched, of all that ask for it in that time.
+    const { originSeconds } = ASSUMED;
     const waits = engine.reduce(
-      (sum, { objects, rate }) => sum + objects * rate * Math.min(1, rate * 0.05) * Math.exp(-rate * engineSeconds),
+      (sum, { objects, rate }) =>
+        sum + objects * rate * Math.min(1, rate * originSeconds) * Math.exp(-rate * engineSeconds),
       0,
     );
-    const looks = spread === "hashed" ? 0 : waits * COSTS.looksForWait;
+    const looks = spread === "hashed" ? 0 : waits * MEASURED.looksForWait;
     const cost = (name: "commands" | "micros") =>
-      hits * COSTS.hit[name] + toOrigin * COSTS.missAndWrite[name] + looks * COSTS.look[name];
+      hits * MEASURED.hit[name] + toOrigin * MEASURED.missAndWrite[name] + looks * MEASURED.look[name];
     const bytes = (hits + toOrigin) * bytesPerObject;
     // The log lies on one master, and does not spread.
     const logLoad = forLog.micros / 1e6;
     const dataLoad = cost("micros") / 1e6 / masters + (masters === 1 ? logLoad : 0);
-    const netLoad = (Math.max(hits, toOrigin) * bytesPerObject) / COSTS.bytesPerMaster / masters;
-    if (Math.max(dataLoad, netLoad) > BUSY_MAX && masters < MASTERS_MAX) {
+    const netLoad = (Math.max(hits, toOrigin) * bytesPerObject) / ASSUMED.bytesPerMaster / masters;
+    if (Math.max(dataLoad, netLoad) > ASSUMED.busyMax && masters < MASTERS_MAX) {
       masters++;
       continue;
     }
     const alone =
       spread === "hashed" ? toEngine : asked.reduce((sum, { objects, perNode }) => sum + objects * perNode, 0) * nodes;
-    // All nodes say so at about the same time, and wait for one another there.
-    const queueMs = (nodes * (COSTS.purge.micros + COSTS.microsOfPosition * nodes * 0.05)) / 1000;
     const loads = { "the log's master": logLoad, "the engine's processors": dataLoad, "the engine's network": netLoad };
     const [first] = Object.entries(loads).toSorted((a, b) => b[1] - a[1]);
     return {
@@ -159,10 +172,17 @@ function simulate(nodes: number, spread: "random" | "hashed", bands: readonly Ba
       nodeOps: (cost("commands") + forLog.commands) / nodes,
       nodeBytes: bytes / nodes,
       masters,
-      purgeMs: COSTS.purgeMs + queueMs,
+      purgeMs,
       first: `${first![0]} (${Math.round(100 * first![1])} %)`,
     };
   }
+}
+
+/** All nodes say that they have applied it at about the same time, and wait for one another there, and for the answer's own questions. */
+function purgeMsOf(nodes: number): number {
+  const queueMs = (Math.max(0, nodes - 2) * MEASURED.purge.micros) / 1000;
+  const shareOfQuestions = (nodes * MEASURED.microsOfPosition) / 1000 / ACK_POLL_MS;
+  return (MEASURED.purgeMs + queueMs) / Math.max(0.01, 1 - shareOfQuestions);
 }
 
 function si(value: number): string {
@@ -176,6 +196,8 @@ function si(value: number): string {
 }
 
 const bands = bandsOf();
+console.log(`measured (bench/shared-operations.ts): ${JSON.stringify(MEASURED)}`);
+console.log(`assumed: ${JSON.stringify({ ...WORLD, ...ASSUMED })}`);
 for (const spread of ["random", "hashed"] as const) {
   console.log(
     `\n| nodes, ${spread} | origin requests/s, each alone | with the shared tier | engine commands/s | of each node | bytes/s of each node | masters, 70 % busy | purge, all nodes | busiest |`,
