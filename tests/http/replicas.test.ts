@@ -74,7 +74,11 @@ test("several origins take turns, for fills and past the cache; one that dies is
   await eventually(60_000, "it is taken back", async () => (await whoAnswers(webproxy, 2)).has("b again"));
   expect(await whoAnswers(webproxy, 8)).not.toContain("502");
   expect(again.requests.length).toBeGreaterThan(0);
-  await webproxy.says(`${b.url} answers again`);
+  // Each thread finds out by itself, by a request that comes to it.
+  await eventually(60_000, "the log says that it answers again", async () => {
+    await whoAnswers(webproxy, 2);
+    return webproxy.stderr.includes(`${b.url} answers again`);
+  });
 }, 120_000);
 
 test("what one of them has answered is a hit afterwards, also after a restart with other replicas beside the same first origin", async () => {
