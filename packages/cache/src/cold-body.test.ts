@@ -9,6 +9,7 @@ import {
   FIRST_PAYLOAD_OFFSET,
   Fields,
   NEXT_PAYLOAD_OFFSET,
+  PAYLOAD_TAIL_BYTES,
   type PortionAnswer,
   type Refusal,
   type ResponseAnswer,
@@ -38,6 +39,8 @@ class Rig {
   readonly refusals = new Map<number, Refusal>();
   readonly notices: number[] = [];
   readonly broken: Error[] = [];
+  /** Of the last response that was answered. */
+  headBytes = 0;
   readonly #bodies = new Map<number, Uint8Array[]>();
   readonly #over = new Set<number>();
   #transfers = 0;
@@ -91,9 +94,14 @@ class Rig {
     return transfer;
   }
 
-  /** Asks again, as the proxy does after a notice. */
-  askAgain(transfer: number): void {
-    this.shard.read(this.#ask(transfer, 0));
+  /** Asks for what the stream has from there on, as the proxy does ahead of what it has, and after a notice. */
+  askFor(transfer: number, firstByte: number): void {
+    this.shard.read(this.#ask(transfer, firstByte));
+  }
+
+  /** The body bytes of a transfer's portions, as they were answered. */
+  portionsOf(transfer: number): readonly Uint8Array[] {
+    return this.#bodies.get(transfer)!;
   }
 
   /** What the client of a transfer has got when all of it is out; undefined before. */
@@ -109,6 +117,7 @@ class Rig {
 
   answer({ transfer, firstByte, bytes }: Ask, portion: PortionAnswer, response?: ResponseAnswer): void {
     const from = firstByte === 0 ? FIRST_PAYLOAD_OFFSET : NEXT_PAYLOAD_OFFSET;
+    if (response !== undefined) this.headBytes = response.headBytes;
     this.#bodies.get(transfer)!.push(bytes.slice(from + (response?.headBytes ?? 0), from + portion.bytes));
     if (portion.last) this.#over.add(transfer);
     else queueMicrotask(() => this.shard.read(this.#ask(transfer, firstByte + portion.bytes)));
@@ -176,9 +185,27 @@ describe("a shard whose disk is slow", () => {
       expect([rig.refusals.get(large), rig.notices]).toEqual(["pending", []]);
       await rig.files.end();
       expect(rig.notices).toEqual([large]);
-      rig.askAgain(large);
+      rig.askFor(large, 0);
       await eventually(rig, () => rig.bodyOf(large) !== undefined);
       expect(Buffer.compare(rig.bodyOf(large)!, bytesOf(1_000_000, 1))).toBe(0);
+    }));
+
+  test("never tells the proxy to wait for a later portion: the one behind it has been asked for, and would come in its place", () =>
+    withDirectory(async (directory) => {
+      const rig = new Rig(directory);
+      const bytes = bytesOf(1_000_000, 1);
+      rig.put("/large", bytes);
+      const large = rig.get("/large"); // the second portion is asked for as soon as the first is there
+      await rig.files.end();
+      const later = SEGMENT_BYTES - NEXT_PAYLOAD_OFFSET - PAYLOAD_TAIL_BYTES;
+      rig.askFor(large, rig.portionsOf(large)[0]!.length + rig.headBytes + later);
+      await Bun.sleep(100); // four times as long as who waits for an origin is kept
+      expect([rig.refusals.size, rig.portionsOf(large).length]).toEqual([0, 1]);
+      await eventually(rig, () => rig.portionsOf(large).length >= 3);
+      const [first, second, third] = rig.portionsOf(large);
+      const joined = Buffer.concat([first!, second!, third!]);
+      expect(Buffer.compare(joined, bytes.subarray(0, joined.length))).toBe(0);
+      expect(second!.length).toBe(later); // as much as was planned: the third begins behind that
     }));
 
   test("goes on with the version that a client began with when that is purged, and asks the origin for the next", () =>

@@ -181,11 +181,12 @@ export class Shard implements AskHandler, FillHost {
     while (asks.length > 0) {
       const outcome = transfer.serve(asks[0]!, this.#channel!);
       if (outcome === "waits") return this.#wait(transfer);
+      if (outcome === "loads") return this.#waitForDisk(transfer);
       if (outcome instanceof Promise) {
         void outcome.then(() => {
           if (this.#transfers.get(transfer.id) === transfer) this.serve(transfer);
         });
-        return this.#wait(transfer);
+        return this.#waitForDisk(transfer);
       }
       if (outcome === "broken") {
         this.#choose(transfer, undefined);
@@ -457,6 +458,12 @@ export class Shard implements AskHandler, FillHost {
     if (this.nowMs() < selection.stored.quietUntilMs || this.#fills.find(request, undefined) !== undefined) return;
     const ask = askFor(request, selection);
     if (ask.kind !== "as-sent") this.#startFill(undefined, { mode: "shared", ask, reason: "stale" }, request);
+  }
+
+  /** A later portion is not answered `pending`: what is behind it may have been asked for, since the stream is known to be there, and would then come in its place. */
+  #waitForDisk(transfer: Transfer): void {
+    if (transfer.asks[0]!.firstByte === 0) this.#wait(transfer);
+    else this.#waiting.delete(transfer);
   }
 
   #wait(transfer: Transfer): void {

@@ -41,8 +41,8 @@ export class Transfer {
   #reply: Reply | undefined;
   /** Its bytes are being read from the disk. */
   #isLoading = false;
-  /** They have been since an ask was answered: what is at hand now is enough. */
-  #hasLoaded = false;
+  /** How many bytes of the portion were at hand when the last of its loads began; undefined: none has. */
+  #atHandBefore: number | undefined;
   /** Why they could not be. */
   #loadError: unknown;
   #source: Source | undefined;
@@ -106,9 +106,9 @@ export class Transfer {
    *
    * @returns "whole" when the proxy will not ask again: one portion held the whole stream, or there will be none. "broken": what is stored can not be
    *   read and nothing of it has gone out, so that another reply has to be chosen; the ask still waits. A promise: it waits for the disk; is to be called again when that has
-   *   resolved, which it always does.
+   *   resolved, which it always does. "loads": it still waits for that.
    */
-  serve(ask: Ask, channel: ChannelServer): "waits" | "answered" | "whole" | "broken" | Promise<void> {
+  serve(ask: Ask, channel: ChannelServer): "waits" | "loads" | "answered" | "whole" | "broken" | Promise<void> {
     const reply = this.#reply;
     if (this.refusal !== undefined) {
       channel.refuse(ask, this.refusal);
@@ -116,7 +116,8 @@ export class Transfer {
     }
     const first = ask.firstByte === 0;
     if (first && this.position === 0 && this.#serveInterim(ask, channel)) return "answered";
-    if (reply === undefined || this.#isLoading) return "waits";
+    if (reply === undefined) return "waits";
+    if (this.#isLoading) return "loads";
     const payloadOffset = first ? FIRST_PAYLOAD_OFFSET : NEXT_PAYLOAD_OFFSET;
     const capacity = portionCapacity(ask.bytes.length, payloadOffset);
     const state = this.#state(reply);
@@ -134,9 +135,14 @@ export class Transfer {
     const bytesMax = plan.headBytes + plan.bodyBytes + plan.trailerBytes;
     let bytes: number;
     try {
-      bytes = this.#copyPortion(reply, plan, ask.bytes.subarray(payloadOffset, payloadOffset + bytesMax));
-      const loading = bytes < bytesMax ? this.#load(reply, plan, bytes - plan.headBytes) : undefined;
-      if (loading !== undefined) return loading;
+      const into = ask.bytes.subarray(payloadOffset, payloadOffset + bytesMax);
+      bytes = this.#copyPortion(reply, plan, into);
+      if (bytes < bytesMax) {
+        const loading = this.#load(reply, plan, bytes - plan.headBytes);
+        if (loading !== undefined) return loading;
+        this.#copyRest(reply, plan, into, bytes);
+        bytes = bytesMax;
+      }
     } catch {
       if (first && this.position === 0 && this.#source === undefined) {
         this.end();
@@ -167,7 +173,7 @@ export class Transfer {
     );
     if (first) this.#isFramedByProxy = reply.contentLength === undefined;
     this.position = Math.max(this.position, ask.firstByte + bytes);
-    this.#hasLoaded = false;
+    this.#atHandBefore = undefined;
     this.#source?.progressed();
     return whole ? "whole" : "answered";
   }
@@ -249,9 +255,25 @@ export class Transfer {
     return done;
   }
 
-  /** Has the rest of a portion's bytes read; undefined when so many of them as are at hand will do. @param atHand How many of the body are. */
+  /** The rest of a portion, `done` bytes of which are there. May wait for the medium, which has just been asked. */
+  #copyRest(reply: Reply, { bodyFrom, headBytes }: Portion, into: Uint8Array, from: number): void {
+    for (let done = from; done < into.length; ) {
+      const position = reply.from + bodyFrom + done - headBytes;
+      const count = reply.body!.read(position, into.subarray(done));
+      if (count === 0) throw new Error(`The body ends before byte ${position}`);
+      done += count;
+    }
+  }
+
+  /**
+   * Has more of a portion's bytes read. A portion is as long as was planned, since the next one may have been asked for: when the last load has brought nothing (others
+   * have taken its room), undefined: the rest is to be read at once.
+   *
+   * @param atHand How many bytes of the body are.
+   */
   #load(reply: Reply, plan: Portion, atHand: number): Promise<void> | undefined {
-    if (this.#hasLoaded && atHand > 0) return undefined;
+    if (this.#atHandBefore !== undefined && atHand <= this.#atHandBefore) return undefined;
+    this.#atHandBefore = atHand;
     const position = reply.from + plan.bodyFrom + atHand;
     const loading = reply.body!.load?.(position, plan.bodyBytes - atHand);
     if (loading === undefined) throw new Error(`The body ends before byte ${position}`);
@@ -262,7 +284,6 @@ export class Transfer {
       })
       .finally(() => {
         this.#isLoading = false;
-        this.#hasLoaded = true;
       });
   }
 

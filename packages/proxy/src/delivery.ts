@@ -53,6 +53,8 @@ const REASON_WITHOUT = { late: "origin-timeout", silent: "cache-away", malformed
 
 interface Portion {
   readonly ask: Ask;
+  /** Where in the stream it was asked for. */
+  readonly firstByte: number;
   /** What it must be long; undefined: as long as the cache likes. */
   readonly expectedBytes: number | undefined;
   answer: PortionAnswer | undefined;
@@ -71,8 +73,9 @@ export interface ResponseKey {
   readonly hotKey: string;
 }
 
-function newPortion(ask: Ask, expectedBytes: number | undefined): Portion {
-  return { ask, expectedBytes, answer: undefined, range: undefined, bytes: ask.segment.bytes, holdsSegment: true };
+function newPortion(ask: Ask, firstByte: number, expectedBytes?: number): Portion {
+  const { bytes } = ask.segment;
+  return { ask, firstByte, expectedBytes, answer: undefined, range: undefined, bytes, holdsSegment: true };
 }
 
 /** Drives one {@link Transfer}: takes segments, asks the cache, and writes what it answers to the sink. */
@@ -268,7 +271,7 @@ export class Delivery implements AskOwner {
       : cache.open(segment, this.#transferId, this.#wanted, this.#hash, this);
     this.#shard = ask!.shard;
     this.#opened = true;
-    this.#portions.push(newPortion(ask!, undefined));
+    this.#portions.push(newPortion(ask!, 0));
   }
 
   /** Takes the portions that have arrived, in the order of the stream; the cache's answers may be seen in another. */
@@ -282,8 +285,9 @@ export class Delivery implements AskOwner {
 
   /** False when the delivery is over with it. */
   #take(portion: Portion, answer: PortionAnswer): boolean {
+    const arrived = this.#transfer.phase === "sending" ? this.#transfer.arrivedBytes : 0;
     const exact = portion.expectedBytes === undefined || answer.bytes === portion.expectedBytes;
-    if (!exact) return this.#failMalformed();
+    if (!exact || portion.firstByte !== arrived) return this.#failMalformed();
     let endBytes: number | undefined;
     if (this.#transfer.phase === "waiting-for-cache") {
       const response = readResponse(portion.ask.segment.i32);
@@ -317,7 +321,7 @@ export class Delivery implements AskOwner {
     this.#portions.splice(this.#portions.indexOf(portion), 1);
     const capacity = portionCapacity(segment.bytes.length, NEXT_PAYLOAD_OFFSET);
     const ask = cache.read(segment, this.#shard, this.#transferId, 0, capacity, this);
-    if (ask !== undefined) this.#portions.push(newPortion(ask, undefined));
+    if (ask !== undefined) this.#portions.push(newPortion(ask, 0));
     else {
       pool.giveBack(segment);
       this.#cacheLost();
@@ -341,7 +345,16 @@ export class Delivery implements AskOwner {
     this.#step({ type: "asked", bytes: bytes.length });
     this.#step({ type: "portion", ...body, endBytes: undefined });
     const range = { start: 0, end: bytes.length };
-    this.#portions.push({ ask, expectedBytes: bytes.length, answer: body, range, bytes, holdsSegment: false });
+    const firstByte = answer.bytes;
+    this.#portions.push({
+      ask,
+      firstByte,
+      expectedBytes: bytes.length,
+      answer: body,
+      range,
+      bytes,
+      holdsSegment: false,
+    });
   }
 
   /** The whole response is in this one portion, and the cache says that it may be kept. */
@@ -422,7 +435,7 @@ export class Delivery implements AskOwner {
       return this.#cacheLost(); // it died while nothing was asked of it: nobody has told us
     }
     this.#step({ type: "asked", bytes: next.bytes });
-    this.#portions.push(newPortion(ask, next.bytes));
+    this.#portions.push(newPortion(ask, next.firstByte, next.bytes));
   }
 
   /** The origin is slow: nothing is held until the cache gives notice. */
