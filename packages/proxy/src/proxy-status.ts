@@ -50,6 +50,7 @@ export function errorTypeOf(reason: RefusalReason): string | undefined {
     case "overloaded":
     case "pending":
     case "cancelled":
+    case "refused":
       return "proxy_internal_response";
     default:
       return undefined;

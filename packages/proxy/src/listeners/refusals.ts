@@ -10,7 +10,7 @@ export function refusalOf(reason: RefusalReason): OwnResponse {
 const STATUS_OF: Record<RefusalReason, number> = {
   "not-found": 404,
   "origin-error": 502,
-  refused: 400,
+  refused: 503,
   "length-unknown": 502,
   cancelled: 503,
   "cut-short": 502,
@@ -30,7 +30,7 @@ const STATUS_OF: Record<RefusalReason, number> = {
 const TEXT_OF: Record<RefusalReason, string> = {
   "not-found": "The origin has no such resource",
   "origin-error": "The origin could not be reached, or its response could not be used",
-  refused: "The request was refused",
+  refused: "The cache does not know this request, or not any more; it may be sent again",
   "length-unknown": "The response has no length",
   cancelled: "The request was cancelled",
   "cut-short": "The origin's response ended before its end",
