@@ -32,7 +32,7 @@ export interface WantedPorts {
 }
 
 /** After this long an event loop has accepted what the kernel had queued for it, also on a machine that has much to do. */
-const ACCEPTED_MS = 500;
+const ACCEPTED_MS = 1_000;
 
 /**
  * The ports of a proxy, and the sockets that listen on them, which outlive whoever accepts on them: while a proxy process is away its clients wait to be accepted by its
