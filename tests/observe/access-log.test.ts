@@ -127,6 +127,9 @@ describe("access log", () => {
       const { proxy } = await logged.stats();
       return proxy?.pid !== proxyPid && proxy?.state === "serving";
     });
+    expect({ restarts: (await logged.stats()).restarts, log: readFileSync(file, "utf8") }).toMatchObject({
+      restarts: { proxy: 1, cache: 0 },
+    });
     await ask(50);
     // The last before the kill may have been answered and not yet recorded: that is the same turn of an event loop, but after it.
     await eventually(PATIENCE_MS, `${asked} lines, or one less`, () => logs().length >= asked - 1);

@@ -7,7 +7,7 @@ export class SoakOrigin implements Disposable {
   readonly #startedMs = Date.now();
   requests = 0;
 
-  /** @param changeEveryMs How long a version lives: also the max-age that it is served with, so that caches have some to keep and some to validate. */
+  /** @param changeEveryMs How long a version lives. It is served with a max-age of half of that to all of it, so that caches have some to keep and some to validate. */
   constructor(changeEveryMs: number) {
     this.#changeEveryMs = changeEveryMs;
     this.#server = Bun.serve({
@@ -20,7 +20,7 @@ export class SoakOrigin implements Disposable {
         const etag = `"${version}"`;
         const headers = {
           ETag: etag,
-          "Cache-Control": `max-age=${Math.ceil(this.#changeEveryMs / 1000)}`,
+          "Cache-Control": `max-age=${this.#maxAgeOf(pathname)}`,
           "X-Version": String(version),
         };
         if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
@@ -37,6 +37,12 @@ export class SoakOrigin implements Disposable {
   versionOf(path: string): number {
     const aheadMs = Bun.hash.xxHash32(path) % this.#changeEveryMs;
     return Math.floor((Date.now() - this.#startedMs + aheadMs) / this.#changeEveryMs);
+  }
+
+  /** Seconds. Nor do all that were stored at once become stale at once: a ratio of hits would tell of that and not of the store. */
+  #maxAgeOf(path: string): number {
+    const part = (Bun.hash.xxHash32(path, 1) % 1000) / 1000;
+    return Math.ceil((this.#changeEveryMs * (1 + part)) / 2000);
   }
 
   [Symbol.dispose](): void {

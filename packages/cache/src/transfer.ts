@@ -140,8 +140,8 @@ export class Transfer {
       if (bytes < bytesMax) {
         const loading = this.#load(reply, plan, bytes - plan.headBytes);
         if (loading !== undefined) return loading;
-        this.#copyRest(reply, plan, into, bytes);
-        bytes = bytesMax;
+        bytes = this.#copyBody(reply, plan, into, bytes); // may wait for the medium, which has just been asked
+        if (bytes < bytesMax) throw new Error(`The body ends before byte ${plan.bodyFrom + bytes - plan.headBytes}`);
       }
     } catch {
       if (first && this.position === 0 && this.#source === undefined) {
@@ -239,30 +239,25 @@ export class Transfer {
   /** Copies what is at hand; returns how many bytes. */
   #copyPortion(reply: Reply, plan: Portion, into: Uint8Array): number {
     if (this.#loadError !== undefined) throw this.#loadError;
-    const { headFrom, headBytes, bodyFrom, trailerFrom, trailerBytes } = plan;
+    const { headFrom, headBytes, trailerFrom, trailerBytes } = plan;
     if (trailerBytes > 0) {
       into.set(reply.trailers!.subarray(trailerFrom, trailerFrom + trailerBytes));
       return trailerBytes;
     }
     if (headBytes > 0) into.set(reply.headBlock.subarray(headFrom, headFrom + headBytes));
-    let done = headBytes;
+    return this.#copyBody(reply, plan, into, headBytes, "at-hand");
+  }
+
+  /** Bytes of the body for a portion of which `from` bytes are there; returns how many are then. */
+  #copyBody(reply: Reply, { bodyFrom, headBytes }: Portion, into: Uint8Array, from: number, only?: "at-hand"): number {
+    let done = from;
     while (done < into.length) {
       const rest = done === 0 ? into : into.subarray(done);
-      const count = reply.body!.read(reply.from + bodyFrom + done - headBytes, rest, "at-hand");
+      const count = reply.body!.read(reply.from + bodyFrom + done - headBytes, rest, only);
       if (count === 0) break;
       done += count;
     }
     return done;
-  }
-
-  /** The rest of a portion, `done` bytes of which are there. May wait for the medium, which has just been asked. */
-  #copyRest(reply: Reply, { bodyFrom, headBytes }: Portion, into: Uint8Array, from: number): void {
-    for (let done = from; done < into.length; ) {
-      const position = reply.from + bodyFrom + done - headBytes;
-      const count = reply.body!.read(position, into.subarray(done));
-      if (count === 0) throw new Error(`The body ends before byte ${position}`);
-      done += count;
-    }
   }
 
   /**
