@@ -1,5 +1,6 @@
 import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import type { Side } from "@proj/protocol";
+import { withAllocatorSettings } from "./allocator.ts";
 import { type ChildMessage, type ChildSettings, readChildMessage, type SupervisorMessage } from "./child-message.ts";
 import { type CommandError, cannotRun } from "./command-error.ts";
 import type { Log } from "./log.ts";
@@ -86,6 +87,7 @@ export class SupervisedProcess {
     const child = Bun.spawn(this.#options.command(), {
       stdio: ["ignore", "inherit", "inherit", ...(this.#options.inherited ?? [])],
       detached: true,
+      env: withAllocatorSettings(process.env),
       serialization: "json",
       ipc: (message) => this.#hear(readChildMessage(message)),
     });
