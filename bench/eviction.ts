@@ -2,7 +2,9 @@
  * Which part of the requests, and of their bytes, is answered from a store of 1, 5 and 10 % of all that is asked for? Ours beside LRU, SIEVE, ARC and
  * Belady, who knows the future; beside ours also S3-FIFO written once more from its paper, which has to come to the same figures.
  *
- *   bun run bench/eviction.ts [--objects 100000] [--seed 1] [--unit]        --unit: all objects have the same size, as in the paper
+ *   bun run bench/eviction.ts [--objects 100000] [--seed 1] [--unit] [--trace NAME]
+ *
+ * --unit: all objects have the same size, as in the paper. --trace: only those whose name begins so.
  */
 import { parseArgs } from "node:util";
 import { arc, belady, lru, ours, type PolicyMaker, sieve, sketch } from "./eviction/policies.ts";
@@ -14,6 +16,7 @@ const { values } = parseArgs({
     objects: { type: "string", default: "100000" },
     seed: { type: "string", default: "1" },
     unit: { type: "boolean", default: false },
+    trace: { type: "string", default: "" },
   },
 });
 const POLICIES: readonly [string, PolicyMaker][] = [
@@ -50,6 +53,7 @@ console.log(`| trace | store | ${POLICIES.map(([name]) => name).join(" | ")} |`)
 console.log(`|---|---|${POLICIES.map(() => "---|").join("")}`);
 let farthest = 0;
 for (const trace of traces(Number(values.objects), Number(values.seed))) {
+  if (!trace.name.startsWith(values.trace)) continue;
   if (values.unit) trace.sizes.fill(1);
   const footprint = footprintOf(trace);
   for (const share of SHARES) {
