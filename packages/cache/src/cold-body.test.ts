@@ -208,6 +208,37 @@ describe("a shard whose disk is slow", () => {
       expect(second!.length).toBe(later); // as much as was planned: the third begins behind that
     }));
 
+  test("does not wait for the metadata either: answers others meanwhile, and decides when it is there", () =>
+    withDirectory(async (directory) => {
+      new Rig(directory).put("/a", bytesOf(5000, 1));
+      const rig = new Rig(directory, LIMIT);
+      rig.files.opensSlowly = true;
+      const clients = [rig.get("/a"), rig.get("/a")];
+      const other = rig.get("/other");
+      rig.shard.close(rig.get("/a"));
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+      expect([rig.bodyOf(other), rig.files.reading]).toEqual([FROM_ORIGIN, 1]);
+      while (!clients.every((client) => rig.refusals.get(client) === "pending")) await Bun.sleep(5);
+      for (let read = 0; read < 2; read++) await rig.files.end();
+      expect(rig.notices).toEqual(clients);
+      for (const client of clients) rig.askFor(client, 0);
+      await eventually(rig, () => clients.every((client) => rig.bodyOf(client) !== undefined));
+      for (const client of clients) expect(rig.bodyOf(client)).toEqual(Buffer.from(bytesOf(5000, 1)));
+    }));
+
+  test("asks the origin for what was purged while its metadata was read", () =>
+    withDirectory(async (directory) => {
+      new Rig(directory).put("/a", bytesOf(5000, 1));
+      const rig = new Rig(directory);
+      rig.files.opensSlowly = true;
+      const before = rig.get("/a");
+      await rig.files.end();
+      rig.shard.invalidate({ site: SITE.id, targets: ["/a"], groups: [] });
+      const after = rig.get("/a");
+      await eventually(rig, () => rig.bodyOf(before) !== undefined && rig.bodyOf(after) !== undefined);
+      expect([rig.bodyOf(before), rig.bodyOf(after)]).toEqual([FROM_ORIGIN, FROM_ORIGIN]);
+    }));
+
   test("goes on with the version that a client began with when that is purged, and asks the origin for the next", () =>
     withDirectory(async (directory) => {
       const rig = new Rig(directory);

@@ -105,7 +105,12 @@ export class Shard implements AskHandler, FillHost {
     const transfer = new Transfer(ask.transfer, ask.thread, request);
     this.#transfers.set(transfer.id, transfer);
     transfer.asks.push(ask);
-    this.decide(transfer, undefined);
+    const bringing = this.storage.bring(request.key);
+    if (bringing === undefined) return this.decide(transfer, undefined);
+    void bringing.then(() => {
+      if (this.#transfers.get(transfer.id) === transfer) this.decide(transfer, undefined);
+    });
+    this.#wait(transfer);
   }
 
   read(ask: Ask): void {

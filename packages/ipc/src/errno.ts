@@ -9,9 +9,11 @@ const UNNAMED: ReadonlyArray<readonly [string, number]> = [
 
 /** The numbers that this package branches on, as Linux on x64 and arm64 has them. */
 export const ERRNO = {
+  EPERM: 1,
   ENOENT: 2,
   EINTR: 4,
   ENXIO: 6,
+  E2BIG: 7,
   EAGAIN: 11,
   EACCES: 13,
   EBUSY: 16,

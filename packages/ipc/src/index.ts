@@ -17,6 +17,7 @@ export { keepListening, sameSocket } from "./listening-socket.ts";
 export { MessageQueue, type QueueAttributes } from "./message-queue.ts";
 export { type LockOutcome, MUTEX_BYTES, Mutex } from "./mutex.ts";
 export { InvalidNameError, type ObjectName, objectName } from "./object-name.ts";
+export { openAtHand } from "./open-at-hand.ts";
 export type { PoolMember } from "./pool-member.ts";
 export type { PoolPicture, SegmentState } from "./pool-table.ts";
 export { readAtHand } from "./read-at-hand.ts";

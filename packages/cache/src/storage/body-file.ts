@@ -143,10 +143,9 @@ export class BodyFile implements BodyStore {
     this.retain();
     this.#loads++;
     try {
-      this.#fildes ??= this.#host.files.open(this.#path);
       await this.#host.coldReads.bring({
         body: this,
-        fildes: this.#fildes,
+        open: () => this.#open(),
         firstBlock,
         bytes,
         isWanted: () => this.#holders > this.#loads && this.#broken === undefined,
@@ -158,6 +157,26 @@ export class BodyFile implements BodyStore {
       this.#loads--;
       this.release();
     }
+  }
+
+  /** Its descriptor, had by another thread where the medium has to be waited for. The caller holds the body. */
+  #open(): number | Promise<number> {
+    this.#fildes ??= this.#host.files.openAtHand(this.#path);
+    return this.#fildes ?? this.#openLater();
+  }
+
+  async #openLater(): Promise<number> {
+    const { files } = this.#host;
+    const path = this.#path;
+    try {
+      const fildes = await files.openLater(path);
+      if (this.#fildes === undefined) this.#fildes = fildes;
+      else files.close(fildes); // it has been opened meanwhile, perhaps because the name was about to go
+    } catch (error) {
+      if (this.#fildes !== undefined) return this.#fildes;
+      if (this.#path === path) throw error;
+    }
+    return this.#open(); // under the name that it has now
   }
 
   /** The error to throw for what has gone wrong: the body is broken, unless it says nothing of it. */
@@ -301,7 +320,8 @@ export class BodyFile implements BodyStore {
       coldReads.taken(this, index);
       return true;
     }
-    this.#fildes ??= files.open(this.#path);
+    this.#fildes ??= isAtHand ? files.openAtHand(this.#path) : files.open(this.#path);
+    if (this.#fildes === undefined) return false;
     const position = index * BLOCK_BYTES;
     if (isAtHand) {
       if (files.readAtHand(this.#fildes, into, position) < into.length) return false;

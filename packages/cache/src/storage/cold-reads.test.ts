@@ -171,9 +171,9 @@ describe("a body that is not at hand", () => {
       expect([faults.length, disk.count]).toEqual([1, 1]);
     }));
 
-  test(
-    "among many, in any order, is itself or an error",
-    () =>
+  test.each([false, true])(
+    "among many, in any order, is itself or an error (opened slowly: %p)",
+    (opensSlowly) =>
       withDirectory(async (directory) => {
         const seed = Math.floor(Math.random() * 2 ** 31);
         console.log(`cold bodies: seed ${seed}`);
@@ -183,6 +183,7 @@ describe("a body that is not at hand", () => {
           return (state >>> 8) % below;
         };
         const { disk, files } = open(directory);
+        files.opensSlowly = opensSlowly;
         const cut = new Set<BodyStore>();
         const readers = new Set<Promise<void>>();
         let wrong = 0;

@@ -1,17 +1,17 @@
 import { BLOCK_BYTES } from "./entry-tail.ts";
 import type { FileSystem } from "./file-system.ts";
+import type { ReadTurns } from "./read-turns.ts";
 
 /** A portion of 256 KiB touches so many blocks at most. */
 export const BLOCKS_AT_ONCE = 5;
-/** So many reads are under way at once: Bun has a thread for each processor that does them, and purges wait for the same threads. */
-const READING_MAX = 4;
 /** Blocks that have been read wait for who wanted them: the memory for it is so many times {@link BLOCKS_AT_ONCE} blocks. */
 const WINDOWS = 16;
 
 /** What of which body is read. */
 export interface ColdRead<Body> {
   readonly body: Body;
-  readonly fildes: number;
+  /** Gives the descriptor of its file. */
+  readonly open: () => number | Promise<number>;
   readonly firstBlock: number;
   /** From the first byte of the first block on. */
   readonly bytes: number;
@@ -38,12 +38,11 @@ export class ColdReads<Body> {
   readonly #files: FileSystem;
   /** Longest untouched first. */
   readonly #windows: Window<Body>[] = [];
-  readonly #queue: (() => void)[] = [];
-  #reading = 0;
-  #isClosed = false;
+  readonly #turns: ReadTurns;
 
-  constructor(files: FileSystem) {
+  constructor(files: FileSystem, turns: ReadTurns) {
     this.#files = files;
+    this.#turns = turns;
   }
 
   /** Reads blocks, or waits for those who do. Rejects with the error of `read` or `check`. */
@@ -53,7 +52,9 @@ export class ColdReads<Body> {
         reading !== undefined && under?.body === read.body && left.has(read.firstBlock),
     );
     if (other?.reading !== undefined) return other.reading;
-    return this.#readInTurn(read);
+    return this.#turns.take(async () => {
+      if (read.isWanted()) await this.#read(read, this.#freeWindow());
+    });
   }
 
   /** A block that has been brought. */
@@ -77,28 +78,10 @@ export class ColdReads<Body> {
     for (const window of this.#windows) if (window.read?.body === body) empty(window);
   }
 
-  /** Begins no read any more; resolves when those that are under way are over: a thread must not end before. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    await Promise.allSettled(this.#windows.map(({ reading }) => reading));
-  }
-
   #holding(body: Body, block: number): Window<Body> | undefined {
     return this.#windows.find(
       ({ read, reading, left }) => reading === undefined && read?.body === body && left.has(block),
     );
-  }
-
-  async #readInTurn(read: ColdRead<Body>): Promise<void> {
-    if (this.#reading >= READING_MAX) await new Promise<void>((resolve) => this.#queue.push(resolve));
-    else this.#reading++;
-    try {
-      if (!this.#isClosed && read.isWanted()) await this.#read(read, this.#freeWindow());
-    } finally {
-      const next = this.#queue.shift();
-      if (next === undefined) this.#reading--;
-      else next();
-    }
   }
 
   async #read(read: ColdRead<Body>, window: Window<Body>): Promise<void> {
@@ -108,7 +91,9 @@ export class ColdReads<Body> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     window.reading = promise;
     try {
-      const count = await this.#files.readLater(read.fildes, into, read.firstBlock * BLOCK_BYTES);
+      const opening = read.open();
+      const fildes = typeof opening === "number" ? opening : await opening;
+      const count = await this.#files.readLater(fildes, into, read.firstBlock * BLOCK_BYTES);
       read.check(into.subarray(0, count));
       window.reading = undefined;
       resolve();

@@ -5,12 +5,13 @@ import { BodyFile, type BodyFileHost } from "./body-file.ts";
 import { ColdReads } from "./cold-reads.ts";
 import { digestOf } from "./entry-digest.ts";
 import { EntryDirectories } from "./entry-directories.ts";
-import { type EntryFile, readEntryFile } from "./entry-file.ts";
+import { type EntryFile, readEntryFile, readEntryFileAtHand, readEntryFileLater } from "./entry-file.ts";
 import { type EntryName, entryId, formatEntryName, isNameOf } from "./entry-name.ts";
 import { encodeTail } from "./entry-tail.ts";
 import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
 import { FreeSpace, type SpaceMaker } from "./free-space.ts";
 import { Medium } from "./medium.ts";
+import { ReadTurns } from "./read-turns.ts";
 import { incomingDirectory } from "./store-directory.ts";
 import { usefulUntilSeconds } from "./usefulness.ts";
 
@@ -52,6 +53,7 @@ export class DiskFiles implements Room, BodyFileHost, SpaceMaker {
   readonly limitBytes: number;
   readonly files: FileSystem;
   readonly room: Room = this;
+  readonly turns = new ReadTurns();
   readonly coldReads: ColdReads<BodyFile>;
   readonly directories: EntryDirectories;
   readonly #options: DiskFilesOptions;
@@ -69,7 +71,7 @@ export class DiskFiles implements Room, BodyFileHost, SpaceMaker {
     this.#owner = owner;
     this.limitBytes = limitBytes;
     this.files = options.files ?? FILE_SYSTEM;
-    this.coldReads = new ColdReads(this.files);
+    this.coldReads = new ColdReads(this.files, this.turns);
     this.directories = new EntryDirectories(directory, this.files, (error) => this.onFault(error));
     this.#incoming = incomingDirectory(directory, options.shard);
     this.#medium = new Medium(nowMs, options.onMedium);
@@ -175,12 +177,34 @@ export class DiskFiles implements Room, BodyFileHost, SpaceMaker {
     const path = this.directories.pathOf(entry);
     const fildes = this.files.open(path);
     try {
-      const file = readEntryFile(this.files, fildes, entry.fileBytes);
-      if (file !== undefined && isNameOf(entry, file.meta)) return file;
-      throw new Error(`Cannot use the stored response in "${path}": its metadata is not what was written`);
+      return this.#checked(entry, readEntryFile(this.files, fildes, entry.fileBytes));
     } finally {
       this.files.close(fildes);
     }
+  }
+
+  /** As {@link read}, where nothing has to be waited for; else undefined. */
+  readAtHand(entry: EntryName): EntryFile | undefined {
+    const fildes = this.files.openAtHand(this.directories.pathOf(entry));
+    if (fildes === undefined) return undefined;
+    try {
+      const file = readEntryFileAtHand(this.files, fildes, entry.fileBytes);
+      return file === "not-at-hand" ? undefined : this.#checked(entry, file);
+    } finally {
+      this.files.close(fildes);
+    }
+  }
+
+  /** As {@link read}, by another thread; undefined once no read is begun any more. */
+  readLater(entry: EntryName): Promise<EntryFile | undefined> {
+    return this.turns.take(async () => {
+      const fildes = await this.files.openLater(this.directories.pathOf(entry));
+      try {
+        return this.#checked(entry, await readEntryFileLater(this.files, fildes, entry.fileBytes));
+      } finally {
+        this.files.close(fildes);
+      }
+    });
   }
 
   /** Keeps the file system from filling up, and finds out whether a medium that was bad is good again. */
@@ -188,6 +212,12 @@ export class DiskFiles implements Room, BodyFileHost, SpaceMaker {
     this.#space.check();
     if (this.isDegraded) this.#probe();
     else this.directories.unlinkLeft();
+  }
+
+  #checked(entry: EntryName, file: EntryFile | undefined): EntryFile {
+    if (file !== undefined && isNameOf(entry, file.meta)) return file;
+    const path = this.directories.pathOf(entry);
+    throw new Error(`Cannot use the stored response in "${path}": its metadata is not what was written`);
   }
 
   #writeTail(hash: number, response: StoredResponse, body: BodyFile): EntryName | undefined {

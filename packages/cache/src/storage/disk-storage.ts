@@ -3,10 +3,12 @@ import { renderHeadBlock } from "../head-block.ts";
 import { replaces, type StoredResponse } from "../stored-response.ts";
 import { BodyFile, diskBytesOf } from "./body-file.ts";
 import type { BodyStore } from "./body-store.ts";
+import { ColdTails } from "./cold-tails.ts";
 import { Copies } from "./copies.ts";
 import { DiskFiles, type DiskFilesOptions } from "./disk-files.ts";
 import { DiskIndex } from "./disk-index.ts";
 import { type DigestHint, mayBe } from "./entry-digest.ts";
+import type { EntryFile } from "./entry-file.ts";
 import { type EntryName, entryId, partitionOf } from "./entry-name.ts";
 import { saysNothingOfFile } from "./file-system.ts";
 import { targetOf } from "./key-target.ts";
@@ -55,6 +57,7 @@ export class DiskStorage implements Storage {
   readonly #outdated = new Set<number>();
   /** Bodies of copies that somebody still reads, who began before memory had them. */
   readonly #readCopies = new Map<number, BodyFile>();
+  readonly #tails = new ColdTails();
   #nextVolatile = 0;
   #sweepAt = 0;
   /** The entry that is being written to: it can not go to make room for itself. */
@@ -85,7 +88,7 @@ export class DiskStorage implements Storage {
     return this.#copies.count;
   }
 
-  /** Files that could not be removed so far: another life would find them. */
+  /** Files that could not be removed so far, or directories of them that could not be read: another life would find them. */
   get filesLeft(): number {
     return this.#files.directories.leftCount;
   }
@@ -128,6 +131,23 @@ export class DiskStorage implements Storage {
     return found;
   }
 
+  /** Has read what {@link lookup} would have to read of `key`: see {@link bringSlots}. */
+  bring(key: string): Promise<unknown> | undefined {
+    const hash = this.#hashOf(key);
+    this.#list(partitionOf(hash));
+    return this.#index.has(hash) ? this.bringSlots(this.#index.slotsOf(hash)) : undefined;
+  }
+
+  /**
+   * Has read what {@link responseAt} would have to read in these slots, by another thread where the medium has to be waited for.
+   *
+   * @returns undefined where that is not so; else what resolves then, and does not reject.
+   */
+  bringSlots(slots: readonly number[]): Promise<unknown> | undefined {
+    const readings = slots.map((slot) => this.#bring(slot)).filter((reading) => reading !== undefined);
+    return readings.length === 0 ? undefined : Promise.all(readings);
+  }
+
   get slotsEnd(): number {
     return this.#index.slotsEnd;
   }
@@ -145,6 +165,26 @@ export class DiskStorage implements Storage {
   /** Whether what is in this slot may be what one of the hints is of: told without reading it. */
   mayBe(hints: readonly DigestHint[], slot: number): boolean {
     return hints.some((hint) => mayBe(hint, this.#index.digest(slot)));
+  }
+
+  /** Whether nobody knows what is in this slot: after {@link responseAt}, that its file can not be read just now. */
+  isUnread(slot: number): boolean {
+    if (!this.#index.isTaken(slot) || this.#copies.originalOf(slot) !== undefined) return false;
+    return !this.#volatile.has(slot) && this.#known.peek(slot) === undefined;
+  }
+
+  /**
+   * Drops what may be a variant of `key`, but can not be read just now: it may be what is to go. What is in a directory that can not be read stays, and is told of as
+   * {@link filesLeft}.
+   *
+   * @returns How many.
+   */
+  dropUnread(key: string): number {
+    const hash = this.#hashOf(key);
+    const slots = this.#index.slotsOf(hash).filter((slot) => this.isUnread(slot));
+    for (const slot of slots) this.#drop(slot);
+    this.#files.directories.tellUnlisted(partitionOf(hash));
+    return slots.length;
   }
 
   slotOf(response: StoredResponse): number | undefined {
@@ -216,7 +256,7 @@ export class DiskStorage implements Storage {
     }
     let count = 0;
     for (const one of this.lookup(key)) count += this.invalidate(key, one);
-    return count;
+    return count + this.dropUnread(key);
   }
 
   /** What is stored stays for the next life; what could not outlive this one goes. */
@@ -226,7 +266,7 @@ export class DiskStorage implements Storage {
 
   /** Begins no read by another thread any more; resolves when those that are under way are over. */
   endReads(): Promise<void> {
-    return this.#files.coldReads.close();
+    return this.#files.turns.close();
   }
 
   // -- Copies of what the memory tier holds: an original is named by its slot there
@@ -308,9 +348,18 @@ export class DiskStorage implements Storage {
     return !this.isListed;
   }
 
+  /** Tries once more to list directories that could not be read; those that can not be read now either are told of as {@link filesLeft}. */
+  listUnlisted(): void {
+    const { directories } = this.#files;
+    for (const partition of directories.unlisted) this.#list(partition);
+    directories.tellUnlisted();
+  }
+
   /** Drops what is of no use to anybody, a few entries at a time; keeps the file system from filling up. @param nowSeconds Since the epoch. */
   sweep(nowSeconds: number): void {
     this.#files.look();
+    const [unlisted] = this.#files.directories.unlisted;
+    if (unlisted !== undefined) this.#list(unlisted);
     for (let looked = 0; looked < Math.min(SWEEP_ENTRIES, this.#index.slotsEnd); looked++) {
       const slot = this.#sweepAt++ % this.#index.slotsEnd;
       if (!this.#index.isTaken(slot)) continue;
@@ -371,19 +420,41 @@ export class DiskStorage implements Storage {
   /** The entry as its file has it; undefined when it can not be read now. One that can not be read as it was written is dropped. */
   #read(slot: number): StoredResponse | undefined {
     try {
-      return this.#readEntry(slot, this.#index.entry(slot));
+      const entry = this.#index.entry(slot);
+      return this.#responseIn(slot, entry, this.#files.read(entry));
     } catch (error) {
       if (saysNothingOfFile(error)) this.#files.onFault(error as Error);
-      else {
-        this.#options.onBroken(error as Error);
-        this.#drop(slot);
-      }
+      else this.#dropUnreadable(slot, error as Error);
       return undefined;
     }
   }
 
-  #readEntry(slot: number, entry: EntryName): StoredResponse {
-    const { meta, sums, bodyBytes } = this.#files.read(entry);
+  #bring(slot: number): Promise<void> | undefined {
+    if (!this.isUnread(slot)) return undefined;
+    const entry = this.#index.entry(slot);
+    const take = (file: EntryFile) => this.#remember(slot, this.#responseIn(slot, entry, file));
+    try {
+      const file = this.#files.readAtHand(entry);
+      if (file !== undefined) return void take(file);
+    } catch {
+      return undefined; // whoever looks it up comes to the same, and tells
+    }
+    return this.#tails.bring(
+      slot,
+      () => this.#files.readLater(entry),
+      take,
+      (error) => {
+        if (!saysNothingOfFile(error)) this.#dropUnreadable(slot, error as Error);
+      },
+    );
+  }
+
+  #dropUnreadable(slot: number, error: Error): void {
+    this.#options.onBroken(error);
+    this.#drop(slot);
+  }
+
+  #responseIn(slot: number, entry: EntryName, { meta, sums, bodyBytes }: EntryFile): StoredResponse {
     const path = this.#files.directories.pathOf(entry);
     const takenBytes = diskBytesOf(entry.fileBytes);
     const body =
@@ -399,6 +470,7 @@ export class DiskStorage implements Storage {
   }
 
   #remember(slot: number, response: StoredResponse): void {
+    this.#tails.forget(slot);
     this.#readCopies.delete(slot);
     this.#known.add(slot, response);
     this.#places.set(response, slot);
@@ -425,6 +497,7 @@ export class DiskStorage implements Storage {
     const original = this.#copies.originalOf(slot);
     this.#known.delete(slot);
     this.#readCopies.delete(slot);
+    this.#tails.forget(slot);
     this.#volatile.delete(slot);
     if (original !== undefined) {
       this.#copies.remove(original);

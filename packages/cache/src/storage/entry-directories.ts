@@ -19,6 +19,8 @@ export class EntryDirectories {
   readonly #files: FileSystem;
   readonly #onFault: (error: Error) => void;
   readonly #isListed = new Uint8Array(PARTITIONS);
+  /** Those that could not be read when they were to be listed: what is in them is not known. */
+  readonly #unlisted = new Set<number>();
   readonly #isMade = new Uint8Array(PARTITIONS);
   /** Files that could not be removed. */
   readonly #left = new Set<string>();
@@ -32,7 +34,7 @@ export class EntryDirectories {
     this.#onFault = onFault;
   }
 
-  /** Whether all of them have been listed, in order. */
+  /** Whether all of them have been listed, in order, but for those that can not be read. */
   get areListed(): boolean {
     return this.#next === PARTITIONS;
   }
@@ -40,6 +42,16 @@ export class EntryDirectories {
   /** The next one to be listed. */
   next(): number {
     return this.#next++;
+  }
+
+  /** Those that could not be read: they may be readable by now. */
+  get unlisted(): number[] {
+    return [...this.#unlisted];
+  }
+
+  /** What is in these should have been looked at, to be removed: those that can not be read count as files that are left. @param only One of them; undefined: all. */
+  tellUnlisted(only?: number): void {
+    this.#leftCount += only === undefined ? this.#unlisted.size : Number(this.#unlisted.has(only));
   }
 
   /** Files that could not be removed when they were to be: another life might find them. */
@@ -54,8 +66,13 @@ export class EntryDirectories {
   /** The entries of one of them, when they are asked for for the first time. @param owns Whether those with this hash are wanted. */
   list(partition: number, owns: (hash: number) => boolean): EntryName[] {
     if (this.#isListed[partition] === 1) return [];
-    this.#isListed[partition] = 1;
     const names = this.#namesIn(partition);
+    if (names === undefined) {
+      this.#unlisted.add(partition);
+      return [];
+    }
+    this.#unlisted.delete(partition);
+    this.#isListed[partition] = 1;
     if (names.length > 0) this.#isMade[partition] = 1;
     const entries: EntryName[] = [];
     for (const name of names) {
@@ -65,12 +82,12 @@ export class EntryDirectories {
     return entries;
   }
 
-  #namesIn(partition: number): string[] {
+  #namesIn(partition: number): string[] | undefined {
     try {
       return this.#files.list(partitionDirectory(this.#directory, partition));
     } catch (error) {
       this.#onFault(error as Error);
-      return [];
+      return undefined;
     }
   }
 

@@ -20,6 +20,12 @@ export interface EntryFile {
   readonly sums: BigUint64Array;
 }
 
+/** A piece of a file that is to be read. */
+interface Piece {
+  readonly into: Uint8Array;
+  readonly position: number;
+}
+
 /**
  * Reads the tail of the file of a stored response.
  *
@@ -28,8 +34,44 @@ export interface EntryFile {
  * @throws The error of `read`.
  */
 export function readEntryFile(files: FileSystem, fildes: number, fileBytes: number): EntryFile | undefined {
-  const last = new Uint8Array(Math.min(TAIL_READ_BYTES, fileBytes));
-  const count = files.read(fildes, last, fileBytes - last.length);
+  const reads = tailReads(fileBytes);
+  let step = reads.next();
+  while (step.done !== true) step = reads.next(files.read(fildes, step.value.into, step.value.position));
+  return step.value;
+}
+
+/** As {@link readEntryFile}, where nothing has to be waited for. */
+export function readEntryFileAtHand(
+  files: FileSystem,
+  fildes: number,
+  fileBytes: number,
+): EntryFile | undefined | "not-at-hand" {
+  const reads = tailReads(fileBytes);
+  let step = reads.next();
+  while (step.done !== true) {
+    const { into, position } = step.value;
+    if (files.readAtHand(fildes, into, position) < into.length) return "not-at-hand";
+    step = reads.next(into.length);
+  }
+  return step.value;
+}
+
+/** As {@link readEntryFile}, by another thread. */
+export async function readEntryFileLater(
+  files: FileSystem,
+  fildes: number,
+  fileBytes: number,
+): Promise<EntryFile | undefined> {
+  const reads = tailReads(fileBytes);
+  let step = reads.next();
+  while (step.done !== true) step = reads.next(await files.readLater(fildes, step.value.into, step.value.position));
+  return step.value;
+}
+
+/** What has to be read, a piece at a time; each `next` is told how many bytes there were of the one before it. */
+function* tailReads(fileBytes: number): Generator<Piece, EntryFile | undefined, number> {
+  const last = new Uint8Array(new ArrayBuffer(Math.min(TAIL_READ_BYTES, fileBytes)));
+  const count = yield { into: last, position: fileBytes - last.length };
   if (count < last.length || count < FOOTER_BYTES) return undefined;
   const footer = decodeFooter(last.subarray(count - FOOTER_BYTES), fileBytes);
   if (footer === undefined) return undefined;
@@ -37,8 +79,8 @@ export function readEntryFile(files: FileSystem, fildes: number, fileBytes: numb
   let tail = last.subarray(0, count - FOOTER_BYTES);
   if (tail.length >= tailBytes) tail = tail.subarray(tail.length - tailBytes);
   else {
-    tail = new Uint8Array(tailBytes);
-    files.read(fildes, tail, footer.bodyBytes);
+    tail = new Uint8Array(new ArrayBuffer(tailBytes));
+    yield { into: tail, position: footer.bodyBytes };
   }
   const decoded = decodeTail(tail, footer);
   return decoded === undefined ? undefined : { ...decoded, bodyBytes: footer.bodyBytes };

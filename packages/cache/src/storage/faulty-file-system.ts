@@ -49,6 +49,8 @@ export class FaultyFileSystem implements FileSystem {
   sync = FILE_SYSTEM.sync;
   syncDirectory = FILE_SYSTEM.syncDirectory;
   open = FILE_SYSTEM.open;
+  openAtHand = FILE_SYSTEM.openAtHand;
+  openLater = FILE_SYSTEM.openLater;
   openForWriting = FILE_SYSTEM.openForWriting;
   close = FILE_SYSTEM.close;
   read = FILE_SYSTEM.read;

@@ -4,6 +4,7 @@ import {
   fsync,
   ftruncateSync,
   mkdirSync,
+  open,
   openSync,
   read,
   readdirSync,
@@ -14,22 +15,29 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open as openHandle } from "node:fs/promises";
 import { promisify } from "node:util";
-import { readAtHand } from "@proj/ipc";
+import { openAtHand, readAtHand } from "@proj/ipc";
 
 const syncFile = promisify(fsync);
+const openFile = promisify(open);
 const readFile = promisify(read);
+
+const READING = constants.O_RDONLY | constants.O_NOFOLLOW;
 
 /**
  * What the disk tier asks of the operating system, and nothing else: each call is one system call or a loop of one, so that a test can stand between
- * and fail, shorten or end the process at each in turn. Those that give no promise block, but for {@link readAtHand}; all throw errors with a `code`.
+ * and fail, shorten or end the process at each in turn. Those that give no promise block, but for {@link openAtHand} and {@link readAtHand}; all throw errors with a `code`.
  */
 export interface FileSystem {
   /** A new, empty file for reading and writing, mode 0600; `EEXIST` when the name is taken. */
   create(path: string): number;
   /** An existing file for reading; a symbolic link is refused. */
   open(path: string): number;
+  /** As {@link open}, where nothing has to be read from the medium for it; else undefined, also where nobody can tell. */
+  openAtHand(path: string): number | undefined;
+  /** As {@link open}, by another thread. */
+  openLater(path: string): Promise<number>;
   /** An existing file for writing; a symbolic link is refused. */
   openForWriting(path: string): number;
   close(fildes: number): void;
@@ -60,7 +68,9 @@ export interface FileSystem {
 export const FILE_SYSTEM: FileSystem = {
   create: (path) =>
     openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR | constants.O_NOFOLLOW, 0o600),
-  open: (path) => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW),
+  open: (path) => openSync(path, READING),
+  openAtHand,
+  openLater: (path) => openFile(path, READING),
   openForWriting: (path) => openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW),
   close: closeSync,
   write(fildes, bytes, position) {
@@ -97,7 +107,7 @@ export const FILE_SYSTEM: FileSystem = {
   async syncDirectory(path) {
     let directory: FileHandle;
     try {
-      directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+      directory = await openHandle(path, constants.O_RDONLY | constants.O_DIRECTORY);
     } catch (error) {
       if (isMissing(error)) return;
       throw error;

@@ -49,6 +49,12 @@ export class PowerCutFileSystem implements FileSystem {
     this.#byFildes.set(fildes, this.#names.get(path)!);
     return fildes;
   }
+  openAtHand(path: string): number {
+    return this.open(path);
+  }
+  async openLater(path: string): Promise<number> {
+    return this.open(path);
+  }
   openForWriting(path: string): number {
     const fildes = FILE_SYSTEM.openForWriting(path);
     this.#byFildes.set(fildes, this.#names.get(path)!);

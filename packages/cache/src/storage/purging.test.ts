@@ -5,15 +5,18 @@
 import { describe, expect, test } from "bun:test";
 import { isFresh } from "@proj/protocol";
 import type { StoredResponse } from "../stored-response.ts";
+import type { DiskStorageOptions } from "./disk-storage.ts";
+import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import type { PurgeRule } from "./purging.ts";
-import { bytesOf, KIB, openDisk, PREFIX, responsesIn, responseTo, withDirectory } from "./test-support.ts";
+import { SlowFileSystem } from "./slow-file-system.ts";
+import { bytesOf, KIB, openDisk, PREFIX, put, responsesIn, responseTo, withDirectory } from "./test-support.ts";
 import { TieredStorage } from "./tiered-storage.ts";
 
 const COUNT = 200;
 
-function tiersIn(directory: string) {
-  const disk = openDisk(directory, { limitBytes: 16 * 1024 * KIB });
+function tiersIn(directory: string, options: Partial<DiskStorageOptions> = {}) {
+  const disk = openDisk(directory, { limitBytes: 16 * 1024 * KIB, ...options });
   const memory = new MemoryStorage(1024 * KIB, {
     onEvict: (slot, response) => disk.uncover(slot, response),
     onRemove: (slot) => disk.dropCopy(slot),
@@ -121,6 +124,105 @@ describe("Purging", () => {
       expect((await soft).responses).toBe(25);
       expect(await storage.purge(ruleFor(3, "drop", () => true))).toEqual({ responses: 75, bodyBytes: 750 });
       expect([memory.count, disk.count]).toEqual([0, 0]);
+      storage.close();
+    }));
+
+  test("does not wait for the disk, and goes on where it was", () =>
+    withDirectory(async (directory) => {
+      const before = openDisk(directory, { limitBytes: 16 * 1024 * KIB });
+      for (let item = 0; item < 100; item++) put(before, keyOf(item), bytesOf(1000, item));
+      const files = new SlowFileSystem();
+      files.opensSlowly = true;
+      const { disk, storage } = tiersIn(directory, { files });
+      const { open } = files;
+      files.open = (path) => {
+        throw new Error(`The thread waits for ${path}`);
+      };
+      let isOver = false;
+      const purge = storage.purge(ruleFor(1, "drop", (item) => item % 2 === 0)).finally(() => {
+        isOver = true;
+      });
+      while (!isOver) if (!(await files.end())) await Bun.sleep(1);
+      expect(await purge).toEqual({ responses: 50, bodyBytes: 50_000 });
+      files.open = open;
+      expect(responsesIn(disk).map(({ key }) => itemOf(key) % 2)).toEqual(new Array(50).fill(1));
+      storage.close();
+    }));
+
+  test("finds also what can not be read just now: it waits for that, or lets it go", () =>
+    withDirectory(async (directory) => {
+      const before = openDisk(directory, { limitBytes: 16 * 1024 * KIB });
+      for (let item = 0; item < 20; item++) put(before, keyOf(item), bytesOf(1000, item));
+      let refused = 0;
+      let isRefusing = true;
+      const open = (path: string) => {
+        if (!isRefusing) return FILE_SYSTEM.open(path);
+        refused++;
+        throw Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });
+      };
+      const files: FileSystem = { ...FILE_SYSTEM, open, openAtHand: open, openLater: async (path) => open(path) };
+      const { disk, storage } = tiersIn(directory, { files, onFault: () => {}, onMedium: () => {} });
+      expect(
+        (
+          await storage.purge(
+            ruleFor(1, "drop", () => true),
+            [keyOf(0)],
+          )
+        ).responses,
+      ).toBe(1);
+      expect(
+        (
+          await storage.purge(
+            ruleFor(2, "make-stale", () => true),
+            [keyOf(1)],
+          )
+        ).responses,
+      ).toBe(1);
+      expect(storage.invalidate(keyOf(2))).toBe(1);
+      expect(
+        await storage.purge(
+          ruleFor(0, "dry-run", () => true),
+          [keyOf(3)],
+        ),
+      ).toEqual({ responses: 0, bodyBytes: 0 });
+      const asked = refused;
+      const purge = storage.purge(ruleFor(3, "drop", () => true));
+      const again = storage.purge(ruleFor(4, "drop", () => true));
+      while (refused < asked + 5) await Bun.sleep(1);
+      expect(disk.count).toBe(17);
+      isRefusing = false;
+      expect((await purge).responses + (await again).responses).toBe(17);
+      expect(disk.count).toBe(0);
+      storage.close();
+    }));
+
+  test("says what it could not look at: a directory that can not be read; it is known once it can be", () =>
+    withDirectory(async (directory) => {
+      const before = openDisk(directory, { limitBytes: 16 * 1024 * KIB });
+      for (let item = 0; item < 20; item++) put(before, keyOf(item), bytesOf(1000, item));
+      let isRefusing = true;
+      const files: FileSystem = {
+        ...FILE_SYSTEM,
+        list: (path) => {
+          if (isRefusing) throw Object.assign(new Error("EIO: i/o error"), { code: "EIO" });
+          return FILE_SYSTEM.list(path);
+        },
+      };
+      const { disk, storage } = tiersIn(directory, { files, onFault: () => {}, onMedium: () => {} });
+      expect([disk.count, disk.isListed, storage.filesLeft]).toEqual([0, true, 0]);
+      await storage.purge(
+        ruleFor(1, "drop", () => true),
+        [keyOf(0)],
+      );
+      expect(storage.filesLeft).toBe(1);
+      await storage.purge(ruleFor(2, "drop", () => true));
+      expect(storage.filesLeft).toBe(257);
+      isRefusing = false;
+      expect(storage.lookup(keyOf(0))).toHaveLength(1);
+      for (let turn = 0; turn < 256; turn++) disk.sweep(0);
+      expect(disk.count).toBe(20);
+      await storage.purge(ruleFor(3, "drop", () => true));
+      expect([disk.count, storage.filesLeft]).toEqual([0, 257]);
       storage.close();
     }));
 });

@@ -8,6 +8,8 @@ import type { MemoryStorage } from "./memory-storage.ts";
 const TURN_MS = 1;
 /** Between two looks at the clock. */
 const SLOTS_PER_STEP = 8;
+/** What can not be read just now, for want of descriptors, is tried again after so long. */
+const RETRY_MS = 100;
 
 /** What a purge means to what is stored. */
 export interface PurgeRule {
@@ -53,7 +55,8 @@ export class Purging {
   #waiting: Walk[] = [];
   #tier: MemoryStorage | DiskStorage | undefined;
   #slot = 0;
-  #turn: ReturnType<typeof setImmediate> | undefined;
+  /** Calls off its next turn; undefined: there is none. */
+  #callOff: (() => void) | undefined;
 
   /** @param nowMs Monotonic. */
   constructor(
@@ -76,7 +79,7 @@ export class Purging {
   begin(rule: PurgeRule): Promise<PurgeCount> {
     const walk = newWalk(rule);
     this.#waiting.push(walk);
-    this.#turn ??= setImmediate(() => this.#takeTurn());
+    if (this.#callOff === undefined) this.#goOnSoon();
     return walk.ended.promise;
   }
 
@@ -105,32 +108,81 @@ export class Purging {
   }
 
   close(): void {
-    if (this.#turn !== undefined) clearImmediate(this.#turn);
-    this.#turn = undefined;
+    this.#callOff?.();
+    this.#callOff = undefined;
   }
 
+  /** As {@link run}, but that the thread does not wait for the disk. */
   #takeTurn(): void {
-    this.#turn = this.run(TURN_MS) ? setImmediate(() => this.#takeTurn()) : undefined;
+    this.#callOff = undefined;
+    const untilMs = this.#nowMs() + TURN_MS;
+    while (this.isActive && this.#nowMs() < untilMs) {
+      const bringing = this.#tier === this.#disk ? this.#disk?.bringSlots(this.#nextSlots) : undefined;
+      if (bringing !== undefined) return this.#goOnAfter(bringing);
+      if (!this.#step()) return this.#goOnLater();
+    }
+    if (this.isActive) this.#goOnSoon();
   }
 
-  #step(): void {
+  #goOnSoon(): void {
+    const turn = setImmediate(() => this.#takeTurn());
+    this.#callOff = () => clearImmediate(turn);
+  }
+
+  #goOnLater(): void {
+    const turn = setTimeout(() => this.#takeTurn(), RETRY_MS);
+    this.#callOff = () => clearTimeout(turn);
+  }
+
+  /** What has been brought is looked at without waiting: what could not be is tried again there. */
+  #goOnAfter(bringing: Promise<unknown>): void {
+    let isOff = false;
+    this.#callOff = () => {
+      isOff = true;
+    };
+    void bringing.then(() => {
+      if (isOff) return;
+      if (this.isActive && !this.#step()) this.#goOnLater();
+      else this.#takeTurn();
+    });
+  }
+
+  /** False when it can not go on just now. */
+  #step(): boolean {
     if (this.#walks.length === 0) {
       this.#walks = this.#waiting;
       this.#waiting = [];
       this.#beginTier(this.#memory ?? this.#disk);
     }
     const tier = this.#tier;
-    if (tier === undefined) return this.#end();
-    // What a former life has stored has to be known first.
-    if (tier === this.#disk && this.#disk.listNext()) return;
-    const hints = this.#hints;
-    const end = Math.min(this.#slot + SLOTS_PER_STEP, tier.slotsEnd);
-    for (; this.#slot < end; this.#slot++) {
-      if (tier === this.#disk && hints !== undefined && !this.#disk.mayBe(hints, this.#slot)) continue;
-      const response = tier.responseAt(this.#slot);
-      if (response !== undefined) this.#look(response);
+    if (tier === undefined) {
+      this.#end();
+      return true;
     }
+    if (tier === this.#disk && this.#slot === 0) {
+      // What a former life has stored has to be known first.
+      if (this.#disk.listNext()) return true;
+      this.#disk.listUnlisted();
+    }
+    for (const slot of this.#nextSlots) {
+      const response = tier.responseAt(slot);
+      if (response !== undefined) this.#look(response);
+      else if (tier === this.#disk && this.#disk.isUnread(slot)) {
+        this.#slot = slot; // it may be what is to go
+        return false;
+      }
+    }
+    this.#slot += SLOTS_PER_STEP;
     if (this.#slot >= tier.slotsEnd) this.#beginTier(tier === this.#memory ? this.#disk : undefined);
+    return true;
+  }
+
+  /** The slots that the next step is for, without those that are told by their digest. */
+  get #nextSlots(): number[] {
+    const length = Math.max(0, Math.min(SLOTS_PER_STEP, (this.#tier?.slotsEnd ?? 0) - this.#slot));
+    const slots = Array.from({ length }, (_, index) => this.#slot + index);
+    const hints = this.#tier === this.#disk ? this.#hints : undefined;
+    return hints === undefined ? slots : slots.filter((slot) => this.#disk?.mayBe(hints, slot));
   }
 
   #beginTier(tier: MemoryStorage | DiskStorage | undefined): void {

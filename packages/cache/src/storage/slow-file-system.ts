@@ -1,10 +1,12 @@
 import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
 
-/** For tests: the real file system on a disk where nothing is at hand, and a read by another thread ends when the test lets it. */
+/** For tests: the real file system on a disk where nothing that is in files is at hand, and what another thread does ends when the test lets it. */
 export class SlowFileSystem implements FileSystem {
   readonly #waiting: { readonly begin: () => void; readonly done: Promise<unknown> }[] = [];
   /** What the next read that ends gives instead of the file's bytes: an error to throw. */
   failure: Error | undefined;
+  /** Files are not at hand either: opening one takes another thread too. */
+  opensSlowly = false;
 
   /** How many reads are under way. */
   get reading(): number {
@@ -20,11 +22,23 @@ export class SlowFileSystem implements FileSystem {
     return read !== undefined;
   }
 
-  readAtHand(): number {
+  readAtHand(_fildes: number, _into: Uint8Array, _position: number): number {
     return 0;
   }
 
-  async readLater(fildes: number, into: Uint8Array, position: number): Promise<number> {
+  readLater(fildes: number, into: Uint8Array, position: number): Promise<number> {
+    return this.#inTurn(() => FILE_SYSTEM.read(fildes, into, position));
+  }
+
+  openAtHand(path: string): number | undefined {
+    return this.opensSlowly ? undefined : FILE_SYSTEM.open(path);
+  }
+
+  openLater(path: string): Promise<number> {
+    return this.#inTurn(() => FILE_SYSTEM.open(path));
+  }
+
+  async #inTurn(act: () => number): Promise<number> {
     const turn = Promise.withResolvers<void>();
     const done = Promise.withResolvers<void>();
     this.#waiting.push({ begin: turn.resolve, done: done.promise });
@@ -33,7 +47,7 @@ export class SlowFileSystem implements FileSystem {
     const { failure } = this;
     this.failure = undefined;
     if (failure !== undefined) throw failure;
-    return FILE_SYSTEM.read(fildes, into, position);
+    return act();
   }
 
   create = FILE_SYSTEM.create;

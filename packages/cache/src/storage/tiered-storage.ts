@@ -63,6 +63,11 @@ export class TieredStorage {
     return found ?? [];
   }
 
+  /** Has what {@link lookup} would have to read of `key` read by another thread: see {@link DiskStorage.bring}. */
+  bring(key: string): Promise<unknown> | undefined {
+    return this.#disk?.bring(key);
+  }
+
   /**
    * Purges what `rule` concerns, of all that is stored, or of the variants of `keys`. From now on nothing of it is found; the promise resolves when nothing of it is
    * there any more.
@@ -70,12 +75,10 @@ export class TieredStorage {
   purge(rule: PurgeRule, keys?: readonly string[]): Promise<PurgeCount> {
     if (rule.kind !== "dry-run") this.#purgesSeen = Math.max(this.#purgesSeen, rule.number);
     if (keys === undefined) return this.#purging.begin(rule);
-    return Promise.resolve(
-      this.#purging.purgeNow(
-        rule,
-        keys.flatMap((key) => this.lookup(key)),
-      ),
-    );
+    const variants = keys.flatMap((key) => this.lookup(key));
+    const count = this.#purging.purgeNow(rule, variants);
+    if (rule.kind !== "dry-run") for (const key of keys) count.responses += this.#disk?.dropUnread(key) ?? 0;
+    return Promise.resolve(count);
   }
 
   /** The number of the last purge. */
@@ -83,7 +86,7 @@ export class TieredStorage {
     return this.#purgesSeen;
   }
 
-  /** Files that could not be removed, of what is not to be used any more: another life would find them. */
+  /** Files, or directories, that could not be removed or read, of what is not to be used any more: another life would find them. */
   get filesLeft(): number {
     return this.#disk?.filesLeft ?? 0;
   }
