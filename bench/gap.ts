@@ -1,15 +1,16 @@
 /**
- * How long is nobody served when a process is killed or stopped? A prober asks 50 times a second each for something hot over HTTP and over GETFILE and for something new, every time
- * on a connection of its own; the longest while between two answers is the gap. Each kind of fault strikes once both processes have served for a while.
+ * How long is nobody served when a process is killed or stopped, or one of its threads hangs? A prober asks 50 times a second each for something hot over HTTP and over GETFILE and for something new, every time
+ * on a connection of its own; the longest while between two answers is the gap (others may have been kept waiting meanwhile: see the slowest answer). Each kind of fault strikes once both processes have served for a while.
  *
- *   bun run bench/gap.ts [--faults 20] [--signal SIGKILL] [--busy 2] [--threads 2] [-- WEBPROXY OPTIONS]
+ *   bun run bench/gap.ts [--faults 20] [--fault SIGKILL] [--busy 2] [--threads 2] [-- WEBPROXY OPTIONS]
  *
- * --signal: only faults of this signal. --busy: so many loops that want a processor all the time run beside.
+ * --fault: only of this kind (SIGKILL, SIGSTOP, spin: a thread computes without end, block: it waits in a system call, hold: a debugger has stopped it). --busy: so many loops that want a processor all the time run beside.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Child } from "../tests/chaos/child.ts";
 import { PROBES, type ProberReport } from "../tests/chaos/prober-process.ts";
+import { blockThread, holdThread, spinThread } from "../tests/support/thread-fault.ts";
 import { Webproxy } from "../tests/support/webproxy.ts";
 import { eventually } from "../tests/support/within.ts";
 import { machine, median } from "./support/machine.ts";
@@ -18,7 +19,7 @@ const { values: given, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     faults: { type: "string", default: "20" },
-    signal: { type: "string" },
+    fault: { type: "string" },
     busy: { type: "string", default: "0" },
     threads: { type: "string", default: "2" },
   },
@@ -26,13 +27,20 @@ const { values: given, positionals } = parseArgs({
 /** A process that has served for two seconds is well: its next death is a first one. */
 const WELL_MS = 2_300;
 const RECOVERY_MS = 60_000;
-const FAULTS = [
-  { signal: "SIGKILL", sides: ["proxy"] },
-  { signal: "SIGKILL", sides: ["cache"] },
-  { signal: "SIGKILL", sides: ["proxy", "cache"] },
-  { signal: "SIGSTOP", sides: ["proxy"] },
-  { signal: "SIGSTOP", sides: ["cache"] },
-] as const;
+type Side = "proxy" | "cache";
+interface Fault {
+  kind: "SIGKILL" | "SIGSTOP" | "spin" | "block" | "hold";
+  sides: readonly Side[];
+}
+const FAULTS: readonly Fault[] = [
+  { kind: "SIGKILL", sides: ["proxy"] },
+  { kind: "SIGKILL", sides: ["cache"] },
+  { kind: "SIGKILL", sides: ["proxy", "cache"] },
+  ...(["SIGSTOP", "spin", "block", "hold"] as const).flatMap((kind) => [
+    { kind, sides: ["proxy"] as const },
+    { kind, sides: ["cache"] as const },
+  ]),
+];
 
 console.log(`${machine()}; ${given.busy} busy loops beside`);
 const CHAOS = join(import.meta.dir, "../tests/chaos");
@@ -49,24 +57,32 @@ await prober.heard();
 await Bun.sleep(1_000);
 const busy = Array.from({ length: Number(given.busy) }, () => Bun.spawn([process.execPath, "-e", "for (;;);"]));
 try {
-  for (const fault of FAULTS.filter(({ signal }) => signal === (given.signal ?? signal)))
-    report(fault, await suffer(fault));
+  for (const fault of FAULTS.filter(({ kind }) => kind === (given.fault ?? kind))) report(fault, await suffer(fault));
 } finally {
   for (const loop of busy) loop.kill();
 }
 
-async function suffer({ signal, sides }: (typeof FAULTS)[number]): Promise<ProberReport[]> {
+async function suffer({ kind, sides }: Fault): Promise<ProberReport[]> {
   const reports: ProberReport[] = [];
   for (let count = 0; count < Number(given.faults); count++) {
     await Bun.sleep(WELL_MS);
     const stats = await webproxy.stats();
     await prober.ask("report");
     const pids = sides.map((side) => stats[side]!.pid);
-    for (const pid of pids) process.kill(pid, signal);
+    const held = await Promise.all(sides.map((side, index) => strike(kind, pids[index]!, `${side} 0`)));
     for (const pid of pids) await eventually(RECOVERY_MS, "it is replaced", () => isReplaced(pid));
+    for (const one of held) await one?.[Symbol.asyncDispose]();
     reports.push(await prober.ask("report"));
   }
   return reports;
+}
+
+async function strike(kind: Fault["kind"], pid: number, thread: string): Promise<AsyncDisposable | undefined> {
+  if (kind === "hold") return holdThread(pid, thread);
+  if (kind === "spin") await spinThread(pid, thread);
+  else if (kind === "block") await blockThread(pid, thread);
+  else process.kill(pid, kind);
+  return undefined;
 }
 
 async function isReplaced(former: number): Promise<boolean> {
@@ -74,11 +90,16 @@ async function isReplaced(former: number): Promise<boolean> {
   return [proxy, cache].every((side) => side?.state === "serving" && side.pid !== former);
 }
 
-function report({ signal, sides }: (typeof FAULTS)[number], reports: readonly ProberReport[]): void {
-  console.log(`${signal} of the ${sides.join(" and the ")}`);
+function report({ kind, sides }: Fault, reports: readonly ProberReport[]): void {
+  const what = kind.startsWith("SIG") ? kind : `${kind} a thread`;
+  console.log(`${what} of the ${sides.join(" and the ")}`);
   for (const probe of PROBES) {
     const gaps = reports.map((one) => one[probe].longestGapMs);
     const [middle, most] = [median(gaps), Math.max(...gaps)].map((ms) => ms.toFixed(0));
-    console.log(`  ${probe.padEnd(8)} median ${middle} ms, longest ${most} ms (${gaps.length} times)`);
+    const slowest = Math.max(...reports.map((one) => one[probe].maxMs)).toFixed(0);
+    const failed = reports.reduce((sum, one) => sum + one[probe].failed, 0);
+    console.log(
+      `  ${probe.padEnd(8)} median ${middle} ms, longest ${most} ms (${gaps.length} times); slowest answer ${slowest} ms, ${failed} cut off or none in 5 s`,
+    );
   }
 }

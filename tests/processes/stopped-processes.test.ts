@@ -9,14 +9,14 @@ import { CountingOrigin } from "../support/counting-origin.ts";
 import { getfile } from "../support/getfile-client.ts";
 import { http } from "../support/http-client.ts";
 import { IS_WHOLE } from "../support/scale.ts";
-import { endThread, holdThread } from "../support/thread-fault.ts";
+import { blockThread, endThread, holdThread, spinThread } from "../support/thread-fault.ts";
 import { ownChannel, type Stats, Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
 
 /** Longer than the 15 s after which the proxy takes a cache that says nothing for hung, and replaces the segments that it has. */
 const STOPPED_MS = IS_WHOLE ? 30_000 : 17_000;
 /** How long something may take that takes a second on a machine of one's own. */
-const SOON_MS = 30_000;
+const SOON_MS = 60_000;
 const FILES = Array.from({ length: 8 }, (_, file) => {
   const body = someBytes(300_000, 51 + file);
   return { path: `/${file}`, body, length: body.length, sha256: sha256(body) };
@@ -147,11 +147,13 @@ describe("under its supervisor", () => {
       const ended = await Promise.allSettled(running);
       expectHonest(ended.map((one) => (one.status === "fulfilled" ? one.value : NOTHING)));
       await expectAllWell(webproxy);
-    }, 120_000);
+    }, 180_000);
 
     for (const { how, fault } of [
       { how: "has ended unnoticed by its program", fault: endThread },
-      { how: "hangs", fault: holdThread },
+      { how: "is held", fault: holdThread },
+      { how: "computes without end", fault: spinThread },
+      { how: "waits without end", fault: blockThread },
     ]) {
       test(`one thread of the ${side} that ${how}: its process is replaced, and all are served`, async () => {
         await using origin = withFiles();
@@ -177,7 +179,7 @@ describe("under its supervisor", () => {
         const ended = await Promise.allSettled(running);
         expectHonest(ended.map((one) => (one.status === "fulfilled" ? one.value : NOTHING)));
         await expectAllWell(webproxy);
-      }, 120_000);
+      }, 180_000);
     }
   }
 });

@@ -1,6 +1,7 @@
-"""Ends or holds one thread of a running process, behind the back of its program: thread-fault.py end|hold PID TID.
+"""Does something to one thread of a running process, behind the back of its program: thread-fault.py end|hold|spin|block PID TID.
 
-"end" has the thread call exit(2) in the middle of whatever it does; "hold" stops it alone until this program is ended. x86-64 Linux, ptrace(2).
+"end" has the thread call exit(2) in the middle of whatever it does; "hold" stops it alone until this program is ended; "spin" has it compute without end, and
+"block" wait in a system call without end. x86-64 Linux, ptrace(2).
 """
 import ctypes
 import os
@@ -8,7 +9,10 @@ import sys
 
 SEIZE, INTERRUPT, CONT, DETACH, GETREGS, SETREGS, PEEKTEXT, POKETEXT = 0x4206, 0x4207, 7, 17, 12, 13, 1, 4
 WALL = 0x40000000
-SYS_EXIT = 60
+SYS_PAUSE, SYS_EXIT = 34, 60
+SYSCALL = b"\x0f\x05"
+JUMP_TO_ITSELF = b"\xeb\xfe"
+PIECE = 1 << 22
 RAX, RIP, ORIG_RAX, RDI = 10, 16, 15, 14  # indices into user_regs_struct
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -36,23 +40,29 @@ def main():
         return
     registers = (ctypes.c_ulonglong * 27)()
     ptrace(GETREGS, tid, 0, ctypes.addressof(registers))
-    # A `syscall` instruction that is there already: the kernel's own page of every process has one.
-    with open(f"/proc/{pid}/maps") as maps:
-        vdso = next(line for line in maps if "[vdso]" in line)
-    start = int(vdso.split("-")[0], 16)
-    with open(f"/proc/{pid}/mem", "rb") as memory:
-        memory.seek(start)
-        page = memory.read(8192)
-    at = page.find(b"\x0f\x05")
-    if at < 0:
-        sys.exit("no syscall instruction in the vdso")
-    registers[RIP] = start + at
-    registers[RAX] = SYS_EXIT
+    registers[RIP] = find(pid, JUMP_TO_ITSELF if how == "spin" else SYSCALL)
+    registers[RAX] = SYS_EXIT if how == "end" else SYS_PAUSE
     registers[ORIG_RAX] = (1 << 64) - 1  # not in a system call that would be restarted
     registers[RDI] = 0
     ptrace(SETREGS, tid, 0, ctypes.addressof(registers))
     ptrace(DETACH, tid)
-    print("ended", flush=True)
+    print("done", flush=True)
+
+
+def find(pid, instruction):
+    """Where the process has these bytes in memory that it may execute: those of a library or of its program are there already."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
+        for line in maps:
+            span, rights = line.split()[:2]
+            if "x" not in rights or "[vsyscall]" in line:
+                continue
+            start, end = (int(part, 16) for part in span.split("-"))
+            for piece in range(start, end, PIECE):
+                memory.seek(piece)
+                at = memory.read(min(PIECE, end - piece)).find(instruction)
+                if at >= 0:
+                    return piece + at
+    sys.exit(f"no instruction {instruction.hex()} in its memory")
 
 
 main()

@@ -12,11 +12,25 @@ export function threadOf(pid: number, name: string): number {
 }
 
 /** Ends one thread of a process in the middle of whatever it does, without its program being told. */
-export async function endThread(pid: number, name: string): Promise<void> {
-  const child = run("end", pid, name);
+export function endThread(pid: number, name: string): Promise<void> {
+  return change("end", pid, name);
+}
+
+/** Has one thread of a process compute without end. */
+export function spinThread(pid: number, name: string): Promise<void> {
+  return change("spin", pid, name);
+}
+
+/** Has one thread of a process wait without end in a system call. */
+export function blockThread(pid: number, name: string): Promise<void> {
+  return change("block", pid, name);
+}
+
+async function change(how: "end" | "spin" | "block", pid: number, name: string): Promise<void> {
+  const child = run(how, pid, name);
   const said = (await new Response(child.stdout).text()).trim();
-  if (said !== "ended")
-    throw new Error(`Cannot end thread "${name}" of ${pid}: ${await new Response(child.stderr).text()}`);
+  if (said !== "done")
+    throw new Error(`Cannot ${how} thread "${name}" of ${pid}: ${await new Response(child.stderr).text()}`);
 }
 
 /** Holds one thread of a process until the result is disposed: it hangs, the others go on. */
@@ -35,7 +49,7 @@ export async function holdThread(pid: number, name: string): Promise<AsyncDispos
   };
 }
 
-function run(how: "end" | "hold", pid: number, name: string) {
+function run(how: "end" | "hold" | "spin" | "block", pid: number, name: string) {
   return Bun.spawn(["python3", PROGRAM, how, String(pid), String(threadOf(pid, name))], {
     stdio: ["ignore", "pipe", "pipe"],
   });

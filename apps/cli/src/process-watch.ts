@@ -1,4 +1,4 @@
-import { isStopped, objectName, SharedMemoryCopy } from "@proj/ipc";
+import { isStopped, objectName, processorWaitMs, SharedMemoryCopy, waitsForDisk } from "@proj/ipc";
 import { OwnSilence } from "@proj/process";
 import {
   type ControlBlock,
@@ -9,16 +9,7 @@ import {
   SilenceWatch,
   threadIdWord,
 } from "@proj/protocol";
-
-/** A thread that had a processor to run on and was silent for so long is said to hang: one turn of its event loop takes milliseconds. */
-const SILENT_AFTER_MS = 1_000;
-/** And then it is not waited for any longer: nothing that a thread does in one turn of its event loop is known to take a fifth of that. */
-const HUNG_AFTER_MS = 5_000;
-/**
- * A stopped process (SIGSTOP) is stopped beyond doubt: this long after that is seen, which takes three beats, it is replaced. While the proxy is, nobody is served, so that is
- * soon; the cache the proxy can do without for a while, and what it has in memory is worth some patience.
- */
-const STOPPED_AFTER_MS: Record<Side, number> = { proxy: 100, cache: 5_000 };
+import { type Silence, StallJudge } from "./stall-judge.ts";
 
 /** What the watch says: that the process stands still, that it goes on, or that there is no more hope that it will. */
 export interface WatchNews {
@@ -34,14 +25,15 @@ export class ProcessWatch {
   readonly #timer: ReturnType<typeof setInterval>;
   #block: WatchedBlock | undefined;
   readonly #own: OwnSilence;
-  #stoppedMs = 0;
+  readonly #judge: StallJudge;
   #isSilent = false;
 
   /** @param options.pid Of the process that is watched: a control block of another one is not looked at. */
   constructor(options: { channel: string; side: Side; pid: number }, news: WatchNews) {
     this.#options = options;
     this.#news = news;
-    this.#own = new OwnSilence(options.pid);
+    this.#own = new OwnSilence((threadId) => processorWaitMs(options.pid, threadId));
+    this.#judge = new StallJudge(options.side);
     this.#timer = setInterval(() => this.#look(), HEARTBEAT_MS);
   }
 
@@ -57,20 +49,19 @@ export class ProcessWatch {
   }
 
   #look(): void {
-    const { side, pid } = this.#options;
+    const { pid } = this.#options;
     this.#block ??= this.#open();
-    if (this.#block?.memory.refresh() === false) return this.#say("its control block has been cut short", true);
-    const silences = this.#block === undefined ? undefined : this.#silencesOf(this.#block);
-    const mayBeStopped = silences === undefined || silences.length > 0;
-    this.#stoppedMs = mayBeStopped && isStopped(pid) ? this.#stoppedMs + HEARTBEAT_MS : 0;
-    if (this.#stoppedMs > 0) {
-      return this.#say("it is stopped (SIGSTOP)", this.#stoppedMs >= STOPPED_AFTER_MS[side]);
-    }
-    const worst = (silences ?? []).reduce((most, one) => (one.ownMs > most.ownMs ? one : most), NO_SILENCE);
-    if (worst.ownMs >= SILENT_AFTER_MS) {
-      const seconds = (worst.ownMs / 1000).toFixed(1);
-      return this.#say(`its thread ${worst.thread} has not moved for ${seconds} s`, worst.ownMs >= HUNG_AFTER_MS);
-    }
+    const block = this.#block;
+    if (block?.memory.refresh() === false) return this.#say("its control block has been cut short", true);
+    const silences = block === undefined ? [] : this.#silencesOf(block);
+    const verdict = this.#judge.judge({
+      // Before it has a control block nothing else would tell.
+      isStopped: (block === undefined || silences.length > 0) && isStopped(pid),
+      isServing: block !== undefined && isServing(block.memory),
+      threads: block?.threads ?? 0,
+      silences,
+    });
+    if (verdict.kind !== "well") return this.#say(verdict.why, verdict.kind === "hopeless");
     if (this.#isSilent) this.#news.onGoesOn();
     this.#isSilent = false;
   }
@@ -92,7 +83,7 @@ export class ProcessWatch {
       const thread = index < 0 ? "main" : index;
       const threadId = thread === "main" ? pid : memory.i32[threadIdWord(thread)]!;
       const ownMs = this.#own.ms(thread, threadId, watch.silentMs(thread));
-      if (ownMs > 0) silences.push({ thread, ownMs });
+      if (ownMs > 0) silences.push({ thread, ownMs, waitsForDisk: waitsForDisk(pid, threadId) });
     }
     return silences;
   }
@@ -116,12 +107,11 @@ interface WatchedBlock {
   watch: SilenceWatch;
 }
 
-interface Silence {
-  thread: number | "main";
-  ownMs: number;
-}
-const NO_SILENCE: Silence = { thread: "main", ownMs: 0 };
-
 function isOf(block: ReturnType<typeof readControlBlock>, pid: number): block is ControlBlock {
   return typeof block === "object" && block.pid === pid;
+}
+
+function isServing({ buffer }: SharedMemoryCopy): boolean {
+  const block = readControlBlock(buffer);
+  return typeof block === "object" && block.state === "serving";
 }

@@ -12,12 +12,24 @@ export function ownThreadId(): number {
  * is taken for not stopped.
  */
 export function isStopped(pid: number): boolean {
+  return stateOf(`/proc/${pid}/stat`) === "T";
+}
+
+/**
+ * Whether a thread waits for a disk just now, or for memory that has to come from one (proc_pid_stat(5), state D): nothing ends that wait before the device answers, SIGKILL neither. What
+ * can not be told is taken for no.
+ */
+export function waitsForDisk(pid: number, threadId: number): boolean {
+  return stateOf(`/proc/${pid}/task/${threadId}/stat`) === "D";
+}
+
+function stateOf(path: string): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const stat = readFileSync(path, "latin1");
     // The command, in parentheses, may itself hold spaces and parentheses: fields are counted from the last one.
-    return stat.charAt(stat.lastIndexOf(")") + 2) === "T";
+    return stat.charAt(stat.lastIndexOf(")") + 2);
   } catch {
-    return false;
+    return undefined;
   }
 }
 

@@ -1,17 +1,17 @@
-import { processorWaitMs } from "@proj/ipc";
 import { HEARTBEAT_MS } from "@proj/protocol";
 
-/** A thread that is silent for so long is looked at: three beats have not come. */
-export const LOOK_AFTER_MS = 3 * HEARTBEAT_MS;
+/** A thread that has not beaten since the last look is looked at. */
+export const LOOK_AFTER_MS = HEARTBEAT_MS;
 
 /** For how much of its silence a thread could have run: what it spent ready to run without getting a processor is the machine's fault, not its own. */
 export class OwnSilence {
-  readonly #pid: number;
+  readonly #waitedMs: (threadId: number) => number;
   /** For each thread that is silent now: how long it had waited for a processor when it fell silent. */
   readonly #waitedBeforeMs = new Map<number | "main", number>();
 
-  constructor(pid: number) {
-    this.#pid = pid;
+  /** @param waitedMs For how long a thread, by the kernel's id, has waited for a processor in its life. */
+  constructor(waitedMs: (threadId: number) => number) {
+    this.#waitedMs = waitedMs;
   }
 
   /**
@@ -24,7 +24,7 @@ export class OwnSilence {
       this.#waitedBeforeMs.delete(thread);
       return 0;
     }
-    const waitedMs = processorWaitMs(this.#pid, threadId);
+    const waitedMs = this.#waitedMs(threadId);
     const beforeMs = this.#waitedBeforeMs.get(thread) ?? waitedMs;
     this.#waitedBeforeMs.set(thread, beforeMs);
     return silentMs - (waitedMs - beforeMs);

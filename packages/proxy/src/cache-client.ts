@@ -1,4 +1,14 @@
-import { DoorbellRinger, MessageQueue, objectName, type Segment, SharedMemory } from "@proj/ipc";
+import {
+  DoorbellRinger,
+  isStopped,
+  MessageQueue,
+  objectName,
+  processorWaitMs,
+  type Segment,
+  SharedMemory,
+  waitsForDisk,
+} from "@proj/ipc";
+import { StalledThreads } from "@proj/process";
 import {
   type Answer,
   bumpStripe,
@@ -34,7 +44,6 @@ import {
   writeRequest,
   writeRequestBlock,
 } from "@proj/protocol";
-import { CacheWatch } from "./cache-watch.ts";
 import { type Loan, LoanTable } from "./loan-table.ts";
 
 /** What came of a question: the cache's answer, or that it died (`lost`), did not answer in time (`late`), or stands still (`silent`). */
@@ -77,7 +86,7 @@ interface Link {
   startTime: number;
   control: SharedMemory;
   shards: ShardLink[];
-  watch: CacheWatch;
+  watch: StalledThreads;
 }
 
 /** What one life of the cache says of all keys, live: see stripes.ts of the protocol. Another life has another object. */
@@ -176,7 +185,7 @@ export class CacheClient {
   /** Whether the shard that owns this target stands still: it is served without the cache until that goes on, or is replaced. */
   standsStill(hash: number): boolean {
     const link = this.#link;
-    return link?.watch.isSilent(shardOf(hash, link.shards.length)) === true;
+    return link?.watch.isStalled(shardOf(hash, link.shards.length)) === true;
   }
 
   /** Of the cache that is attached, or was last: they stay readable until there is another. Undefined before the first. */
@@ -464,9 +473,9 @@ export class CacheClient {
 
   /** Whoever can do without a shard that stands still does; the others wait for it, or for its end. */
   #watch(link: Link): void {
-    const wasSilent = link.watch.hasSilent;
-    for (const shard of link.watch.look(link.control.i32, this.#now())) this.#turnAway(shard);
-    if (wasSilent !== link.watch.hasSilent) this.#onSilence(link.watch.hasSilent);
+    const wasSilent = link.watch.hasStalled;
+    for (const shard of link.watch.look(link.control.i32, this.#now()).fallen) this.#turnAway(shard);
+    if (wasSilent !== link.watch.hasStalled) this.#onSilence(link.watch.hasStalled);
   }
 
   #turnAway(shard: number): void {
@@ -516,7 +525,7 @@ export class CacheClient {
       if (typeof block === "object" && block.state === "serving" && this.#isAlive(block.pid, block.startTime)) {
         for (let shard = 0; shard < block.threads; shard++) shards.push(this.#openShard(shard, control));
         const { life, pid, startTime, threads } = block;
-        return { life, pid, startTime, control, shards, watch: new CacheWatch(pid, threads) };
+        return { life, pid, startTime, control, shards, watch: watchOf(pid, threads) };
       }
     } catch {
       // Not there yet, or half way out: the next check looks again.
@@ -556,6 +565,15 @@ export class CacheClient {
     for (const ask of asks) ask.owner.answered(ask, { kind: "lost" });
     for (const owner of owners) owner.lost();
   }
+}
+
+/** Turning away from a healthy shard for a moment costs a request to the origin, so this may be wrong now and then. */
+function watchOf(pid: number, shards: number): StalledThreads {
+  return new StalledThreads(shards, {
+    waitedMs: (threadId) => processorWaitMs(pid, threadId),
+    waitsForDisk: (threadId) => waitsForDisk(pid, threadId),
+    isProcessStopped: () => isStopped(pid),
+  });
 }
 
 function closeShard(shard: ShardLink): void {

@@ -1,5 +1,6 @@
 import type { GetfileWire, SiteSettings } from "@proj/protocol";
 import type { ClientLimits } from "./limits.ts";
+import type { ThreadSockets } from "./listeners/thread-listeners.ts";
 import type { TlsPair } from "./listeners/tls-pair.ts";
 
 /** What the main thread tells a thread of the proxy. */
@@ -8,8 +9,8 @@ export interface ProxyThreadOptions {
   readonly thread: number;
   /** The number of this life of the proxy: the cache drops what another life asked. */
   readonly life: number;
-  /** Listening sockets, which are the main thread's: each is accepted on through a descriptor of the thread's own. */
-  readonly sockets: { readonly http: number; readonly getfile: number };
+  /** Of each thread, this one among them: it is accepted on through descriptors of the accepting thread's own. */
+  readonly sockets: readonly ThreadSockets[];
   readonly getfileWire: GetfileWire;
   /** The thread's part of the hot tier, in bytes; 0 turns it off. */
   readonly hotBytes: number;
@@ -20,8 +21,8 @@ export interface ProxyThreadOptions {
   readonly limits: ClientLimits;
   /** `traceRatio` of `ProxyOptions`. */
   readonly traceRatio: number | undefined;
-  /** Where to accept TLS, and with what; undefined: nowhere. */
-  readonly tls: { readonly socket: number; readonly pairs: readonly TlsPair[] } | undefined;
+  /** For TLS; none without. */
+  readonly tlsPairs: readonly TlsPair[];
 }
 
 /** What may be another while the thread runs. */

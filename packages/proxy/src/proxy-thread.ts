@@ -1,11 +1,12 @@
-import { Doorbell, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
+import { Doorbell, objectName, processorWaitMs, SegmentPool, SharedMemory, waitsForDisk } from "@proj/ipc";
 import { healthRecord, OriginClient, statesByName } from "@proj/origin";
-import { type Heartbeat, isAlive, runThread, startHeartbeat } from "@proj/process";
+import { type Heartbeat, isAlive, runThread, StalledThreads, startHeartbeat } from "@proj/process";
 import {
   AccessRingWriter,
   Counters,
   channelNames,
   formatResponseHead,
+  HEARTBEAT_MS,
   type LogRecord,
   originNames,
   PROXY_COUNTERS,
@@ -23,25 +24,18 @@ import { HeldBack } from "./held-back.ts";
 import { HotTier } from "./hot-tier.ts";
 import { Invalidator } from "./invalidation.ts";
 import { TICK_MS } from "./limits.ts";
-import {
-  Acceptor,
-  type ClientSocket,
-  type Connection,
-  type ConnectionLimit,
-  type Listener,
-  listen,
-} from "./listeners/connection.ts";
+import { Acceptor, type ClientSocket, type Connection, type ConnectionLimit } from "./listeners/connection.ts";
 import { GetfileConnection } from "./listeners/getfile.ts";
 import { HttpConnection } from "./listeners/http.ts";
 import type { HttpSettings } from "./listeners/http-settings.ts";
-import type { TlsListener } from "./listeners/tls.ts";
-import type { TlsPair } from "./listeners/tls-pair.ts";
+import { ThreadListeners } from "./listeners/thread-listeners.ts";
 import { renderOwnResponse } from "./own-response.ts";
 import { PassMemory } from "./pass-memory.ts";
 import type { PassContext } from "./pass-through.ts";
 import { PostKeeper } from "./post-keeper.ts";
 import { ProxySites } from "./proxy-sites.ts";
 import type { ProxyOrder, ProxyThreadOptions, ProxyThreadSettings } from "./proxy-thread-options.ts";
+import { Relief } from "./relief.ts";
 import { SendTurns } from "./send-turns.ts";
 import { Tracing } from "./trace-context.ts";
 import { TrustedPeers } from "./trusted-peers.ts";
@@ -62,8 +56,9 @@ class ProxyThread {
   /** Of the listeners for HTTP: one, and one more with TLS. */
   readonly #http: HttpSettings[];
   readonly #limits: ConnectionLimit[] = [];
-  readonly #listeners: Listener[];
-  #tls: TlsListener | undefined;
+  readonly #listeners: ThreadListeners;
+  readonly #relief: Relief;
+  readonly #reliefTimer: ReturnType<typeof setInterval>;
   readonly #connections = new Set<Connection>();
   readonly #sweeper: ReturnType<typeof setInterval>;
   readonly #ticker: ReturnType<typeof setInterval>;
@@ -115,32 +110,30 @@ class ProxyThread {
       limits: options.limits,
       scheme: "http",
     };
-    this.#http = [http];
+    const https: HttpSettings = { ...http, scheme: "https" };
+    this.#http = [http, https];
     const getfileFarewell = formatResponseHead(options.getfileWire, { status: "ERROR" });
     const getfileAcceptor = this.#acceptor(
       (socket) => new GetfileConnection(socket, this.#context, getfile),
       this.#limit(options.limits.connections, getfileFarewell),
     );
-    const { sockets } = options;
-    this.#listeners = [listen(sockets.http, this.#acceptorFor(http)), listen(sockets.getfile, getfileAcceptor)];
+    const acceptors = { http: this.#acceptorFor(http), getfile: getfileAcceptor, https: this.#acceptorFor(https) };
+    this.#listeners = new ThreadListeners(acceptors, options.tlsPairs);
+    this.#relief = this.#reliefOf(options, log);
+    this.#reliefTimer = setInterval(() => this.#relief.look(this.#control.i32, now()), HEARTBEAT_MS);
     this.#sweeper = setInterval(() => this.#sweep(), STALL_MS);
     this.#ticker = setInterval(() => {
       for (const connection of this.#connections) connection.tick?.();
     }, TICK_MS);
   }
 
-  /** Accepts TLS too. */
-  async openTls({ socket, pairs }: { socket: number; pairs: readonly TlsPair[] }) {
-    const { listenTls } = await import("./listeners/tls.ts");
-    const settings: HttpSettings = { ...this.#http[0]!, scheme: "https" };
-    this.#http.push(settings);
-    const acceptor = this.#acceptorFor(settings);
-    this.#tls = await listenTls(socket, pairs, acceptor);
-    this.#listeners.push(this.#tls);
+  /** Accepts clients from now on. */
+  open({ sockets, thread }: ProxyThreadOptions): Promise<void> {
+    return this.#listeners.open(sockets[thread]!);
   }
 
   obey(order: ProxyOrder): void {
-    if (order.about === "certificates") this.#tls?.use(order.pairs);
+    if (order.about === "certificates") this.#listeners.use(order.pairs);
     else this.#use(order.settings);
   }
 
@@ -173,9 +166,30 @@ class ProxyThread {
     return limit;
   }
 
+  #reliefOf({ sockets, thread }: ProxyThreadOptions, log: (record: LogRecord) => void): Relief {
+    const threads = sockets.length;
+    const watch = new StalledThreads(threads, {
+      waitedMs: (threadId) => processorWaitMs(process.pid, threadId),
+      waitsForDisk: (threadId) => waitsForDisk(process.pid, threadId),
+      isProcessStopped: () => false, // nobody would be here to look
+    });
+    return new Relief(thread, watch, (stalled) => {
+      const message = `Thread ${stalled} of the proxy hangs: until it goes on or is replaced, the others accept its clients`;
+      if ((stalled + 1) % threads === thread) log({ level: "warn", message });
+      return this.#listeners.standIn(sockets[stalled]!, (error) =>
+        log({
+          level: "error",
+          message: `Cannot accept for thread ${stalled}, which hangs: ${(error as Error).message}`,
+        }),
+      );
+    });
+  }
+
   /** Finishes what is open, then lets go of everything; the main thread ends us when we take too long. */
   async stop(): Promise<void> {
-    for (const listener of this.#listeners) listener.stop();
+    clearInterval(this.#reliefTimer);
+    this.#relief.stop();
+    this.#listeners.stop();
     for (const connection of [...this.#connections]) connection.stopping();
     while (this.#connections.size > 0) await Bun.sleep(DRAIN_CHECK_MS);
     clearInterval(this.#sweeper);
@@ -264,7 +278,7 @@ function cacheNews({ channel, thread }: ProxyThreadOptions, hot: HotTier, log: (
 
 runThread<ProxyThreadOptions, void, ProxyOrder, void>(async (options, log) => {
   const thread = new ProxyThread(options, log);
-  if (options.tls !== undefined) await thread.openTls(options.tls);
+  await thread.open(options);
   return {
     result: undefined,
     answer: (order) => thread.obey(order),
