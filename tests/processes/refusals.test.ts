@@ -101,6 +101,13 @@ describe("can not run: exit code 1", () => {
     );
   }, 90_000);
 
+  test("a limit of open files that is too low, even for its own code", async () => {
+    for (const files of [10, 24, 32, 40]) {
+      const message = /Cannot .*RLIMIT_NOFILE allows .*raise it.*ulimit -n/;
+      await expectRefusal({ wrap: ["prlimit", `--nofile=${files}`] }, 1, message);
+    }
+  }, 90_000);
+
   test("more segments than /dev/shm has room for", async () => {
     await expectRefusal(
       { args: ["--segments", "65535", "--segment-size", "1GiB"] },

@@ -31,9 +31,16 @@ export async function runCommandLine(args: readonly string[], stop: StopRequest)
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    process.stderr.write(`webproxy: ${messageOf(error)}\n`);
+    process.stderr.write(`webproxy: ${complaint(error)}\n`);
     return error instanceof CommandError ? error.exitCode : 1;
   }
+}
+
+/** Where files run out almost anything may fail, its own code's loading too; what that says does not say what to do. */
+function complaint(error: unknown): string {
+  const message = messageOf(error);
+  if (!message.includes("EMFILE") || message.includes("RLIMIT_")) return message;
+  return `Cannot go on: ${message}. RLIMIT_NOFILE allows too few open files: raise it (ulimit -n 65536; LimitNOFILE= in systemd)`;
 }
 
 /** What each command is added with: the request to stop, and how its outcome becomes the exit code. */

@@ -1,6 +1,7 @@
 import type { SiteSettings } from "@proj/protocol";
 import { DEFAULT_CLIENT_LIMITS, type ProxySettings, type RunningProxy, startProxy } from "@proj/proxy";
 import { logsRequests } from "./access/log.ts";
+import { connectionRoom } from "./connection-room.ts";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
 import { requireSegmentSpace } from "./segment-space.ts";
@@ -13,7 +14,18 @@ import type { SideSettings } from "./serve-side.ts";
  */
 export async function startProxySide(settings: SideSettings, log: Log): Promise<RunningProxy> {
   requireSegmentSpace(settings.options);
+  sayWhereFilesAreFew(settings.options, log);
   return start(settings, log);
+}
+
+/** Fewer client connections of a thread than this are not what an operator expects. */
+const CONNECTIONS_FEW = 1_000;
+
+function sayWhereFilesAreFew(options: Options, log: Log): void {
+  const room = connectionRoom(options);
+  if (room >= Math.min(CONNECTIONS_FEW, options.maxConnections)) return;
+  const message = `RLIMIT_NOFILE has room for ${room} client connections in each thread, not for the ${options.maxConnections} of --max-connections: who comes beyond is refused; raise it (ulimit -n, LimitNOFILE= in systemd)`;
+  log({ level: "warn", message });
 }
 
 /**
@@ -37,7 +49,7 @@ function liveSettings(options: Options, sites: readonly SiteSettings[]): ProxySe
       headTimeoutMs: options.headTimeout * 1000,
       idleTimeoutMs: options.idleTimeout * 1000,
       contentRateMin: options.minBodyRate,
-      connections: options.maxConnections,
+      connections: connectionRoom(options),
       head: headLimits(options.maxHead),
     },
   };

@@ -5,6 +5,7 @@ import type { AdminServer } from "./admin/server.ts";
 import { readCredentials } from "./certificates.ts";
 import { type ChildSettings, SUPERVISED } from "./child-message.ts";
 import { type CommandError, cannotRun, messageOf } from "./command-error.ts";
+import { connectionRoom } from "./connection-room.ts";
 import { removeLeftOvers } from "./left-overs.ts";
 import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
@@ -29,6 +30,7 @@ const CACHE_STOP_MS = 1_500;
  * @throws {CommandError} Exit code 1: it could not run, or not go on.
  */
 export async function runSupervisor(options: Options, stop: StopRequest, hasFile: boolean): Promise<number> {
+  connectionRoom(options); // without room it is refused before anything is opened
   becomeUser(options.user);
   await using logs = new Logs(options, "webproxy");
   await logs.logRequests();

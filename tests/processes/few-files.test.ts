@@ -1,0 +1,30 @@
+/** Where the open-file limit is low, who comes beyond what it has room for is refused in words, and others are served. */
+import { expect, test } from "bun:test";
+import { crowd } from "../load/crowd.ts";
+import { CountingOrigin } from "../support/counting-origin.ts";
+import { http } from "../support/http-client.ts";
+import { Webproxy } from "../support/webproxy.ts";
+import { eventually } from "../support/within.ts";
+
+const FILES = 100;
+const IDLE = 200;
+
+test("a crowd beyond the open-file limit is refused, not left waiting, and all is well when it has gone", async () => {
+  await using origin = CountingOrigin.start();
+  origin.set("/file", { body: Buffer.alloc(1_000, "x"), headers: { "Cache-Control": "max-age=600" } });
+  await using webproxy = await Webproxy.start({ origin: origin.url, wrap: ["prlimit", `--nofile=${FILES}`] });
+  await webproxy.says("RLIMIT_NOFILE has room for");
+  {
+    using _crowd = await crowd(webproxy.http, IDLE);
+    await eventually(
+      30_000,
+      "there is no room left",
+      async () => (await http(webproxy.http, "/file")).status === "503",
+    );
+    // Each of them has an answer, and at once: none waits for a descriptor.
+    const results = await Promise.all(Array.from({ length: 20 }, () => http(webproxy.http, "/file")));
+    for (const { status, isComplete } of results) expect([status, isComplete]).toEqual(["503", true]);
+  }
+  await eventually(30_000, "there is room again", async () => (await http(webproxy.http, "/file")).status === "200");
+  expect((await webproxy.stats()).restarts).toEqual({ proxy: 0, cache: 0 });
+}, 120_000);
