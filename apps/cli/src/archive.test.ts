@@ -11,6 +11,25 @@ function webproxy(...args: string[]): { code: number; stdout: string; stderr: st
 }
 
 describe("webproxy inspect, export, import", () => {
+  test("of a store of another version, or of none: refused in clear words", () => {
+    const store = mkdtempSync(join(tmpdir(), "webproxy-archive-"));
+    try {
+      writeFileSync(join(store, "webproxy-store.json"), '{"format":"webproxy-store","version":99}');
+      const file = join(store, "file");
+      const commands = [["inspect"], ["export", file], ["import", file]];
+      for (const command of commands) {
+        const refused = webproxy(...command, "--cache-dir", store);
+        expect([refused.code, refused.stdout]).toEqual([1, ""]);
+        expect(refused.stderr).toMatch(/holds a store of version 99, and this program knows versions up to \d/);
+        const none = webproxy(...command, "--cache-dir", "none");
+        expect([none.code, none.stdout]).toEqual([2, ""]);
+        expect(none.stderr).toContain("keeps responses in memory only");
+      }
+    } finally {
+      rmSync(store, { recursive: true, force: true });
+    }
+  }, 30_000);
+
   test("of a store that is not there, or empty: say so", () => {
     const directory = mkdtempSync(join(tmpdir(), "webproxy-archive-"));
     try {

@@ -1,7 +1,7 @@
 import { accessSync, constants, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { cannotRun, errorCode } from "./command-error.ts";
+import { cannotRun, errorCode, usageError } from "./command-error.ts";
 import type { Log } from "./log.ts";
 
 /**
@@ -33,11 +33,20 @@ export function cacheDirectory(
   return undefined;
 }
 
-/** Where the directory for stored responses is, whether there is one or not. */
+/**
+ * Where the directory for stored responses is, whether there is one or not.
+ *
+ * @throws {CommandError} Exit code 2: there is to be none.
+ */
 export function cacheDirectoryPath(
   { cacheDir, channel }: { cacheDir?: string | undefined; channel: string },
   environment: Readonly<Record<string, string | undefined>>,
 ): string {
+  if (cacheDir === "none") {
+    throw usageError(
+      "Cannot find a store by --cache-dir none, which keeps responses in memory only; name a directory with --cache-dir",
+    );
+  }
   return resolve(cacheDir ?? defaultDirectory(channel, environment));
 }
 

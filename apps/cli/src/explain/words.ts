@@ -1,5 +1,6 @@
 import type { Because, ExplainedOutcome, ExplainedResponse } from "@proj/cache";
 import { withoutControls } from "../log-escapes.ts";
+import { varyText } from "../vary-text.ts";
 import type { ExplainAnswer } from "./request.ts";
 
 const OUTCOME: Record<ExplainedOutcome, string> = {
@@ -62,13 +63,4 @@ function storedLines(response: ExplainedResponse): string[] {
     ...(lastModified === undefined ? [] : [`      Last-Modified: ${lastModified}`]),
     ...(tags.length === 0 ? [] : [`      tags ${tags.join(" ")}`]),
   ];
-}
-
-/** What the request said that it answered; a name with a NUL behind it was absent. */
-function varyText(varyKey: string): string {
-  return varyKey
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => (line.endsWith("\0") ? `no ${line.slice(0, -1)}` : line.replace(":", ": ")))
-    .join("; ");
 }

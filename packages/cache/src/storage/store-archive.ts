@@ -14,7 +14,7 @@ import {
 import type { EntryMeta } from "./entry-tail.ts";
 import { FILE_SYSTEM } from "./file-system.ts";
 import { PurgeJournal } from "./purge-journal.ts";
-import { incomingDirectory, StoreDirectory } from "./store-directory.ts";
+import { expectReadable, incomingDirectory, StoreDirectory } from "./store-directory.ts";
 import { openEntries } from "./store-reader.ts";
 
 /**
@@ -50,10 +50,11 @@ export type OnProgress = (doneBytes: number, totalBytes: number) => void;
 /**
  * Writes all that the store in `directory` holds to `file`, whether a cache runs there or not. The file appears when it is complete.
  *
- * @throws The errors of `open`, `read` and `write`; nothing is left of the file then.
+ * @throws The errors of `open`, `read` and `write`; nothing is left of the file then. `ERR_STORE_VERSION`: the store is of another version.
  */
 export function exportStore(directory: string, file: string, onProgress?: OnProgress): ArchiveCount {
   statSync(directory); // a store that is not there is no empty one
+  expectReadable(directory);
   const totalBytes = onProgress === undefined ? 0 : storedBytes(directory);
   const part = `${file}.part`;
   rmSync(part, { force: true });

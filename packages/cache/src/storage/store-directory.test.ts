@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { StoreDirectory, StoreDirectoryError } from "./store-directory.ts";
 import { withDirectory } from "./test-support.ts";
 
@@ -61,6 +61,19 @@ describe("StoreDirectory", () => {
       writeFileSync(join(directory, "notes.txt"), "mine");
       using _ = StoreDirectory.open(directory);
       expect(readdirSync(directory).sort()).toEqual(["lock", "notes.txt", "shard-1", "webproxy-store.json"]);
+    }));
+
+  test("removes nothing that somebody else has in a directory of the same name", () =>
+    withDirectory((directory) => {
+      const mine = ["incoming/mail/1", "incoming/0/Letter.txt", "incoming/list"].map((name) => join(directory, name));
+      for (const path of mine) {
+        mkdirSync(dirname(path), { recursive: true });
+        writeFileSync(path, "mine");
+      }
+      writeFileSync(join(directory, "incoming", "0", "1z"), "half");
+      StoreDirectory.open(directory)[Symbol.dispose]();
+      expect(mine.every((path) => existsSync(path))).toBe(true);
+      expect(readdirSync(join(directory, "incoming", "0"))).toEqual(["Letter.txt"]);
     }));
 
   test("says what is wrong with a directory that can not be used", () =>

@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -24,6 +25,10 @@ const INCOMING = "incoming";
 const DIRECTORY_OF_VERSION_1 = /^shard-\d+$/;
 const BODY_OF_VERSION_1 = /^[0-9a-z]+\.body$/;
 
+/** What a shard makes below {@link INCOMING}, and in there. */
+const SHARD = /^\d+$/;
+const ARRIVING = /^[0-9a-z-]+$/;
+
 /** The directory of the disk tier can not be used. */
 export class StoreDirectoryError extends Error {
   readonly code: string;
@@ -36,6 +41,18 @@ export class StoreDirectoryError extends Error {
     this.name = "StoreDirectoryError";
     this.code = code;
   }
+}
+
+/**
+ * Whoever only reads a store, while a cache may run there, has to know its version too.
+ *
+ * @throws {Error} `ERR_STORE_VERSION`: it holds a store of another version.
+ */
+export function expectReadable(path: string): void {
+  const fault = versionFault(join(path, MARKER));
+  if (fault === undefined || fault === "absent" || fault === "older") return;
+  const message = `Cannot read the store in "${path}": ${fault.why}. Name another with --cache-dir`;
+  throw Object.assign(new Error(message), { code: "ERR_STORE_VERSION" });
 }
 
 /** Bodies that are still arriving at one shard. */
@@ -70,7 +87,7 @@ export class StoreDirectory implements Disposable {
       lock = lockDirectory(path);
       checkVersion(path);
       removeVersion1(path);
-      rmSync(join(path, INCOMING), { recursive: true, force: true });
+      removeIncoming(path);
       return new StoreDirectory(path, lock);
     } catch (error) {
       lock?.close();
@@ -116,26 +133,33 @@ function makeOwnFile(path: string): void {
 
 function checkVersion(path: string): void {
   const marker = join(path, MARKER);
+  const fault = versionFault(marker);
+  if (fault === undefined) return;
+  if (fault === "absent" || fault === "older") return writeMarker(marker);
+  throw new StoreDirectoryError(path, "ERR_STORE_VERSION", `${fault.why}; remove it if it is not needed`);
+}
+
+/** What is the matter with a store's version: there is no store yet, or one that is taken over, or one that is not known. */
+function versionFault(marker: string): undefined | "absent" | "older" | { why: string } {
   let text: string;
   try {
     text = readFileSync(marker, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return writeMarker(marker);
+    return "absent";
   }
   const version = versionOf(text);
-  if (version === STORE_VERSION) return;
-  if (VERSIONS_TAKEN_OVER.has(version)) return writeMarker(marker);
-  throw new StoreDirectoryError(
-    path,
-    "ERR_STORE_VERSION",
-    `it holds a store of version ${version ?? "unknown"}, and this program knows versions up to ${STORE_VERSION}; remove it if it is not needed`,
-  );
+  if (version === STORE_VERSION) return undefined;
+  if (VERSIONS_TAKEN_OVER.has(version)) return "older";
+  return {
+    why: `it holds a store of version ${version ?? "unknown"}, and this program knows versions up to ${STORE_VERSION}`,
+  };
 }
 
+/** Forced to the medium before it has its name: a power cut leaves none, or a whole one, never an empty one, which would be a store of no known version. */
 function writeMarker(marker: string): void {
   const text = `${JSON.stringify({ format: "webproxy-store", version: STORE_VERSION })}\n`;
-  writeFileSync(`${marker}.new`, text, { mode: 0o600 });
+  writeFileSync(`${marker}.new`, text, { mode: 0o600, flush: true });
   renameSync(`${marker}.new`, marker);
 }
 
@@ -153,5 +177,34 @@ function removeVersion1(path: string): void {
     const directory = join(path, name);
     const files = readdirSync(directory);
     if (files.every((file) => BODY_OF_VERSION_1.test(file))) rmSync(directory, { recursive: true });
+  }
+}
+
+/** What was still arriving in a former life. A directory may have been somebody's before it became a store: what no store has made is not removed. */
+function removeIncoming(path: string): void {
+  const incoming = join(path, INCOMING);
+  for (const shard of namesIn(incoming).filter((name) => SHARD.test(name))) {
+    const directory = join(incoming, shard);
+    for (const file of namesIn(directory).filter((name) => ARRIVING.test(name))) rmSync(join(directory, file));
+    removeIfEmpty(directory);
+  }
+  removeIfEmpty(incoming);
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if (!["ENOENT", "ENOTEMPTY", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
+}
+
+/** The names in a directory; none where there is no directory. */
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+    throw error;
   }
 }

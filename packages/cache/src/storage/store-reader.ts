@@ -4,6 +4,7 @@ import { type EntryFile, readEntryFile } from "./entry-file.ts";
 import { type EntryName, PARTITIONS, parseEntryName, partitionDirectory, partitionOf } from "./entry-name.ts";
 import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
 import { targetOf } from "./key-target.ts";
+import { expectReadable } from "./store-directory.ts";
 
 /** A stored response as an operator sees it. */
 export interface StoreEntry {
@@ -36,9 +37,10 @@ export interface OpenEntry {
  *
  * @param url Only the variants of this one: a URL, or path and query.
  * @param nowMs Wall clock.
- * @throws The error of `readdir` when the directory can not be read.
+ * @throws The error of `readdir` when the directory can not be read. `ERR_STORE_VERSION`: the store is of another version.
  */
 export function* inspectStore(directory: string, url: string | undefined, nowMs: number): Iterable<StoreEntry> {
+  expectReadable(directory);
   const target = url === undefined ? undefined : targetOf(url);
   const partitions = target === undefined ? undefined : [partitionOf(targetHash(target))];
   for (const { name, file } of openEntries(FILE_SYSTEM, directory, partitions)) {
