@@ -66,6 +66,22 @@ function storageContract(name: string, use: (test: (make: (onEvict?: () => void)
         storage.close();
       }));
 
+    test("a scan of ten times as much leaves what is in use, and takes no more than the limit", () =>
+      use((make) => {
+        const storage = make();
+        const popular = Array.from({ length: 8 }, (_, index) => `/popular/${index}`);
+        for (const key of popular) {
+          const stored = put(storage, key, bytesOf(10_000, 1))!;
+          for (let uses = 0; uses < 3; uses++) storage.touch(stored, 1);
+        }
+        for (let index = 0; index < 250; index++) {
+          put(storage, `/scan/${index}`, bytesOf(10_000, index));
+          expect(storage.usedBytes).toBeLessThanOrEqual(LIMIT);
+        }
+        expect(popular.filter((key) => storage.lookup(key).length === 1)).toEqual(popular);
+        storage.close();
+      }));
+
     test("an evicted or replaced body that is still read keeps its room until it is let go", () =>
       use((make) => {
         const storage = make();
