@@ -52,6 +52,13 @@ class OnSmallDisk implements AsyncDisposable {
     return ((await response.json()) as { status: string }).status;
   }
 
+  /** A value of the cache's in `/metrics`. */
+  async metric(name: string): Promise<number> {
+    const { host, port } = this.webproxy.admin;
+    const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
+    return Number(new RegExp(`^webproxy_cache_${name} (.*)$`, "m").exec(text)?.[1]);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.webproxy[Symbol.asyncDispose]();
     this.#directory[Symbol.dispose]();
@@ -86,10 +93,12 @@ describe.skipIf(!CAN_MOUNT)("a cache directory (skipped unless root may mount)",
     await ask(webproxy, origin, "full", 30, 100 * KIB);
     await eventually(20_000, "/readyz says degraded", async () => (await small.status()) === "degraded");
     await webproxy.says("refuses");
+    await eventually(20_000, "/metrics says it too", async () => (await small.metric("stores_degraded_open")) === 1);
+    expect(await small.metric("store_errors_total")).toBeGreaterThan(0);
     small.run(`rm ${store}/somebody-else`);
     await eventually(60_000, "it is as before", async () => (await small.status()) === "ready");
-    const { counters } = (await webproxy.stats()).cache!;
-    expect(counters.storeErrors).toBeGreaterThan(0);
+    await webproxy.says("takes responses again");
+    await eventually(20_000, "/metrics says it too", async () => (await small.metric("stores_degraded_open")) === 0);
     await ask(webproxy, origin, "after", 5, 100 * KIB);
     const asked = origin.requests.length;
     await ask(webproxy, origin, "after", 5, 100 * KIB);

@@ -8,11 +8,11 @@ import { EntryDirectories } from "./entry-directories.ts";
 import { type EntryFile, readEntryFile, readEntryFileAtHand, readEntryFileLater } from "./entry-file.ts";
 import { type EntryName, entryId, formatEntryName, isNameOf } from "./entry-name.ts";
 import { encodeTail } from "./entry-tail.ts";
-import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
+import { FILE_SYSTEM, type FileSystem, isMissing } from "./file-system.ts";
 import { FreeSpace, type SpaceMaker } from "./free-space.ts";
 import { Medium } from "./medium.ts";
 import { ReadTurns } from "./read-turns.ts";
-import { incomingDirectory } from "./store-directory.ts";
+import { incomingDirectory, lockIn } from "./store-directory.ts";
 import { usefulUntilSeconds } from "./usefulness.ts";
 
 /** What goes at once when the file system says that it is full: a quota shows nowhere else. */
@@ -111,7 +111,8 @@ export class DiskFiles implements Room, BodyFileHost, SpaceMaker {
     return this.#owner.evict();
   }
 
-  onFault(error: Error): void {
+  onFault(fault: Error): void {
+    const error = isMissing(fault) ? this.#whenMissing(fault) : fault;
     this.#options.onFault(error);
     this.#medium.failed(error);
     if (!FULL.has((error as NodeJS.ErrnoException).code ?? "") || this.#isShedding) return;
@@ -212,6 +213,21 @@ export class DiskFiles implements Room, BodyFileHost, SpaceMaker {
     this.#space.check();
     if (this.isDegraded) this.#probe();
     else this.directories.unlinkLeft();
+  }
+
+  /** Somebody has removed directories. Without the lock another process may take what is made in their place, so nothing is. */
+  #whenMissing(error: Error): Error {
+    const { directory } = this.#options;
+    try {
+      if (this.files.sizeOf(lockIn(directory)) !== undefined) {
+        this.files.makeDirectory(this.#incoming);
+        return error;
+      }
+    } catch (another) {
+      return another as Error;
+    }
+    const message = `"${directory}" has been removed; restart the cache, which makes it anew`;
+    return Object.assign(new Error(message, { cause: error }), { code: "ENOENT" });
   }
 
   #checked(entry: EntryName, file: EntryFile | undefined): EntryFile {

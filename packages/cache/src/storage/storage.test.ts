@@ -5,6 +5,7 @@ import type { StoredResponse } from "../stored-response.ts";
 import { Loans } from "./loans.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import type { Storage } from "./storage.ts";
+import { StoreDirectory } from "./store-directory.ts";
 import { bytesOf, KIB, NO_EVENTS, openDisk, put, readAll, responsesIn, withDirectory } from "./test-support.ts";
 import { TieredStorage } from "./tiered-storage.ts";
 
@@ -303,5 +304,24 @@ describe("DiskStorage", () => {
       expect(faults).toHaveLength(1);
       storage.close();
       expect(existsSync(gone)).toBe(true);
+    }));
+
+  test("what somebody has removed of its directory is made anew, but not the whole of it: another process may take that", () =>
+    withDirectory((directory) => {
+      const faults: Error[] = [];
+      let nowMs = 0;
+      const events = { onFault: (error: Error) => void faults.push(error), onMedium: () => {}, onBroken: () => {} };
+      const path = join(directory, "store");
+      using _ = StoreDirectory.open(path);
+      const storage = openDisk(path, { limitBytes: LIMIT, nowMs: () => nowMs, ...events });
+      const tryAgain = () => {
+        nowMs += 60_000;
+        return put(storage, "/a", bytesOf(1000, 1)) !== undefined;
+      };
+      rmSync(join(path, "incoming"), { recursive: true });
+      expect([tryAgain(), tryAgain()]).toEqual([false, true]);
+      rmSync(path, { recursive: true });
+      expect([tryAgain(), tryAgain(), existsSync(path)]).toEqual([false, false, false]);
+      expect(faults.at(-1)?.message).toMatch(/has been removed; restart the cache/);
     }));
 });

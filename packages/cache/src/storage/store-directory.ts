@@ -60,6 +60,11 @@ export function incomingDirectory(directory: string, shard: number): string {
   return join(directory, INCOMING, String(shard));
 }
 
+/** What is locked as long as a process has the directory. */
+export function lockIn(directory: string): string {
+  return join(directory, LOCK);
+}
+
 /** The directory of the disk tier, held by one process at a time. */
 export class StoreDirectory implements Disposable {
   readonly path: string;
@@ -103,8 +108,8 @@ export class StoreDirectory implements Disposable {
 }
 
 function lockDirectory(path: string): Database {
-  makeOwnFile(join(path, LOCK));
-  const lock = new Database(join(path, LOCK));
+  makeOwnFile(lockIn(path));
+  const lock = new Database(lockIn(path));
   try {
     lock.run("PRAGMA busy_timeout = 0");
     lock.run("PRAGMA journal_mode = MEMORY"); // nothing is ever written
