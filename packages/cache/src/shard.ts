@@ -42,9 +42,7 @@ import type { TieredStorage } from "./storage/tiered-storage.ts";
 import { storedFromPost } from "./stored-from-post.ts";
 import type { StoredResponse } from "./stored-response.ts";
 import { type Source, Transfer } from "./transfer.ts";
-
-/** An ask that has waited so long for the origin gives its segment back. */
-const PENDING_AFTER_MS = 25;
+import { WaitingTransfers } from "./waiting-transfers.ts";
 
 /** The keys of one thread: what is stored under them, what is being fetched, who is being served. Nobody else touches any of it. */
 export class Shard implements AskHandler, FillHost {
@@ -60,9 +58,7 @@ export class Shard implements AskHandler, FillHost {
   readonly #arrivals: Int32Array;
   readonly #transfers = new Map<number, Transfer>();
   readonly #fills: FillTable;
-  /** Transfers with asks that wait for the origin. */
-  readonly #waiting = new Set<Transfer>();
-  #pendingTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #waiting: WaitingTransfers;
   #channel: ChannelServer | undefined;
   #saidForeign = false;
 
@@ -90,6 +86,9 @@ export class Shard implements AskHandler, FillHost {
     this.#arrivals = options.arrivals;
     this.monotonicMs = options.monotonicMs;
     this.#fills = new FillTable(options.monotonicMs);
+    this.#waiting = new WaitingTransfers(options.monotonicMs, (transfer) => {
+      for (const ask of transfer.asks.splice(0)) this.#channel!.refuse(ask, "pending");
+    });
   }
 
   /** The channel to answer through: it needs this shard as its handler, so it comes second. */
@@ -110,7 +109,7 @@ export class Shard implements AskHandler, FillHost {
     void bringing.then(() => {
       if (this.#transfers.get(transfer.id) === transfer) this.decide(transfer, undefined);
     });
-    this.#wait(transfer);
+    this.#waiting.add(transfer);
   }
 
   read(ask: Ask): void {
@@ -185,7 +184,7 @@ export class Shard implements AskHandler, FillHost {
     const { asks } = transfer;
     while (asks.length > 0) {
       const outcome = transfer.serve(asks[0]!, this.#channel!);
-      if (outcome === "waits") return this.#wait(transfer);
+      if (outcome === "waits") return this.#waiting.add(transfer);
       if (outcome === "loads") return this.#waitForDisk(transfer);
       if (outcome instanceof Promise) {
         void outcome.then(() => {
@@ -467,28 +466,8 @@ export class Shard implements AskHandler, FillHost {
 
   /** A later portion is not answered `pending`: what is behind it may have been asked for, since the stream is known to be there, and would then come in its place. */
   #waitForDisk(transfer: Transfer): void {
-    if (transfer.asks[0]!.firstByte === 0) this.#wait(transfer);
+    if (transfer.asks[0]!.firstByte === 0) this.#waiting.add(transfer);
     else this.#waiting.delete(transfer);
-  }
-
-  #wait(transfer: Transfer): void {
-    if (!this.#waiting.has(transfer)) {
-      transfer.waitingSinceMs = this.monotonicMs();
-      this.#waiting.add(transfer);
-    }
-    this.#pendingTimer ??= setTimeout(() => this.#answerPending(), PENDING_AFTER_MS);
-  }
-
-  #answerPending(): void {
-    this.#pendingTimer = undefined;
-    const dueMs = this.monotonicMs() - PENDING_AFTER_MS;
-    for (const transfer of this.#waiting) {
-      if (transfer.waitingSinceMs > dueMs) continue;
-      this.#waiting.delete(transfer);
-      transfer.noticeOwed = true;
-      for (const ask of transfer.asks.splice(0)) this.#channel!.refuse(ask, "pending");
-    }
-    if (this.#waiting.size > 0) this.#pendingTimer = setTimeout(() => this.#answerPending(), PENDING_AFTER_MS);
   }
 
   #drop(transfer: Transfer): void {
