@@ -2,7 +2,9 @@
  * How fast is an HTTP hit beside nginx and Varnish? Runs ../shared/bench/compare.mjs, which starts all three on this machine and takes turns;
  * needs nginx, varnishd and wrk. What is given goes to compare.mjs (--rounds, --seconds, --conns, --sizes); behind `--`, to webproxy.
  *
- *   bun run bench/hit.ts [--shared DIR] [--rounds 3] [--seconds 3] ... [-- WEBPROXY OPTIONS]
+ * With --bare a Bun server that answers from memory takes webproxy's place: what can be had at most.
+ *
+ *   bun run bench/hit.ts [--bare] [--shared DIR] [--rounds 3] [--seconds 3] ... [-- WEBPROXY OPTIONS]
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -14,6 +16,8 @@ const args = process.argv.slice(2);
 const cut = args.includes("--") ? args.indexOf("--") : args.length;
 const options = args.slice(0, cut);
 const webproxyOptions = args.slice(cut + 1);
+const isBare = options.includes("--bare");
+if (isBare) options.splice(options.indexOf("--bare"), 1);
 const at = options.indexOf("--shared");
 const folder = at < 0 ? SHARED_BENCH : (options.splice(at, 2)[1] ?? SHARED_BENCH);
 
@@ -39,6 +43,8 @@ const own = [
   `bench-${process.pid}`,
   "--quiet",
 ];
-const command = [process.execPath, MAIN, "start", ...own, "--threads", "2", ...webproxyOptions];
+const command = isBare
+  ? [process.execPath, join(import.meta.dir, "support/bare-server.ts"), "{http}"]
+  : [process.execPath, MAIN, "start", ...own, "--threads", "2", ...webproxyOptions];
 const child = Bun.spawn(["node", script, ...options, "--", ...command], { stdio: ["ignore", "inherit", "inherit"] });
 process.exit(await child.exited);
