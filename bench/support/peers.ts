@@ -77,7 +77,7 @@ export interface Measured {
 
 /** Lets wrk ask `peer` for a while. @param script In Lua. */
 export async function measure(
-  { port, pids }: Peer,
+  { name, port, pids }: Peer,
   { seconds, conns, script }: { seconds: number; conns: number; script: string },
 ): Promise<Measured> {
   const before = ticksOf(pids());
@@ -87,7 +87,7 @@ export async function measure(
   });
   const said = await new Response(child.stdout).text();
   const requests = Number(/(\d+) requests in/.exec(said)?.[1]);
-  if (/Non-2xx|Socket errors/.test(said)) console.log(said);
+  if (/Non-2xx|Socket errors/.test(said)) console.log(`${name}:\n${said}`);
   const ticks = ticksOf(pids()) - before;
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(said)?.[1]),
