@@ -32,6 +32,14 @@ const CACHE_STOP_MS = 1_500;
 export async function runSupervisor(options: Options, stop: StopRequest, hasFile: boolean): Promise<number> {
   connectionRoom(options); // without room it is refused before anything is opened
   becomeUser(options.user);
+  try {
+    return await superviseUntil(stop, options, hasFile);
+  } finally {
+    removeLeftOvers(options.channel); // of what was killed: not before those here who watched it have let go
+  }
+}
+
+async function superviseUntil(stop: StopRequest, options: Options, hasFile: boolean): Promise<number> {
   await using logs = new Logs(options, "webproxy");
   await logs.logRequests();
   const credentials = await readCredentials(options);
@@ -97,7 +105,6 @@ async function run(pair: ProcessPair, { options, sites, admin, stop, log, onHang
     }
   } finally {
     await pair.stop(stop.insisted);
-    removeLeftOvers(options.channel);
   }
 }
 
