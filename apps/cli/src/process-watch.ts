@@ -1,4 +1,4 @@
-import { isStopped, objectName, processorWaitMs, SharedMemoryCopy, waitsForDisk } from "@proj/ipc";
+import { isStopped, objectName, SharedMemoryCopy, threadTimes } from "@proj/ipc";
 import { OwnSilence } from "@proj/process";
 import {
   type ControlBlock,
@@ -32,7 +32,7 @@ export class ProcessWatch {
   constructor(options: { channel: string; side: Side; pid: number }, news: WatchNews) {
     this.#options = options;
     this.#news = news;
-    this.#own = new OwnSilence((threadId) => processorWaitMs(options.pid, threadId));
+    this.#own = new OwnSilence((threadId) => threadTimes(options.pid, threadId));
     this.#judge = new StallJudge(options.side);
     this.#timer = setInterval(() => this.#look(), HEARTBEAT_MS);
   }
@@ -82,8 +82,8 @@ export class ProcessWatch {
     for (let index = -1; index < threads; index++) {
       const thread = index < 0 ? "main" : index;
       const threadId = thread === "main" ? pid : memory.i32[threadIdWord(thread)]!;
-      const ownMs = this.#own.ms(thread, threadId, watch.silentMs(thread));
-      if (ownMs > 0) silences.push({ thread, ownMs, waitsForDisk: waitsForDisk(pid, threadId) });
+      const parts = this.#own.parts(thread, threadId, watch.silentMs(thread));
+      if (parts !== undefined) silences.push({ thread, ...parts });
     }
     return silences;
   }

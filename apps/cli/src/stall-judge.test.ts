@@ -8,10 +8,14 @@ const WELL: ProcessFacts = { isStopped: false, isServing: true, threads: 2, sile
 function after(side: Side, kind: Verdict["kind"], facts: Partial<ProcessFacts>, silence?: Partial<Silence>): number {
   const judge = new StallJudge(side);
   for (let ms = HEARTBEAT_MS; ms <= 60_000; ms += HEARTBEAT_MS) {
-    const silences = silence === undefined ? [] : [{ thread: 0, waitsForDisk: false, ...silence, ownMs: ms }];
+    const silences = silence === undefined ? [] : [silenceOf(ms, silence)];
     if (judge.judge({ ...WELL, silences, ...facts }).kind === kind) return ms;
   }
   return Number.POSITIVE_INFINITY;
+}
+
+function silenceOf(ownMs: number, silence: Partial<Silence>): Silence {
+  return { thread: 0, waitsForDisk: false, diskMs: silence.waitsForDisk === true ? ownMs : 0, ...silence, ownMs };
 }
 
 describe("StallJudge.judge()", () => {
@@ -49,10 +53,15 @@ describe("StallJudge.judge()", () => {
     expect(after("cache", "hopeless", {}, { waitsForDisk: true })).toBe(Number.POSITIVE_INFINITY);
   });
 
+  test("what a thread has waited for a disk is not held against it when it happens to be seen between two such waits", () => {
+    expect(after("cache", "hopeless", {}, { diskMs: 900 })).toBe(2_900);
+    expect(after("proxy", "hopeless", { threads: 1 }, { diskMs: 900 })).toBe(1_400);
+  });
+
   test("says of which thread, and what is hopeless before what is silent", () => {
     const silences = [
-      { thread: "main", ownMs: 1_200, waitsForDisk: false },
-      { thread: 1, ownMs: 1_100, waitsForDisk: false },
+      { thread: "main", ownMs: 1_200, diskMs: 0, waitsForDisk: false },
+      { thread: 1, ownMs: 1_100, diskMs: 0, waitsForDisk: false },
     ] as const;
     expect(new StallJudge("proxy").judge({ ...WELL, silences })).toEqual({
       kind: "hopeless",

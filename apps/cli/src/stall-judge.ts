@@ -1,4 +1,4 @@
-import { isStalled } from "@proj/process";
+import { isStalled, type SilenceParts } from "@proj/process";
 import { HEARTBEAT_MS, type Side } from "@proj/protocol";
 
 /**
@@ -28,12 +28,8 @@ export interface ProcessFacts {
   readonly silences: readonly Silence[];
 }
 
-export interface Silence {
+export interface Silence extends SilenceParts {
   readonly thread: number | "main";
-  /** For how much of it the thread could have run. */
-  readonly ownMs: number;
-  /** It waits for a disk: it can not be ended before that is over, and goes on by itself then. */
-  readonly waitsForDisk: boolean;
 }
 
 /** What is to be thought of a process; `silent` and `hopeless` say why. */
@@ -60,15 +56,17 @@ export class StallJudge {
     }
     const hung = facts.silences.find((silence) => this.#isHung(silence, facts));
     if (hung !== undefined) return { kind: "hopeless", why: describe(hung) };
-    const silent = facts.silences.find(({ ownMs, waitsForDisk }) => facts.isServing && isStalled(ownMs, waitsForDisk));
+    const silent = facts.silences.find((silence) => facts.isServing && isStalled(silence));
     return silent === undefined ? { kind: "well" } : { kind: "silent", why: describe(silent) };
   }
 
-  #isHung({ thread, ownMs, waitsForDisk }: Silence, { isServing, threads }: ProcessFacts): boolean {
+  /** What it waited for a disk is not counted, and SIGKILL does not end such a wait. */
+  #isHung({ thread, ownMs, diskMs, waitsForDisk }: Silence, { isServing, threads }: ProcessFacts): boolean {
     if (waitsForDisk) return false;
-    if (thread === "main" || !isServing) return ownMs >= HUNG_AT_LEISURE_AFTER_MS;
-    if (this.#side === "proxy" && threads === 1) return ownMs >= HUNG_ALONE_AFTER_MS;
-    return ownMs >= HUNG_AFTER_MS[this.#side];
+    const hungMs = ownMs - diskMs;
+    if (thread === "main" || !isServing) return hungMs >= HUNG_AT_LEISURE_AFTER_MS;
+    if (this.#side === "proxy" && threads === 1) return hungMs >= HUNG_ALONE_AFTER_MS;
+    return hungMs >= HUNG_AFTER_MS[this.#side];
   }
 }
 

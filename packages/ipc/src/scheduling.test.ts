@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { release } from "node:os";
-import { isStopped, ownThreadId, processorWaitMs } from "./scheduling.ts";
+import { isStopped, ownThreadId, threadTimes } from "./scheduling.ts";
 
 async function eventually(what: string, isSo: () => boolean): Promise<void> {
   for (let tries = 0; !isSo(); tries++) {
@@ -36,22 +36,46 @@ test("ownThreadId() is another one in a Worker", async () => {
     });
     expect(ownThreadId()).toBe(process.pid);
     expect(inWorker).not.toBe(process.pid);
-    expect(processorWaitMs(process.pid, inWorker)).toBeGreaterThanOrEqual(0);
+    expect(threadTimes(process.pid, inWorker).ranMs).toBeGreaterThan(0);
   } finally {
     worker.terminate();
   }
 });
 
-test("processorWaitMs() grows while more programs want a processor than there are, and is 0 for no thread", async () => {
-  expect(processorWaitMs(process.pid, 0)).toBe(0);
-  // All on one processor: each has to wait while another runs.
-  const busy = Array.from({ length: 3 }, () => Bun.spawn(["taskset", "-c", "0", "sh", "-c", "while :; do :; done"]));
-  try {
-    await eventually("it has waited", () => busy.every(({ pid }) => processorWaitMs(pid, pid) > 20));
-  } finally {
-    for (const one of busy) one.kill("SIGKILL");
-    await Promise.all(busy.map((one) => one.exited));
-  }
+describe("threadTimes()", () => {
+  test("counts waits while more programs want a processor than there are, and knows nothing of no thread", async () => {
+    expect(threadTimes(process.pid, 0)).toEqual({ state: "other", ranMs: 0, waitedMs: 0 });
+    // All on one processor: each has to wait while another runs.
+    const busy = Array.from({ length: 3 }, () => Bun.spawn(["taskset", "-c", "0", "sh", "-c", "while :; do :; done"]));
+    try {
+      await eventually("it has waited", () => busy.every(({ pid }) => threadTimes(pid, pid).waitedMs > 20));
+      for (const { pid } of busy) expect(threadTimes(pid, pid).state).toBe("ready");
+    } finally {
+      for (const one of busy) one.kill("SIGKILL");
+      await Promise.all(busy.map((one) => one.exited));
+    }
+  });
+
+  test("tells a thread that waits to be given a processor from one that computes: neither of its numbers grows", async () => {
+    const loop = "while :; do :; done";
+    const ahead = Bun.spawn(["taskset", "-c", "0", "sh", "-c", loop]);
+    const behind = Bun.spawn(["taskset", "-c", "0", "chrt", "--idle", "0", "sh", "-c", loop]);
+    const look = ({ pid }: Bun.Subprocess) => threadTimes(pid, pid);
+    try {
+      await eventually("it has begun", () => look(behind).waitedMs > 20);
+      let isStarved = false;
+      for (let tries = 0; !isStarved && tries < 200; tries++) {
+        const [before, other] = [look(behind), look(ahead)];
+        await Bun.sleep(100);
+        const after = look(behind);
+        isStarved = after.state === "ready" && Bun.deepEquals(before, after) && look(ahead).ranMs > other.ranMs;
+      }
+      expect(isStarved).toBe(true);
+    } finally {
+      for (const one of [ahead, behind]) one.kill("SIGKILL");
+      await Promise.all([ahead.exited, behind.exited]);
+    }
+  });
 });
 
 test("requestSlice() is granted from Linux 6.12 on, and leaves the nice value", async () => {

@@ -15,12 +15,43 @@ export function isStopped(pid: number): boolean {
   return stateOf(`/proc/${pid}/stat`) === "T";
 }
 
+/** What a thread does at the moment, and what it has had of the processors in its life. */
+export interface ThreadTimes {
+  /**
+   * `ready`: it runs, or would if it were given a processor. `disk`: it waits for a disk, or for memory that has to come from one (proc_pid_stat(5), state D): nothing ends that wait
+   * before the device answers, SIGKILL neither. `other`: it waits for something else, is stopped, or it can not be told.
+   */
+  readonly state: "ready" | "disk" | "other";
+  /** For how many milliseconds it has run; 0 where the kernel does not say. */
+  readonly ranMs: number;
+  /**
+   * For how many milliseconds it was ready to run and had no processor (proc_pid_schedstat(5)); 0 where the kernel does not say. A wait is added when it is over: of one that lasts, nothing
+   * is to be seen here but that neither number grows while the thread is ready.
+   */
+  readonly waitedMs: number;
+}
+
 /**
- * Whether a thread waits for a disk just now, or for memory that has to come from one (proc_pid_stat(5), state D): nothing ends that wait before the device answers, SIGKILL neither. What
- * can not be told is taken for no.
+ * Asks the kernel about a thread of any process. What a thread does not do while it has no processor is not its fault.
+ *
+ * @param threadId The kernel's; see {@link ownThreadId}.
+ * @example
+ * const { waitedMs } = threadTimes(process.pid, ownThreadId());
  */
-export function waitsForDisk(pid: number, threadId: number): boolean {
-  return stateOf(`/proc/${pid}/task/${threadId}/stat`) === "D";
+export function threadTimes(pid: number, threadId: number): ThreadTimes {
+  const state = STATES[stateOf(`/proc/${pid}/task/${threadId}/stat`) ?? ""] ?? "other";
+  const [ranNs = 0, waitedNs = 0] = schedulingOf(pid, threadId);
+  return { state, ranMs: ranNs / 1e6, waitedMs: waitedNs / 1e6 };
+}
+
+const STATES: Readonly<Record<string, ThreadTimes["state"]>> = { R: "ready", D: "disk" };
+
+function schedulingOf(pid: number, threadId: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${threadId}/schedstat`, "latin1").split(" ").map(Number);
+  } catch {
+    return [];
+  }
 }
 
 function stateOf(path: string): string | undefined {
@@ -30,19 +61,6 @@ function stateOf(path: string): string | undefined {
     return stat.charAt(stat.lastIndexOf(")") + 2);
   } catch {
     return undefined;
-  }
-}
-
-/**
- * For how many milliseconds of its life a thread was ready to run and had no processor (proc_pid_schedstat(5)); 0 where the kernel does not say. What a thread
- * does not do in that time is not its fault.
- */
-export function processorWaitMs(pid: number, threadId: number): number {
-  try {
-    const waitNs = Number(readFileSync(`/proc/${pid}/task/${threadId}/schedstat`, "latin1").split(" ")[1]);
-    return Number.isFinite(waitNs) ? waitNs / 1e6 : 0;
-  } catch {
-    return 0;
   }
 }
 

@@ -1,7 +1,7 @@
 export { type Heartbeat, startHeartbeat } from "./heartbeat.ts";
 export { ChannelInUseError, Life } from "./life.ts";
 export { isAlive } from "./liveness.ts";
-export { OwnSilence } from "./own-silence.ts";
+export { OwnSilence, type SilenceParts } from "./own-silence.ts";
 export { isStalled, StalledThreads } from "./stalled-threads.ts";
 export {
   type FromThread,

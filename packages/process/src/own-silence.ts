@@ -1,32 +1,69 @@
+import type { ThreadTimes } from "@proj/ipc";
 import { HEARTBEAT_MS } from "@proj/protocol";
 
 /** A thread that has not beaten since the last look is looked at. */
 export const LOOK_AFTER_MS = HEARTBEAT_MS;
 
+/** What a silence is made of, less what the machine is to blame for. */
+export interface SilenceParts {
+  /** For how much of it the thread had a processor, or wanted none. */
+  readonly ownMs: number;
+  /** For how much of that it was seen to wait for a disk. */
+  readonly diskMs: number;
+  /** Whether it does so at the moment. */
+  readonly waitsForDisk: boolean;
+}
+
+/** What is known of a thread since it fell silent. */
+interface SilentThread {
+  readonly times: ThreadTimes;
+  readonly silentMs: number;
+  readonly waitedBeforeMs: number;
+  /** Of a wait for a processor that is not over, which the kernel has not counted yet. */
+  readonly queuedMs: number;
+  readonly diskMs: number;
+}
+
 /** For how much of its silence a thread could have run: what it spent ready to run without getting a processor is the machine's fault, not its own. */
 export class OwnSilence {
-  readonly #waitedMs: (threadId: number) => number;
-  /** For each thread that is silent now: how long it had waited for a processor when it fell silent. */
-  readonly #waitedBeforeMs = new Map<number | "main", number>();
+  readonly #timesOf: (threadId: number) => ThreadTimes;
+  readonly #silent = new Map<number | "main", SilentThread>();
 
-  /** @param waitedMs For how long a thread, by the kernel's id, has waited for a processor in its life. */
-  constructor(waitedMs: (threadId: number) => number) {
-    this.#waitedMs = waitedMs;
+  /** @param timesOf What the kernel says of a thread, by its id; see `threadTimes` of `@proj/ipc`. */
+  constructor(timesOf: (threadId: number) => ThreadTimes) {
+    this.#timesOf = timesOf;
   }
 
   /**
-   * Its own part of `silentMs`; 0 below {@link LOOK_AFTER_MS}, when the kernel is not asked. To be called with each look.
+   * The parts of a silence of `silentMs`; undefined below {@link LOOK_AFTER_MS}, when the kernel is not asked. To be called with each look.
    *
    * @param threadId The kernel's.
    */
-  ms(thread: number | "main", threadId: number, silentMs: number): number {
+  parts(thread: number | "main", threadId: number, silentMs: number): SilenceParts | undefined {
     if (silentMs < LOOK_AFTER_MS) {
-      this.#waitedBeforeMs.delete(thread);
-      return 0;
+      this.#silent.delete(thread);
+      return undefined;
     }
-    const waitedMs = this.#waitedMs(threadId);
-    const beforeMs = this.#waitedBeforeMs.get(thread) ?? waitedMs;
-    this.#waitedBeforeMs.set(thread, beforeMs);
-    return silentMs - (waitedMs - beforeMs);
+    const now = next(this.#silent.get(thread), this.#timesOf(threadId), silentMs);
+    this.#silent.set(thread, now);
+    const { times, waitedBeforeMs, queuedMs, diskMs } = now;
+    const ownMs = silentMs - (times.waitedMs - waitedBeforeMs) - queuedMs;
+    return { ownMs, diskMs, waitsForDisk: times.state === "disk" };
   }
+}
+
+function next(former: SilentThread | undefined, times: ThreadTimes, silentMs: number): SilentThread {
+  const passedMs = silentMs - (former?.silentMs ?? 0);
+  return {
+    times,
+    silentMs,
+    waitedBeforeMs: former?.waitedBeforeMs ?? times.waitedMs,
+    queuedMs: former !== undefined && isQueued(former.times, times) ? former.queuedMs + passedMs : 0,
+    diskMs: (former?.diskMs ?? 0) + (times.state === "disk" ? passedMs : 0),
+  };
+}
+
+/** It is ready and has not had a processor since: one that computes has, and one that has had its turn is told how long it waited for it. */
+function isQueued(before: ThreadTimes, { state, ranMs, waitedMs }: ThreadTimes): boolean {
+  return state === "ready" && ranMs > 0 && ranMs === before.ranMs && waitedMs === before.waitedMs;
 }

@@ -13,8 +13,7 @@ class Scene {
   readonly #words = new Int32Array(controlBlockBytes(THREADS) / 4);
   #nowMs = 0;
   readonly threads = new StalledThreads(THREADS, {
-    waitedMs: () => this.waitedMs,
-    waitsForDisk: () => this.waitsForDisk,
+    timesOf: () => ({ state: this.waitsForDisk ? "disk" : "other", ranMs: 1, waitedMs: this.waitedMs }),
     isProcessStopped: () => this.isStopped,
   });
 
@@ -78,7 +77,8 @@ describe("StalledThreads.look()", () => {
   });
 });
 
-test("isStalled() is so from a limit on, and a later one where a disk is waited for", () => {
-  expect([199, 200].map((ms) => isStalled(ms, false))).toEqual([false, true]);
-  expect([999, 1_000].map((ms) => isStalled(ms, true))).toEqual([false, true]);
+test("isStalled() is so from a limit on, and a later one for what a disk is waited for", () => {
+  expect([199, 200].map((ownMs) => isStalled({ ownMs, diskMs: 0 }))).toEqual([false, true]);
+  expect([249, 250].map((ownMs) => isStalled({ ownMs, diskMs: 50 }))).toEqual([false, true]);
+  expect([999, 1_000].map((ownMs) => isStalled({ ownMs, diskMs: 950 }))).toEqual([false, true]);
 });

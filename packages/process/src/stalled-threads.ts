@@ -1,27 +1,21 @@
+import type { ThreadTimes } from "@proj/ipc";
 import { HEARTBEAT_MS, SilenceWatch, threadIdWord } from "@proj/protocol";
-import { OwnSilence } from "./own-silence.ts";
+import { OwnSilence, type SilenceParts } from "./own-silence.ts";
 
 /** With the look that sees it, a thread that hangs is noticed within a quarter of a second. */
 const STALLED_AFTER_MS = 4 * HEARTBEAT_MS;
 /** Disks that have much to do have been seen to keep a thread for 0.2 s; one that keeps it for so long is not waited for. */
 const STALLED_BY_DISK_AFTER_MS = 1_000;
 
-/**
- * Whether a thread hangs, or has very much to do, so that others do meanwhile what they can do in its place. To be wrong costs little: it is taken for well again with its next beat.
- *
- * @param ownMs For how long it has been silent although it had a processor.
- * @param waitsForDisk Whether it does so at the moment.
- */
-export function isStalled(ownMs: number, waitsForDisk: boolean): boolean {
-  return ownMs >= (waitsForDisk ? STALLED_BY_DISK_AFTER_MS : STALLED_AFTER_MS);
+/** Whether a thread hangs, or has very much to do, so that others do meanwhile what they can do in its place. To be wrong costs little: it is taken for well again with its next beat. */
+export function isStalled({ ownMs, diskMs }: Omit<SilenceParts, "waitsForDisk">): boolean {
+  return ownMs - diskMs >= STALLED_AFTER_MS || ownMs >= STALLED_BY_DISK_AFTER_MS;
 }
 
 /** What the kernel says of a process and its threads; asked of threads that are silent. */
 export interface ThreadFacts {
-  /** For how long a thread has waited for a processor in its life; see `processorWaitMs` of `@proj/ipc`. */
-  waitedMs(threadId: number): number;
-  /** See `waitsForDisk` of `@proj/ipc`. */
-  waitsForDisk(threadId: number): boolean;
+  /** See `threadTimes` of `@proj/ipc`. */
+  timesOf(threadId: number): ThreadTimes;
   /** See `isStopped` of `@proj/ipc`. */
   isProcessStopped(): boolean;
 }
@@ -41,7 +35,7 @@ export class StalledThreads {
 
   constructor(threads: number, facts: ThreadFacts) {
     this.#watch = new SilenceWatch(threads);
-    this.#own = new OwnSilence((threadId) => facts.waitedMs(threadId));
+    this.#own = new OwnSilence((threadId) => facts.timesOf(threadId));
     this.#facts = facts;
     this.#stalled = Array.from({ length: threads }, () => false);
   }
@@ -72,8 +66,7 @@ export class StalledThreads {
   }
 
   #isStalledNow(thread: number, threadId: number): boolean {
-    const ownMs = this.#own.ms(thread, threadId, this.#watch.silentMs(thread));
-    if (ownMs === 0) return false;
-    return this.#facts.isProcessStopped() || isStalled(ownMs, this.#facts.waitsForDisk(threadId));
+    const parts = this.#own.parts(thread, threadId, this.#watch.silentMs(thread));
+    return parts !== undefined && (this.#facts.isProcessStopped() || isStalled(parts));
   }
 }

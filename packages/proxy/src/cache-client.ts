@@ -3,10 +3,9 @@ import {
   isStopped,
   MessageQueue,
   objectName,
-  processorWaitMs,
   type Segment,
   SharedMemory,
-  waitsForDisk,
+  threadTimes,
 } from "@proj/ipc";
 import { StalledThreads } from "@proj/process";
 import {
@@ -570,8 +569,7 @@ export class CacheClient {
 /** Turning away from a healthy shard for a moment costs a request to the origin, so this may be wrong now and then. */
 function watchOf(pid: number, shards: number): StalledThreads {
   return new StalledThreads(shards, {
-    waitedMs: (threadId) => processorWaitMs(pid, threadId),
-    waitsForDisk: (threadId) => waitsForDisk(pid, threadId),
+    timesOf: (threadId) => threadTimes(pid, threadId),
     isProcessStopped: () => isStopped(pid),
   });
 }

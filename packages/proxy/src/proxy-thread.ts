@@ -1,4 +1,4 @@
-import { Doorbell, objectName, processorWaitMs, SegmentPool, SharedMemory, waitsForDisk } from "@proj/ipc";
+import { Doorbell, objectName, SegmentPool, SharedMemory, threadTimes } from "@proj/ipc";
 import { healthRecord, OriginClient, statesByName } from "@proj/origin";
 import { type Heartbeat, isAlive, runThread, StalledThreads, startHeartbeat } from "@proj/process";
 import {
@@ -169,8 +169,7 @@ class ProxyThread {
   #reliefOf({ sockets, thread }: ProxyThreadOptions, log: (record: LogRecord) => void): Relief {
     const threads = sockets.length;
     const watch = new StalledThreads(threads, {
-      waitedMs: (threadId) => processorWaitMs(process.pid, threadId),
-      waitsForDisk: (threadId) => waitsForDisk(process.pid, threadId),
+      timesOf: (threadId) => threadTimes(process.pid, threadId),
       isProcessStopped: () => false, // nobody would be here to look
     });
     return new Relief(thread, watch, (stalled) => {
