@@ -1,5 +1,6 @@
 /**
- * One thread of the proxy is held while the process is not replaced: the others accept its clients, on each port, until it goes on.
+ * One thread of the proxy is held while the process is not replaced: the others accept its clients, on each port, until it goes on. When the process ends meanwhile, nobody is left to
+ * wait on the sockets of that thread.
  */
 import { expect, test } from "bun:test";
 import { sha256, someBytes } from "../support/bytes.ts";
@@ -10,6 +11,7 @@ import { http } from "../support/http-client.ts";
 import { TempDirectory } from "../support/temp-directory.ts";
 import { holdThread } from "../support/thread-fault.ts";
 import { ownChannel, Webproxy } from "../support/webproxy.ts";
+import { eventually } from "../support/within.ts";
 
 const THREADS = 3;
 /** Of each kind, each on a connection of its own: it is next to certain that the kernel gives the held thread some of them. */
@@ -43,6 +45,44 @@ test("a thread of the proxy that is held has its clients served by the others, a
   expect((await webproxy.stop()).exitCode).toBe(0);
   expect((await cache.stop()).exitCode).toBe(0);
 }, 180_000);
+
+for (const command of ["proxy", "start"] as const) {
+  test(`who comes while a proxy ends, one of whose threads is held, is refused and does not wait for its end (webproxy ${command})`, async () => {
+    await using origin = CountingOrigin.start();
+    await using webproxy = await Webproxy.start({ origin: origin.url, command, args: ["--threads", String(THREADS)] });
+    const pid = command === "proxy" ? webproxy.pid : (await webproxy.stats()).proxy!.pid;
+    const held = await holdThread(pid, "proxy 0");
+    try {
+      await webproxy.says("hangs");
+      let hasEnded = false;
+      const ended = webproxy.stop().finally(() => {
+        hasEnded = true;
+      });
+      await eventually(
+        TIMEOUT_MS,
+        "new clients are refused",
+        async () => (await connect(webproxy.http.port)) === "refused",
+      );
+      for (let client = 0; client < CLIENTS; client++) expect(await connect(webproxy.http.port)).toBe("refused");
+      for (let client = 0; client < CLIENTS; client++) expect(await connect(webproxy.getfile.port)).toBe("refused");
+      expect(hasEnded).toBe(false);
+      await held[Symbol.asyncDispose]();
+      expect((await ended).exitCode).toBe(0);
+    } finally {
+      await held[Symbol.asyncDispose]();
+    }
+  }, 180_000);
+}
+
+async function connect(port: number): Promise<"refused" | "connected"> {
+  try {
+    const socket = await Bun.connect({ hostname: "127.0.0.1", port, socket: { data() {} } });
+    socket.terminate();
+    return "connected";
+  } catch {
+    return "refused";
+  }
+}
 
 async function expectServed(webproxy: Webproxy): Promise<void> {
   const clients = Array.from({ length: CLIENTS }, () => [

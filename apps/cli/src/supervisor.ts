@@ -224,7 +224,9 @@ export class ProcessPair {
   }
 
   async stop(hurry: AbortSignal): Promise<void> {
-    this.#ports.close(); // from now on clients are refused, as soon as the proxy accepts nobody any more
+    // From now on clients are refused, as soon as the proxy accepts nobody any more; one that hangs would never stop having them queued for it.
+    if (this.proxy.isReady) this.#ports.close();
+    else this.#ports.end();
     const endBy = performance.now() + STOP_MS;
     await this.proxy.stop(STOP_MS - CACHE_STOP_MS, hurry);
     await this.cache.stop(Math.max(CACHE_STOP_MS, endBy - performance.now()), hurry);

@@ -13,7 +13,7 @@ export { SystemCallError } from "./errno.ts";
 export type { WaitOptions, Waker } from "./eventually.ts";
 export { ExclusiveLock } from "./exclusive-lock.ts";
 export { type Asked, type Limits, limitAdvice, limits, queueBytes } from "./limits.ts";
-export { keepListening, sameSocket } from "./listening-socket.ts";
+export { endListening, keepListening, sameSocket } from "./listening-socket.ts";
 export { MessageQueue, type QueueAttributes } from "./message-queue.ts";
 export { type LockOutcome, MUTEX_BYTES, Mutex } from "./mutex.ts";
 export { InvalidNameError, type ObjectName, objectName } from "./object-name.ts";

@@ -25,6 +25,7 @@ const FILES = {
   linkat: { args: ["i32", "ptr", "i32", "ptr", "i32"], returns: "i32" }, // int linkat(int, const char *, int, const char *, int)
   getrlimit: { args: ["i32", "ptr"], returns: "i32" }, // int getrlimit(int, struct rlimit *)
   listen: { args: ["i32", "i32"], returns: "i32" }, // int listen(int, int)
+  shutdown: { args: ["i32", "i32"], returns: "i32" }, // int shutdown(int, int)
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" }, // int getsockopt(int, int, int, void *, socklen_t *)
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" }, // int setsockopt(int, int, int, const void *, socklen_t)
   syscall: { args: ["i64", "i32", "ptr", "i64", "i64", "i64", "i64"], returns: "i64" }, // long syscall(long, ...): for what not every C library has a wrapper

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { closeSync } from "node:fs";
-import { keepListening, sameSocket } from "./listening-socket.ts";
+import { endListening, keepListening, sameSocket } from "./listening-socket.ts";
 
 function open(): { fildes: number; port: number } {
   const opened = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
@@ -61,4 +61,24 @@ test("keepListening(): clients wait while nobody accepts, and one after another 
 test("keepListening() refuses what does not listen, and keeps nothing", () => {
   expect(() => keepListening(-1)).toThrow("EBADF");
   expect(() => keepListening(2)).toThrow("ENOTSOCK");
+});
+
+test("endListening(): who waits is reset and who comes is refused, although somebody else has the socket and does not look", async () => {
+  const { fildes, port } = open();
+  const forgotten = sameSocket(fildes);
+  try {
+    const early = ask(port);
+    await Bun.sleep(20);
+    endListening(fildes);
+    expect(await early).toBe("");
+    expect(ask(port)).rejects.toThrow("Failed to connect");
+  } finally {
+    closeSync(fildes);
+    closeSync(forgotten);
+  }
+});
+
+test("endListening() refuses what does not listen", () => {
+  expect(() => endListening(-1)).toThrow("EBADF");
+  expect(() => endListening(2)).toThrow("ENOTSOCK");
 });

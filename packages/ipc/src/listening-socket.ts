@@ -4,6 +4,7 @@ import { libc } from "./libc.ts";
 const F_DUPFD_CLOEXEC = 1030;
 /** As many as the kernel allows: it takes `net.core.somaxconn` where that is less. */
 const BACKLOG = 65_535;
+const SHUT_RDWR = 2;
 
 /**
  * Another descriptor of a listening socket, which goes on listening when the one given is closed: clients that connect while nobody accepts wait, up to `net.core.somaxconn` of
@@ -36,4 +37,18 @@ export function keepListening(fildes: number): number {
  */
 export function sameSocket(fildes: number): number {
   return check("fcntl", `descriptor ${fildes}`, libc().fcntl(fildes, F_DUPFD_CLOEXEC, 0));
+}
+
+/**
+ * Ends the listening of a socket for all who have a descriptor of it, in whichever process, also where they do nothing at the moment: who waits in it to be accepted is reset, who
+ * connects later is refused or, where others listen on the port, goes to them. It never listens again. Connections that were accepted go on.
+ *
+ * @param fildes A listening socket; the descriptor stays open, and the caller's.
+ * @throws {SystemCallError} `EBADF`: it is no descriptor, or is closed. `ENOTSOCK`, `ENOTCONN`: it does not listen.
+ * @example
+ * endListening(kept);
+ * closeSync(kept);
+ */
+export function endListening(fildes: number): void {
+  check("shutdown", `descriptor ${fildes}`, libc().shutdown(fildes, SHUT_RDWR));
 }

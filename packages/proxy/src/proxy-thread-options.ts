@@ -37,4 +37,6 @@ export type ProxyOrder =
   /** From now on new TLS connections get these certificates. */
   | { readonly about: "certificates"; readonly pairs: readonly TlsPair[] }
   /** From now on requests, and connections, are treated by these. */
-  | { readonly about: "settings"; readonly settings: ProxyThreadSettings };
+  | { readonly about: "settings"; readonly settings: ProxyThreadSettings }
+  /** No more clients are accepted, before what is open is finished. */
+  | { readonly about: "no-more-clients" };

@@ -134,7 +134,8 @@ class ProxyThread {
 
   obey(order: ProxyOrder): void {
     if (order.about === "certificates") this.#listeners.use(order.pairs);
-    else this.#use(order.settings);
+    else if (order.about === "settings") this.#use(order.settings);
+    else this.#stopListening();
   }
 
   /** Open connections go on: their next request is treated by these. */
@@ -186,9 +187,7 @@ class ProxyThread {
 
   /** Finishes what is open, then lets go of everything; the main thread ends us when we take too long. */
   async stop(): Promise<void> {
-    clearInterval(this.#reliefTimer);
-    this.#relief.stop();
-    this.#listeners.stop();
+    this.#stopListening();
     for (const connection of [...this.#connections]) connection.stopping();
     while (this.#connections.size > 0) await Bun.sleep(DRAIN_CHECK_MS);
     clearInterval(this.#sweeper);
@@ -201,6 +200,12 @@ class ProxyThread {
     this.#rings.close();
     this.#heartbeat.stop();
     this.#control.close();
+  }
+
+  #stopListening(): void {
+    clearInterval(this.#reliefTimer);
+    this.#relief.stop();
+    this.#listeners.stop();
   }
 
   /** What a request that passes does to what is stored. */

@@ -67,6 +67,9 @@ export type ProxySettings = Required<Pick<ProxyOptions, "trustProxy" | "limits">
 /** How long open responses may go on when the proxy is closed. */
 const GRACE_MS = 10_000;
 
+/** A thread that is well stops accepting in a millisecond when it is told to; for one that has not by then it is done. */
+const REFUSED_AFTER_MS = 250;
+
 /** What a running proxy has for itself, to be let go of when it ends. */
 interface Holdings {
   readonly life: Life;
@@ -182,10 +185,22 @@ export class RunningProxy {
     this.#life.nameOrigins(originNames(sites));
   }
 
+  /** On the sockets of a thread that hangs the kernel would go on queueing clients, whom nobody accepts, for as long as the others have something to finish. */
+  async #refuseClients(): Promise<void> {
+    if (!this.#ports.isOwn) return this.#ports.close(); // a successor may go on with them
+    const asked = this.#threads.map((thread) => thread.ask({ about: "no-more-clients" }));
+    const haveStopped = Promise.all(asked).then(
+      () => true,
+      () => false,
+    );
+    if (await Promise.race([haveStopped, Bun.sleep(REFUSED_AFTER_MS).then(() => false)])) this.#ports.close();
+    else this.#ports.end();
+  }
+
   /** Accepts no more, finishes what is open (at most 10 s), and removes every IPC object of this side. */
   async close(options: { graceMs: number } = { graceMs: GRACE_MS }): Promise<void> {
     this.#life.stopping();
-    this.#ports.close(); // who takes over has them from now on
+    await this.#refuseClients();
     await Promise.all(this.#threads.map((thread) => thread.stop(options.graceMs)));
     this.#pool.unlink();
     this.#pool.close();

@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import { endSteering, keepListening, steerConnections } from "@proj/ipc";
+import { endListening, endSteering, keepListening, steerConnections } from "@proj/ipc";
 import type { LogRecord } from "@proj/protocol";
 import { claimChosenPort, claimOrSharePort, claimPort, type PortClaim, type PortHolder } from "./port-claim.ts";
 
@@ -46,14 +46,18 @@ export class ClientPorts implements Disposable {
   #isOpen = true;
   #hasTakenOver = false;
 
-  private constructor(http: OpenPort, getfile: OpenPort, https: OpenPort | undefined) {
+  private constructor(
+    { http, getfile, https }: { http: OpenPort; getfile: OpenPort; https: OpenPort | undefined },
+    /** Whether we have opened them, and nobody else goes on with them when we do not. */
+    readonly isOwn: boolean,
+  ) {
     this.sockets = { http, getfile, https };
     this.#ports = https === undefined ? [http, getfile] : [http, getfile, https];
   }
 
   /** Sockets that somebody else has opened and whose descriptors are ours; it sees to the ports. */
   static handedDown({ http, getfile, https }: ClientSockets): ClientPorts {
-    return new ClientPorts(http, getfile, https);
+    return new ClientPorts({ http, getfile, https }, false);
   }
 
   /**
@@ -72,7 +76,7 @@ export class ClientPorts implements Disposable {
       const http = await open(httpPort, "--http-port");
       const getfile = await open(getfilePort, "--getfile-port");
       const https = httpsPort === undefined ? undefined : await open(httpsPort, "--https-port");
-      return new ClientPorts(http, getfile, https);
+      return new ClientPorts({ http, getfile, https }, true);
     } catch (error) {
       for (const one of opened) close(one);
       throw error;
@@ -102,6 +106,13 @@ export class ClientPorts implements Disposable {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     for (const port of this.#ports) close(port);
+  }
+
+  /** Who accepts on the sockets gets no new clients either, however little it does at the moment, and who waits to be accepted is reset. */
+  end(): void {
+    if (!this.#isOpen) return;
+    for (const { fds } of this.#ports) for (const fd of fds) endListening(fd);
+    this.close();
   }
 
   [Symbol.dispose](): void {

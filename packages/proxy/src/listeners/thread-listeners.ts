@@ -72,7 +72,7 @@ export class ThreadListeners {
 
   /** No more on its own. */
   stop(): void {
-    for (const listener of this.#own) listener.stop();
+    for (const listener of this.#own.splice(0)) listener.stop();
   }
 
   async #listenTls(socket: number): Promise<Listener> {
