@@ -1,6 +1,18 @@
 /** CHECKLIST 53 and 58: what a crash of everything left is removed by the next start or by `doctor --fix`, what lives never is, and what is somebody else's stops the start. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, closeSync, mkdirSync, openSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { CountingOrigin } from "../support/counting-origin.ts";
 import { getfile } from "../support/getfile-client.ts";
@@ -76,6 +88,56 @@ describe("53 a crash of supervisor, proxy and cache at one moment", () => {
     expect(await getfile(living.getfile, "/file")).toMatchObject(whole);
   }, 120_000);
 });
+
+describe("a symbolic link that has the name of an object", () => {
+  for (const name of ["proxy", "cache", "access", "pool.pool", "bell.proxy.0", "pool.seg.0.1"]) {
+    test(`${name}: is removed, and what it leads to is left as it was`, async () => {
+      await using origin = withFile();
+      using link = new Link(name);
+      await using webproxy = await Webproxy.start({ origin: origin.url, channel: link.channel });
+      expect(await getfile(webproxy.getfile, "/file")).toMatchObject(whole);
+      expect((await webproxy.stop()).exitCode).toBe(0);
+      expect(link.content).toBe("nobody's business");
+    }, 120_000);
+  }
+
+  for (const name of ["proxy.lock", "cache.lock"]) {
+    test(`${name}: is refused with what to do, and what it leads to is left as it was`, async () => {
+      await using origin = withFile();
+      using link = new Link(name);
+      const webproxy = Webproxy.spawn({ origin: origin.url, channel: link.channel });
+      const { exitCode, stderr } = await webproxy.ended();
+      expect({ exitCode, stderr }).toMatchObject({ exitCode: 1 });
+      expect(stderr).toContain(`${link.channel}.${name}": ELOOP; a symbolic link has that name`);
+      expect(link.content).toBe("nobody's business");
+      expect(lstatSync(link.path).isSymbolicLink()).toBe(true);
+      expect(ipcObjectsOf(link.channel)).toEqual([link.path]);
+      webproxy.directory[Symbol.dispose]();
+    }, 120_000);
+  }
+});
+
+/** In the place of an object of a channel of its own; it leads to a file that holds something. */
+class Link implements Disposable {
+  readonly channel = ownChannel();
+  readonly path: string;
+  readonly #directory = new TempDirectory();
+
+  constructor(name: string) {
+    this.path = `/dev/shm/webproxy.${this.channel}.${name}`;
+    writeFileSync(this.#directory.file("target"), "nobody's business");
+    symlinkSync(this.#directory.file("target"), this.path);
+  }
+
+  get content(): string {
+    return readFileSync(this.#directory.file("target"), "utf8");
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { force: true });
+    this.#directory[Symbol.dispose]();
+  }
+}
 
 describe.skipIf(!IS_ROOT)(
   "58 a name that another user made first (skipped unless root: only root may become nobody)",

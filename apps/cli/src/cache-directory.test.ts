@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LogRecord } from "@proj/protocol";
@@ -40,6 +40,27 @@ test("cacheDirectory() refuses what was asked for and can not be; without being 
       cacheDirectory({ channel: "c", disk: GIB }, { XDG_CACHE_HOME: file }, (record) => records.push(record)),
     ).toBeUndefined();
     expect(records.map(({ level }) => level)).toEqual(["warn"]);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
+test("cacheDirectory() warns of one that others may write to", () => {
+  const root = mkdtempSync(join(tmpdir(), "webproxy-cache-"));
+  try {
+    const warningsAbout = (mode: number) => {
+      chmodSync(root, mode);
+      const records: LogRecord[] = [];
+      expect(cacheDirectory({ channel: "c", disk: GIB, cacheDir: root }, {}, (record) => records.push(record))).toBe(
+        root,
+      );
+      return records.map(({ level, message }) => `${level} ${message}`);
+    };
+    expect(warningsAbout(0o755)).toEqual([]);
+    for (const mode of [0o777, 0o770])
+      expect(warningsAbout(mode)).toEqual([
+        expect.stringMatching(new RegExp(`^warn other users may write to .*mode ${mode.toString(8)}`)),
+      ]);
   } finally {
     rmSync(root, { recursive: true });
   }

@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { cannotRun, errorCode, usageError } from "./command-error.ts";
@@ -20,7 +20,10 @@ export function cacheDirectory(
   if (cacheDir === "none" || disk === 0) return undefined;
   const directory = cacheDirectoryPath({ cacheDir, channel }, environment);
   const code = faultOf(directory);
-  if (code === undefined) return directory;
+  if (code === undefined) {
+    warnOfOtherWriters(directory, log);
+    return directory;
+  }
   if (cacheDir !== undefined) {
     throw cannotRun(
       `Cannot store responses in ${directory}: ${code}; make it writable for this user, give another with --cache-dir, or --cache-dir none to keep them in memory only`,
@@ -54,6 +57,16 @@ export function cacheDirectoryPath(
 function defaultDirectory(channel: string, { XDG_CACHE_HOME }: Readonly<Record<string, string | undefined>>): string {
   const home = XDG_CACHE_HOME?.startsWith("/") ? XDG_CACHE_HOME : join(homedir(), ".cache");
   return join(home, "webproxy", channel);
+}
+
+/** Checksums find what a disk has spoilt; who may write there can replace a response with all that belongs to it. */
+const WRITABLE_BY_OTHERS = 0o022;
+
+function warnOfOtherWriters(directory: string, log: Log): void {
+  const mode = statSync(directory).mode & 0o7777;
+  if ((mode & WRITABLE_BY_OTHERS) === 0) return;
+  const message = `other users may write to ${directory} (mode ${mode.toString(8)}), where responses are stored, and put others in their place: chmod go-w, or give a directory of its own with --cache-dir`;
+  log({ level: "warn", message });
 }
 
 function faultOf(directory: string): string | undefined {

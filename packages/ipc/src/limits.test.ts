@@ -20,6 +20,7 @@ test("limits() reports what /proc says", () => {
 
 test("limitAdvice() names the limit, its value and how to raise it", () => {
   const max = limits().messageQueues.msgMax ?? 0;
+  expect(limitAdvice("open", "ELOOP")).toContain("a symbolic link has that name");
   expect(limitAdvice("mq_open", "EINVAL", { maxmsg: max + 1, msgsize: 512 })).toContain(`msg_max, which is ${max}`);
   const sizeMax = limits().messageQueues.msgsizeMax ?? 0;
   expect(limitAdvice("mq_open", "EINVAL", { maxmsg: 1, msgsize: sizeMax + 1 })).toContain(

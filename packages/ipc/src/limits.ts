@@ -118,6 +118,8 @@ export function limits(): Limits {
 export function limitAdvice(syscall: string, code: string, asked: Asked = {}): string | undefined {
   try {
     if (code === "EACCES" || code === "EPERM") return accessAdvice(syscall);
+    if (code === "ELOOP")
+      return "a symbolic link has that name, and none is followed: remove it, or choose another name";
     if (code === "ENFILE") return fileTableAdvice();
     if (syscall === "mq_open") return queueAdvice(code, asked);
     if (code === "EMFILE") return openFilesAdvice();

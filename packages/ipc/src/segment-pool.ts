@@ -294,6 +294,7 @@ export class SegmentPool implements Disposable {
 
 function unlinkNames(prefix: ObjectName): void {
   MessageQueue.unlink(queueName(prefix), UNREGISTERED);
+  SharedMemory.unlink(tableName(prefix), UNREGISTERED); // whatever it is: a symbolic link is no file, and in the way
   for (const file of poolFiles(prefix, sharedMemoryFiles())) SharedMemory.unlink(objectName(`/${file}`), UNREGISTERED);
   recordRemoval("pool", prefix);
 }
