@@ -21,7 +21,8 @@ export function withAllocatorSettings(environment: Environment): Record<string, 
 
 /**
  * Becomes the same program again with the allocator's settings (execve(2): the same process id, command line and descriptors), since the allocator
- * reads them once, as a process begins. Returns where they are set. To be called before anything is made that would have to be given back.
+ * reads them once, as a process begins. Returns where they are set. To be called before anything is made that would have to be given back, and before signals are listened for:
+ * one that comes in between would be lost.
  *
  * @throws {Error} The system refused; nothing has changed.
  */

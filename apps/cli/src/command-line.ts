@@ -1,6 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
-import { adoptAllocatorSettings } from "./allocator.ts";
 import { CommandError, messageOf, usageError } from "./command-error.ts";
 import { readConfigFile } from "./config-file.ts";
 import { FLAGS, flagNames } from "./flags.ts";
@@ -102,7 +101,6 @@ function addSide(program: Command, side: "proxy" | "cache", { stop, exitWith }: 
       exitWith(async (flags: RawOptions) => {
         const sources = await sourcesOf(flags);
         const options = parseOptions(sources);
-        adoptAllocatorSettings();
         const { runSide } = await import("./run-side.ts");
         return runSide(side, options, { stop, hasFile: sources.file !== undefined });
       }),
