@@ -46,8 +46,9 @@ function limitMemory(pid: number): void {
   setLimit(pid, String(mappedKib * 1024));
 }
 
+/** The soft limit alone: who has lowered the hard one may not be allowed to raise it again. */
 function setLimit(pid: number, bytes: string): void {
-  Bun.spawnSync(["prlimit", "--pid", String(pid), `--as=${bytes}`], { stderr: "ignore" });
+  Bun.spawnSync(["prlimit", "--pid", String(pid), `--as=${bytes}:`], { stderr: "ignore" });
 }
 
 for (const side of ["cache", "proxy"] as const) {
