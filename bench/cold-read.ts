@@ -14,6 +14,7 @@ import { http } from "../tests/support/http-client.ts";
 import { TempDirectory } from "../tests/support/temp-directory.ts";
 import { Webproxy } from "../tests/support/webproxy.ts";
 import { machine, median } from "./support/machine.ts";
+import { describeTimes, percentile, timesUntil } from "./support/small-requests.ts";
 
 const { values: given } = parseArgs({
   options: {
@@ -36,20 +37,21 @@ await using webproxy = await Webproxy.start({
   origin: origin.url,
   args: ["--cache-dir", store, "--hot", "0", "--memory", "64MiB", "--threads", "1", "--quiet"],
 });
+const small = `http://${webproxy.http.host}:${webproxy.http.port}/small`;
 await takeLarge();
 for (let use = 0; use < 3; use++) await http(webproxy.http, "/small");
 
 const alone: string[] = [];
 const beside = { cold: [] as number[], warm: [] as number[] };
 for (let round = 0; round < Number(given.rounds); round++) {
-  alone.push(describe(await askSmall(Bun.sleep(WARM_MS))));
+  alone.push(describeTimes(await timesUntil(Bun.sleep(WARM_MS), small)));
   for (const kind of ["cold", "warm"] as const) {
     if (kind === "cold") forget();
     const startedMs = performance.now();
-    const times = await askSmall(takeLarge());
+    const times = await timesUntil(takeLarge(), small);
     const seconds = (performance.now() - startedMs) / 1000;
     beside[kind].push(percentile(times, 0.99));
-    console.log(`beside a ${kind} body, ${(BYTES / MIB / seconds).toFixed(0)} MiB/s: ${describe(times)}`);
+    console.log(`beside a ${kind} body, ${(BYTES / MIB / seconds).toFixed(0)} MiB/s: ${describeTimes(times)}`);
   }
 }
 for (const line of alone) console.log(`alone: ${line}`);
@@ -72,28 +74,4 @@ function forget(): void {
     Bun.spawnSync(["dd", `if=${path}`, "iflag=nocache", "count=0"], { stderr: "ignore" });
     Bun.spawnSync(["dd", `of=${path}`, "oflag=nocache", "conv=notrunc,fdatasync", "count=0"], { stderr: "ignore" });
   }
-}
-
-async function askSmall(end: Promise<unknown>): Promise<number[]> {
-  let isOver = false;
-  end.then(() => {
-    isOver = true;
-  });
-  const times: number[] = [];
-  while (!isOver) {
-    const startedMs = performance.now();
-    const response = await fetch(`http://${webproxy.http.host}:${webproxy.http.port}/small`);
-    await response.bytes();
-    times.push(performance.now() - startedMs);
-  }
-  return times.sort((one, other) => one - other);
-}
-
-function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}
-
-function describe(times: readonly number[]): string {
-  const at = (share: number) => `${percentile(times, share).toFixed(2)} ms`;
-  return `${times.length} small ones, p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}`;
 }

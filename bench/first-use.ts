@@ -15,6 +15,7 @@ import { TempDirectory } from "../tests/support/temp-directory.ts";
 import { Webproxy } from "../tests/support/webproxy.ts";
 import { eventually } from "../tests/support/within.ts";
 import { machine, median } from "./support/machine.ts";
+import { describeTimes, percentile, timesUntil } from "./support/small-requests.ts";
 
 const { values: given } = parseArgs({
   options: {
@@ -51,13 +52,17 @@ for (let round = 0; round < Number(given.rounds); round++) {
   await Bun.sleep(1000); // its directories are listed
   writeFileSync("/proc/sys/vm/drop_caches", "3");
   const startedMs = performance.now();
-  const times = await askSmall(webproxy, takeAll(webproxy));
+  const times = await timesUntil(takeAll(webproxy), urlOfSmall(webproxy));
   const seconds = (performance.now() - startedMs) / 1000;
   p99s.push(percentile(times, 0.99));
-  console.log(`${(RESPONSES / seconds).toFixed(0)} first uses a second: ${describe(times)}`);
+  console.log(`${(RESPONSES / seconds).toFixed(0)} first uses a second: ${describeTimes(times)}`);
 }
 const asked = origin.requests.length - RESPONSES - 1;
 console.log(`p99, median of the rounds: ${median(p99s).toFixed(2)} ms; asked for anew: ${asked}`);
+
+function urlOfSmall({ http: { host, port } }: Webproxy): string {
+  return `http://${host}:${port}/small`;
+}
 
 /** By another process, over one connection: this one would notice by itself what it does with them. */
 async function takeAll({ http: { host, port } }: Webproxy): Promise<void> {
@@ -68,28 +73,4 @@ async function takeAll({ http: { host, port } }: Webproxy): Promise<void> {
 
 function filesIn(path: string): number {
   return readdirSync(path, { recursive: true, encoding: "utf8" }).filter((name) => /^[0-9a-f]{2}\/./.test(name)).length;
-}
-
-async function askSmall({ http: { host, port } }: Webproxy, end: Promise<unknown>): Promise<number[]> {
-  let isOver = false;
-  end.then(() => {
-    isOver = true;
-  });
-  const times: number[] = [];
-  while (!isOver) {
-    const startedMs = performance.now();
-    const response = await fetch(`http://${host}:${port}/small`);
-    await response.bytes();
-    times.push(performance.now() - startedMs);
-  }
-  return times.sort((one, other) => one - other);
-}
-
-function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}
-
-function describe(times: readonly number[]): string {
-  const at = (share: number) => `${percentile(times, share).toFixed(2)} ms`;
-  return `${times.length} small ones, p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}`;
 }

@@ -25,10 +25,9 @@ export async function runInspect(
       process.stdout.write(asJson ? `${escapeControls(JSON.stringify(entry))}\n` : `${wordsOf(entry)}\n`);
     }
   } catch (error) {
-    const message = messageOf(error);
-    if (message.startsWith("Cannot")) throw cannotRun(message, error);
+    if (errorCode(error) === "ERR_STORE_VERSION") throw cannotRun(messageOf(error), error);
     throw cannotRun(
-      `Cannot read the store in ${directory}: ${errorCode(error) ?? message}; name another with --cache-dir`,
+      `Cannot read the store in ${directory}: ${errorCode(error) ?? messageOf(error)}; name another with --cache-dir`,
       error,
     );
   }
