@@ -5,6 +5,12 @@ import type { SideSettings } from "./serve-side.ts";
 /** The second argument of a process that has a supervisor; those behind it are only for people to see. */
 export const SUPERVISED = "--supervised";
 
+/**
+ * In the place of `proxy`, the first argument of a process that loads the proxy's code and waits to be one. Of the same length: once it is a proxy it
+ * says so in the process list.
+ */
+export const SPARE = "spare";
+
 /** What a process goes by that its supervisor has read for it. */
 export interface ChildSettings extends SideSettings {
   /** For the proxy, which has inherited them under these numbers. */
@@ -17,6 +23,8 @@ export type SupervisorMessage =
   | { type: "purge"; id: number; purge: Purge }
   /** Only for the cache. */
   | { type: "explain"; id: number; question: ExplainQuestion }
+  /** Only for a spare process, when it has asked for its settings, which it will be told when it is to serve. */
+  | { type: "wait"; id: number; threads: number }
   /** What it has asked for before it starts; and, while it runs, what holds from now on. */
   | { type: "settings"; id: number; settings: ChildSettings };
 
@@ -91,6 +99,7 @@ export function readSupervisorMessage(value: unknown): SupervisorMessage | undef
   const isWhole =
     (value.type === "purge" && "purge" in value) ||
     (value.type === "explain" && "question" in value) ||
+    (value.type === "wait" && "threads" in value && typeof value.threads === "number") ||
     (value.type === "settings" && "settings" in value);
   return isWhole ? (value as SupervisorMessage) : undefined;
 }

@@ -6,7 +6,7 @@ import { Logs } from "./logs.ts";
 import { OpenSites } from "./open-sites.ts";
 import type { Options } from "./options.ts";
 import { Reload } from "./reload.ts";
-import { complaintOf, type Serving, type SideName, serveUntil } from "./serve-side.ts";
+import { complaintOf, type Serving, type SideName, START, serveUntil } from "./serve-side.ts";
 import { hangupMeans, type StopRequest } from "./stop-request.ts";
 import { becomeUser, warnOfRoot } from "./user.ts";
 
@@ -42,7 +42,8 @@ async function serveAlone(
   const credentials = await readCredentials(options);
   const sites = await OpenSites.open(options);
   try {
-    await serveUntil(stopped, side, { options, sites: sites.settings, credentials }, log, (serving) => {
+    const start = () => START[side]({ options, sites: sites.settings, credentials }, log);
+    await serveUntil(stopped, start, (serving) => {
       const reload = new Reload({ options, sites }, log, async (live, settings) =>
         serving.configure({ options: live, sites: settings, credentials: await readCredentials(live) }),
       );

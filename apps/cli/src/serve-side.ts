@@ -1,7 +1,7 @@
 import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
-import { SystemCallError } from "@proj/ipc";
+import { loadLibrary, SystemCallError } from "@proj/ipc";
 import type { SiteSettings } from "@proj/protocol";
-import type { ClientSockets } from "@proj/proxy";
+import type { ClientSockets, LoadedThreads } from "@proj/proxy";
 import type { Credentials } from "./certificates.ts";
 import { messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
@@ -49,20 +49,19 @@ const FAILED_GRACE_MS = 100;
 /**
  * Runs the proxy or the cache in this process until a stop is asked for.
  *
+ * @param start Of {@link START}, or what {@link loadProxy} gives.
  * @param onReady Called once it serves.
  * @param graceMs How long open requests may take then.
  * @throws Whatever keeps it from running, or from going on.
  */
 export async function serveUntil(
   stopped: AbortSignal,
-  side: SideName,
-  settings: SideSettings,
-  log: Log,
+  start: () => Promise<Serving>,
   onReady: (serving: Serving) => void,
   graceMs = () => GRACE_MS,
 ): Promise<void> {
   if (stopped.aborted) return;
-  const serving = await START[side](settings, log);
+  const serving = await start();
   let hasFailed = false;
   try {
     if (stopped.aborted) return;
@@ -97,19 +96,32 @@ const LOAD = {
   cache: () => import("./start-cache.ts"),
 };
 
-const START: Record<SideName, (settings: SideSettings, log: Log) => Promise<Serving>> = {
-  proxy: async (settings, log) => {
-    const { configureProxy, startProxySide } = await LOAD.proxy();
-    const proxy = await startProxySide(settings, log);
-    return {
-      httpPort: proxy.httpPort,
-      getfilePort: proxy.getfilePort,
-      httpsPort: proxy.httpsPort,
-      failed: proxy.failed,
-      configure: (live) => configureProxy(proxy, live),
-      close: (how) => proxy.close(how),
-    };
-  },
+/** Loads the code of a proxy and of so many threads of it; the start that is returned has little left to do. */
+export async function loadProxy(threads: number): Promise<StartSide> {
+  const { LoadedThreads } = await import("@proj/proxy");
+  const loaded = new LoadedThreads(threads);
+  loadLibrary();
+  await LOAD.proxy();
+  return (settings, log) => startLoaded(settings, log, loaded);
+}
+
+type StartSide = (settings: SideSettings, log: Log) => Promise<Serving>;
+
+async function startLoaded(settings: SideSettings, log: Log, loaded?: LoadedThreads): Promise<Serving> {
+  const { configureProxy, startProxySide } = await LOAD.proxy();
+  const proxy = await startProxySide(settings, log, loaded);
+  return {
+    httpPort: proxy.httpPort,
+    getfilePort: proxy.getfilePort,
+    httpsPort: proxy.httpsPort,
+    failed: proxy.failed,
+    configure: (live) => configureProxy(proxy, live),
+    close: (how) => proxy.close(how),
+  };
+}
+
+export const START: Record<SideName, StartSide> = {
+  proxy: (settings, log) => startLoaded(settings, log),
   cache: async (settings, log) => {
     const { startCacheSide } = await LOAD.cache();
     const cache = await startCacheSide(settings, log);

@@ -1,5 +1,12 @@
 import type { SiteSettings } from "@proj/protocol";
-import { DEFAULT_CLIENT_LIMITS, type ProxySettings, type RunningProxy, startProxy } from "@proj/proxy";
+import {
+  DEFAULT_CLIENT_LIMITS,
+  LoadedThreads,
+  type ProxyOptions,
+  type ProxySettings,
+  type RunningProxy,
+  startProxy,
+} from "@proj/proxy";
 import { logsRequests } from "./access/log.ts";
 import { connectionRoom } from "./connection-room.ts";
 import type { Log } from "./log.ts";
@@ -10,12 +17,17 @@ import type { SideSettings } from "./serve-side.ts";
 /**
  * The proxy of this process, with the command line's options.
  *
+ * @param loaded Threads that have been loaded ahead.
  * @throws {CommandError} Exit code 1: /dev/shm has no room for the segments. And whatever `startProxy` refuses.
  */
-export async function startProxySide(settings: SideSettings, log: Log): Promise<RunningProxy> {
+export async function startProxySide(
+  settings: SideSettings,
+  log: Log,
+  loaded = new LoadedThreads(0),
+): Promise<RunningProxy> {
   requireSegmentSpace(settings.options);
   sayWhereFilesAreFew(settings.options, log);
-  return start(settings, log);
+  return startProxy(proxyOptions(settings, log), loaded);
 }
 
 /** Fewer client connections of a thread than this are not what an operator expects. */
@@ -55,10 +67,10 @@ function liveSettings(options: Options, sites: readonly SiteSettings[]): ProxySe
   };
 }
 
-function start({ options, sites, credentials, sockets }: SideSettings, log: Log): Promise<RunningProxy> {
+function proxyOptions({ options, sites, credentials, sockets }: SideSettings, log: Log): ProxyOptions {
   const { tlsPairs: pairs, originCa } = credentials;
   const { channel, threads, segments, host, httpPort, getfilePort, getfileWire, hot: hotBytes } = options;
-  return startProxy({
+  return {
     channel,
     threads,
     segments,
@@ -76,7 +88,7 @@ function start({ options, sites, credentials, sockets }: SideSettings, log: Log)
     takesOver: options.takeover,
     sockets,
     log,
-  });
+  };
 }
 
 /** A target takes at most a quarter of a head, as by default. */

@@ -17,7 +17,11 @@ const READY = 'process.send({ type: "ready" });';
 const LIVE = "setInterval(() => {}, 1000);";
 const END_ON_DISCONNECT = 'process.on("disconnect", () => process.exit());';
 
-function supervise(script: string) {
+/** Asks for its settings, and is ready once it is told them. */
+const SERVE_WHEN_TOLD =
+  'process.on("message", ({ type }) => { if (type === "settings") process.send({ type: "ready" }); }); process.send({ type: "settings-wanted" });';
+
+function supervise(script: string, spareScript?: string) {
   let ready = 0;
   const messages: string[] = [];
   const gaveUp = Promise.withResolvers<CommandError>();
@@ -25,6 +29,9 @@ function supervise(script: string) {
   const child = new SupervisedProcess({
     name: "test",
     command: () => [process.execPath, "-e", END_ON_DISCONNECT + script],
+    ...(spareScript !== undefined && {
+      spareCommand: () => [process.execPath, "-e", END_ON_DISCONNECT + spareScript, "a spare"],
+    }),
     settings: () => SETTINGS,
     log: ({ message }) => messages.push(message),
     onReady: () => {
@@ -118,6 +125,40 @@ describe("SupervisedProcess", () => {
     expect([child.pid, child.restarts]).toEqual([undefined, 1]);
   });
 
+  test("has a spare one in its place when it is killed, and then another spare one", async () => {
+    const { child, readyTimes } = supervise(READY + LIVE, SERVE_WHEN_TOLD + LIVE);
+    child.start();
+    await readyTimes(1);
+    for (let death = 1; death <= 2; death++) {
+      const spare = await spareOf(child);
+      process.kill(child.pid!, "SIGKILL");
+      await readyTimes(1 + death);
+      expect([child.pid, child.restarts]).toEqual([spare, death]);
+    }
+    const last = await spareOf(child);
+    await child.stop(1, NEVER);
+    expect(isThere(last)).toBeFalse();
+  });
+
+  test("does without a spare one that has died, or that dies in its place", async () => {
+    const { child, readyTimes } = supervise(READY + LIVE, SERVE_WHEN_TOLD + LIVE);
+    child.start();
+    await readyTimes(1);
+    const spare = await spareOf(child);
+    process.kill(spare, "SIGSTOP");
+    process.kill(child.pid!, "SIGKILL");
+    while (child.pid !== spare) await Bun.sleep(1);
+    process.kill(spare, "SIGKILL");
+    await readyTimes(2);
+    expect(child.restarts).toBe(2);
+    process.kill(await spareOf(child), "SIGKILL");
+    await Bun.sleep(100);
+    expect(child.isReady).toBeTrue();
+    process.kill(child.pid!, "SIGKILL");
+    await readyTimes(3);
+    await child.stop(1, NEVER);
+  });
+
   test("dies with its supervisor, however that dies", async () => {
     const module = new URL("./supervised-process.ts", import.meta.url).href;
     const script = `const { SupervisedProcess } = await import(${JSON.stringify(module)});
@@ -133,6 +174,24 @@ describe("SupervisedProcess", () => {
     while (isThere(pid)) await Bun.sleep(5);
   });
 });
+
+/** The spare process once it is there. */
+async function spareOf(child: SupervisedProcess): Promise<number> {
+  for (;;) {
+    const children = readFileSync(`/proc/self/task/${process.pid}/children`, "latin1").trim().split(" ").map(Number);
+    const spare = children.find((pid) => pid !== child.pid && isSpare(pid));
+    if (spare !== undefined) return spare;
+    await Bun.sleep(5);
+  }
+}
+
+function isSpare(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("a spare");
+  } catch {
+    return false;
+  }
+}
 
 function isThere(pid: number): boolean {
   try {

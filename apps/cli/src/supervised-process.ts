@@ -13,6 +13,8 @@ export interface SupervisedProcessOptions {
   watched?: { channel: string; side: Side };
   /** The command line, asked for anew at each start. */
   command: () => string[];
+  /** The command line of a process that loads the code and waits to take its place; undefined: none is kept. */
+  spareCommand?: () => string[];
   /** What it goes by, asked for anew whenever it is told. */
   settings: () => ChildSettings;
   log: Log;
@@ -24,8 +26,22 @@ export interface SupervisedProcessOptions {
   onGiveUp: (why: CommandError) => void;
 }
 
+/** A process that is not yet what it is to be. */
+interface SpareProcess {
+  readonly child: Bun.Subprocess;
+  /** It listens for its settings. */
+  isWaiting: boolean;
+}
+
+/** A process that serves since then is as quick as it gets: another one that loads its code takes little from it. */
+const SPARE_AFTER_MS = 500;
+/** One that has ended by itself would perhaps do so again. */
+const NEXT_SPARE_AFTER_MS = 5_000;
+
 /**
  * A child process that is kept running until {@link stop}: started anew when it dies, later each time, until that is hopeless.
+ *
+ * Where a spare one is kept, that takes its place when it dies, and has only to begin to serve; another one is made once it does.
  *
  * It has a session of its own, so that a terminal's Ctrl-C reaches the supervisor alone, which ends its children in the right order.
  * It sees the supervisor's death as the end of the channel between them.
@@ -34,6 +50,8 @@ export class SupervisedProcess {
   readonly #options: SupervisedProcessOptions;
   readonly #policy = new RestartPolicy();
   #child: Bun.Subprocess | undefined;
+  #spare: SpareProcess | undefined;
+  #spareTimer: Timer | undefined;
   #watch: ProcessWatch | undefined;
   #stalls = 0;
   #isReady = false;
@@ -84,16 +102,60 @@ export class SupervisedProcess {
   start(): void {
     this.#starts++;
     this.#complaint = undefined;
-    const child = Bun.spawn(this.#options.command(), {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    this.#child = spare?.child ?? this.#spawn(this.#options.command());
+    this.#watch = this.#watchOver(this.#child);
+    if (spare?.isWaiting) this.#tell(0);
+  }
+
+  #spawn(command: string[]): Bun.Subprocess {
+    const child = Bun.spawn(command, {
       stdio: ["ignore", "inherit", "inherit", ...(this.#options.inherited ?? [])],
       detached: true,
       env: withAllocatorSettings(process.env),
       serialization: "json",
-      ipc: (message) => this.#hear(readChildMessage(message)),
+      ipc: (message, from) => {
+        if (from === this.#spare?.child) this.#hearSpare(this.#spare, readChildMessage(message));
+        else if (from === this.#child) this.#hear(readChildMessage(message));
+      },
     });
-    this.#child = child;
-    this.#watch = this.#watchOver(child);
-    void child.exited.then(() => this.#handleDeath(child));
+    void child.exited.then(() => {
+      if (child === this.#spare?.child) this.#loseSpare();
+      else this.#handleDeath(child);
+    });
+    return child;
+  }
+
+  #keepSpare(afterMs: number): void {
+    const { spareCommand } = this.#options;
+    clearTimeout(this.#spareTimer);
+    if (spareCommand === undefined) return;
+    this.#spareTimer = setTimeout(() => {
+      if (!this.#isReady || this.#isStopping) return;
+      this.#spare ??= { child: this.#spawn(spareCommand()), isWaiting: false };
+    }, afterMs);
+  }
+
+  #hearSpare(spare: SpareProcess, message: ChildMessage | undefined): void {
+    if (message?.type !== "settings-wanted") return;
+    spare.isWaiting = true;
+    const wait: SupervisorMessage = { type: "wait", id: 0, threads: this.#options.settings().options.threads };
+    spare.child.send(wait);
+  }
+
+  #loseSpare(): void {
+    this.#spare = undefined;
+    this.#keepSpare(NEXT_SPARE_AFTER_MS);
+  }
+
+  /** It holds the descriptors that it has inherited. */
+  async #endSpare(): Promise<void> {
+    clearTimeout(this.#spareTimer);
+    const spare = this.#spare;
+    this.#spare = undefined;
+    spare?.child.kill("SIGKILL");
+    await spare?.child.exited;
   }
 
   /**
@@ -163,6 +225,7 @@ export class SupervisedProcess {
     this.#isStopping = true;
     clearTimeout(this.#restartTimer);
     this.#watch?.stop(); // what it does while it ends has a limit of its own
+    await this.#endSpare();
     const child = this.#child;
     if (child === undefined) return;
     const kill = () => {
@@ -193,6 +256,7 @@ export class SupervisedProcess {
     this.#isReady = true;
     this.#hasServed = true;
     this.#policy.served(performance.now());
+    this.#keepSpare(SPARE_AFTER_MS);
     void this.configure(); // they may have changed while it started
     this.#options.onReady();
   }
@@ -238,7 +302,9 @@ export class SupervisedProcess {
   }
 
   #handleDeath(child: Bun.Subprocess): void {
+    if (child !== this.#child) return; // a spare one that was not wanted any more
     this.#isReady = false;
+    clearTimeout(this.#spareTimer);
     this.#watch?.stop();
     this.#watch = undefined;
     this.#sharedStatus = undefined;

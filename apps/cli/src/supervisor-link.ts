@@ -20,11 +20,16 @@ export class SupervisorLink {
     return this.#gone.signal;
   }
 
-  /** What it has read for us. It is asked for, since a message that comes before somebody listens is lost. */
-  settings(): Promise<ChildSettings> {
+  /**
+   * What it has read for us. It is asked for, since a message that comes before somebody listens is lost.
+   *
+   * @param onWait Called when it will be told later: with so many threads this process is to serve then.
+   */
+  settings(onWait: (threads: number) => void = () => {}): Promise<ChildSettings> {
     const wanted = Promise.withResolvers<ChildSettings>();
     const listen = (value: unknown) => {
       const message = readSupervisorMessage(value);
+      if (message?.type === "wait") onWait(message.threads);
       if (message?.type !== "settings") return;
       process.off("message", listen);
       wanted.resolve(message.settings);

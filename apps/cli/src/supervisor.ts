@@ -3,7 +3,7 @@ import { ClientPorts, type ClientSockets } from "@proj/proxy";
 import { addressText } from "./address-text.ts";
 import type { AdminServer } from "./admin/server.ts";
 import { readCredentials } from "./certificates.ts";
-import { type ChildSettings, SUPERVISED } from "./child-message.ts";
+import { type ChildSettings, SPARE, SUPERVISED } from "./child-message.ts";
 import { type CommandError, cannotRun, messageOf } from "./command-error.ts";
 import { connectionRoom } from "./connection-room.ts";
 import { removeLeftOvers } from "./left-overs.ts";
@@ -159,12 +159,18 @@ export class ProcessPair {
     const settle = () => {
       if (this.isReady) bothReady.resolve();
     };
+    const commandOf = (role: string) => [
+      ...[process.execPath, Bun.main, role, SUPERVISED],
+      ...asArguments(this.#options),
+    ];
     const supervised = (name: "cache" | "proxy", inherited: readonly number[], onReady: () => void) =>
       new SupervisedProcess({
         name,
         inherited,
         watched: { channel: options.channel, side: name },
-        command: () => [process.execPath, Bun.main, name, SUPERVISED, ...asArguments(this.#options)],
+        command: () => commandOf(name),
+        // Without a cache the proxy serves; without a proxy nobody does.
+        ...(name === "proxy" && { spareCommand: () => commandOf(SPARE) }),
         settings: () => this.#settings,
         log,
         onReady: () => {

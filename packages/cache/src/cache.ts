@@ -95,7 +95,7 @@ export class RunningCache {
       originNames: originNames(sites),
       removeLeftovers: () => removeLeftovers(names),
     });
-    const threads = Array.from({ length: options.threads }, (_, shard) => newShard(shard, options));
+    const threads = Array.from({ length: options.threads }, (_, shard) => newShard(shard));
     let store: OpenStore | undefined;
     let shared: SharedNode | undefined;
     try {
@@ -106,7 +106,7 @@ export class RunningCache {
         MessageQueue.create(objectName(names.requestQueue(shard)), size).close();
       }
       const started = threads.map((thread, shard) =>
-        thread.start(shardOptions(options, sites, { life: life.number, shard, journal: store?.journal })),
+        thread.start(shardOptions(options, sites, { life: life.number, shard, journal: store?.journal }), options.log),
       );
       await Promise.all(started);
       const purges = new Purges(store?.journal, async (purge) => {
@@ -243,8 +243,8 @@ function openStore(path: string): OpenStore {
 }
 
 /** A shard's code is loaded from now on. */
-function newShard(shard: number, { log }: CacheOptions): ShardThread {
-  return new Thread(`cache ${shard}`, threadEntry(import.meta.url, "shard-thread"), log);
+function newShard(shard: number): ShardThread {
+  return new Thread(`cache ${shard}`, threadEntry(import.meta.url, "shard-thread"));
 }
 
 function shardOptions(

@@ -12,12 +12,14 @@ export { Doorbell, type DoorbellChannel, type DoorbellFlag, type DoorbellOptions
 export { SystemCallError } from "./errno.ts";
 export type { WaitOptions, Waker } from "./eventually.ts";
 export { ExclusiveLock } from "./exclusive-lock.ts";
+export { loadLibrary } from "./libc.ts";
 export { type Asked, type Limits, limitAdvice, limits, queueBytes } from "./limits.ts";
 export { endListening, keepListening, sameSocket } from "./listening-socket.ts";
 export { MessageQueue, type QueueAttributes } from "./message-queue.ts";
 export { type LockOutcome, MUTEX_BYTES, Mutex } from "./mutex.ts";
 export { InvalidNameError, type ObjectName, objectName } from "./object-name.ts";
 export { openAtHand } from "./open-at-hand.ts";
+export { replaceArgument } from "./own-arguments.ts";
 export type { PoolMember } from "./pool-member.ts";
 export type { PoolPicture, SegmentState } from "./pool-table.ts";
 export { readAtHand } from "./read-at-hand.ts";

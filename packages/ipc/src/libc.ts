@@ -88,6 +88,15 @@ export function libc(): Libc {
   return loaded;
 }
 
+/**
+ * Loads the C library for the calling thread now rather than with its first call: it takes some ten milliseconds, which somebody may be waiting for then.
+ *
+ * @throws {Error} As the first call would.
+ */
+export function loadLibrary(): void {
+  libc();
+}
+
 function load(): Libc {
   if (process.platform !== "linux") {
     throw new Error(

@@ -5,8 +5,8 @@ import { Thread, ThreadError, threadEntry } from "./thread-host.ts";
 const ENTRY = new URL("../test/scripted-thread.ts", import.meta.url);
 
 function start(how: string, records: LogRecord[] = []) {
-  const thread = new Thread<{ how: string }, string, number, number>(how, ENTRY, (record) => records.push(record));
-  return Object.assign(thread, { started: thread.start({ how }) });
+  const thread = new Thread<{ how: string }, string, number, number>(how, ENTRY);
+  return Object.assign(thread, { started: thread.start({ how }, (record) => records.push(record)) });
 }
 
 /** Rejects when nothing came of it: a hang is a failure with a name. */

@@ -1,4 +1,4 @@
-import { requestSlice } from "@proj/ipc";
+import { loadLibrary, requestSlice } from "@proj/ipc";
 import type { LogRecord } from "@proj/protocol";
 
 /**
@@ -36,7 +36,7 @@ export class ThreadError extends Error {
 export class Thread<Start, Started, Question = never, Answer = never> {
   readonly name: string;
   readonly #worker: Worker;
-  readonly #log: (record: LogRecord) => void;
+  #log: (record: LogRecord) => void = () => {};
   readonly #started = Promise.withResolvers<Started>();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #died = Promise.withResolvers<Error>();
@@ -44,9 +44,8 @@ export class Thread<Start, Started, Question = never, Answer = never> {
   #nextQuestion = 1;
   #stopping = false;
 
-  constructor(name: string, entry: URL, log: (record: LogRecord) => void) {
+  constructor(name: string, entry: URL) {
     this.name = name;
-    this.#log = log;
     this.#worker = new Worker(entry, { name });
     this.#worker.addEventListener("message", ({ data }: MessageEvent<FromThread<Started, Answer>>) => this.#hear(data));
     this.#worker.addEventListener("error", (event) =>
@@ -64,9 +63,11 @@ export class Thread<Start, Started, Question = never, Answer = never> {
   /**
    * What the thread's start gave.
    *
+   * @param log Told what the thread logs.
    * @throws {ThreadError} It could not start.
    */
-  start(options: Start): Promise<Started> {
+  start(options: Start, log: (record: LogRecord) => void): Promise<Started> {
+    this.#log = log;
     this.#say({ type: "start", options });
     return this.#started.promise;
   }
@@ -150,6 +151,7 @@ export interface RunningThread<Started, Question, Answer> {
 export function runThread<Start, Started, Question = never, Answer = never>(
   start: (options: Start, log: (record: LogRecord) => void) => Promise<RunningThread<Started, Question, Answer>>,
 ): void {
+  loadLibrary(); // while nobody waits for it
   const scope = globalThis as unknown as {
     onmessage: ((event: MessageEvent<ToThread<Start, Question>>) => void) | null;
   };

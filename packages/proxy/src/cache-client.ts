@@ -103,6 +103,11 @@ interface ShardLink {
 
 /** How often the cache's life is checked, and, while it is away, looked for. */
 const CHECK_MS = HEARTBEAT_MS;
+/**
+ * A cache that is not there when a thread starts has had a while to come already: where both processes have died, or have just been started, it began when the proxy did, and is
+ * ready a fifth of a second later. Its requests wait for the rest of the time only.
+ */
+const HEAD_START_MS = 200;
 /** The cache answers `pending` to what takes long; one that says nothing for so long hangs. */
 const ANSWER_TIMEOUT_MS = 15_000;
 /** How long a notice is waited for before the question is asked again: an origin rarely takes longer, and each asking costs two messages. */
@@ -168,7 +173,7 @@ export class CacheClient {
     this.#onAttach = options.onAttach;
     this.#onLost = options.onLost;
     this.#onSilence = options.onSilence;
-    this.#awaySinceMs = options.now();
+    this.#awaySinceMs = options.now() - HEAD_START_MS;
     this.#notices = MessageQueue.create(objectName(this.#names.noticeQueue(options.thread)), {
       maxmsg: 10,
       msgsize: NOTICE_MESSAGE_BYTES_MAX,

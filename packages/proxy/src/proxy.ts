@@ -80,6 +80,21 @@ interface Holdings {
 
 type ProxyThreadHandle = Thread<ProxyThreadOptions, void, ProxyOrder, void>;
 
+/** Threads whose code is being loaded, or is, and that do nothing yet. */
+export class LoadedThreads {
+  readonly #threads: ProxyThreadHandle[];
+
+  /** @param count At most as many as the proxy that is started with them has: those that are missing are made then. */
+  constructor(count: number) {
+    this.#threads = Array.from({ length: count }, (_, thread) => newThread(thread));
+  }
+
+  /** They are the caller's from now on. */
+  take(): ProxyThreadHandle[] {
+    return this.#threads.splice(0);
+  }
+}
+
 /** A running proxy process. */
 export class RunningProxy {
   readonly httpPort: number;
@@ -105,12 +120,13 @@ export class RunningProxy {
   }
 
   /** See {@link startProxy}. */
-  static async start(options: ProxyOptions): Promise<RunningProxy> {
+  static async start(options: ProxyOptions, loaded: LoadedThreads): Promise<RunningProxy> {
     // Refused here rather than in every thread.
     new TrustedPeers(options.trustProxy ?? []);
     if (options.tls !== undefined) await checkTlsPairs(options.tls.pairs);
     const ports = await portsOf(options);
-    const threads = [newThread(0, options)]; // its code is loaded while this thread makes what it needs
+    const threads = loaded.take();
+    if (threads.length === 0) threads.push(newThread(0)); // its code is loaded while this thread makes what it needs
     try {
       const proxy = await RunningProxy.#startWith(options, ports, threads);
       void ports.takeOver(options.log);
@@ -144,9 +160,9 @@ export class RunningProxy {
       using rings = SharedMemory.create(objectName(names.access), accessRingsBytes(options.threads));
       initAccessRings(rings.buffer, { life: life.number, threads: options.threads });
       if (options.recordsAll === true) wantAllRecords(rings.buffer, Number.POSITIVE_INFINITY);
-      while (threads.length < options.threads) threads.push(newThread(threads.length, options));
+      while (threads.length < options.threads) threads.push(newThread(threads.length));
       const started = threads.map((one, thread) =>
-        one.start(threadOptions(options, ports.sockets, { life: life.number, thread })),
+        one.start(threadOptions(options, ports.sockets, { life: life.number, thread }), options.log),
       );
       await Promise.all(started);
       life.serve({ http: ports.sockets.http.port, getfile: ports.sockets.getfile.port });
@@ -212,6 +228,7 @@ export class RunningProxy {
 /**
  * Starts a proxy in this process: listens for GETFILE and HTTP, and answers from the cache of the same channel, which may come later.
  *
+ * @param loaded Threads that have been loaded ahead: it serves the sooner.
  * @throws {TrustProxyError} `trustProxy` holds what is no address and no network. {@link TlsPairError} `tls` holds what is no certificate.
  *   {@link ChannelInUseError} Another proxy has the channel. {@link PortInUseError} `EADDRINUSE`. {@link SystemCallError} An IPC object
  *   can not be made: `ENOSPC` when /dev/shm is too small for the pool. {@link ThreadError} A thread could not start.
@@ -219,8 +236,8 @@ export class RunningProxy {
  * const proxy = await startProxy({ channel: "default", threads: 2, segments: 64, segmentBytes: 262_144, host: "127.0.0.1",
  *   httpPort: 8080, getfilePort: 19121, getfileWire: "crlf", hotBytes: 64 * 2 ** 20, origin: new URL("http://127.0.0.1:9000"), log: console.error });
  */
-export function startProxy(options: ProxyOptions): Promise<RunningProxy> {
-  return RunningProxy.start(options);
+export function startProxy(options: ProxyOptions, loaded = new LoadedThreads(0)): Promise<RunningProxy> {
+  return RunningProxy.start(options, loaded);
 }
 
 async function portsOf({ sockets, host, httpPort, getfilePort, tls, threads, takesOver = false }: ProxyOptions) {
@@ -229,8 +246,8 @@ async function portsOf({ sockets, host, httpPort, getfilePort, tls, threads, tak
 }
 
 /** A thread's code is loaded from now on. */
-function newThread(thread: number, { log }: ProxyOptions): ProxyThreadHandle {
-  return new Thread(`proxy ${thread}`, threadEntry(import.meta.url, "proxy-thread"), log);
+function newThread(thread: number): ProxyThreadHandle {
+  return new Thread(`proxy ${thread}`, threadEntry(import.meta.url, "proxy-thread"));
 }
 
 function threadOptions(
