@@ -48,9 +48,9 @@ return add(KEYS[1], newest + 1, ARGV[1], ARGV[2], ARGV[3])
 `);
 
 /**
- * A node says how far it is. KEYS: nodes, log. ARGV: its name, its number, the id of that entry, what tells this life of it from others. Returns the engine's
- * time in ms, the last number ("" when there is no log), the id of the entry under the node's number ("" when there is none: then the node is not
- * as far as it believes), how many nodes are known, and whose life has said so last ("" when none has).
+ * A node says how far it is. KEYS: nodes, log. ARGV: its name, its number, the id of that entry, what tells this life of it from others, "1" when it wants to
+ * know where all are. Returns the engine's time in ms, the last number ("" when there is no log), the id of the entry under the node's number ("" when there is
+ * none: then the node is not as far as it believes), how many nodes are known, whose life has said so last ("" when none has), and where all are, if wanted.
  */
 export const BEAT = new Script(`${LAST}
 local time = redis.call('TIME')
@@ -60,5 +60,6 @@ local id = mark(KEYS[2], ARGV[2] .. '-0') or ''
 redis.call('HSET', KEYS[1], ARGV[1], (id == ARGV[3] and ARGV[2] or '0') .. ' ' .. ms .. ' ' .. ARGV[4])
 local newest = last(KEYS[2])
 local life = before and string.match(before, '%S+$') or ''
-return {ms, newest and string.format('%.0f', newest) or '', id, redis.call('HLEN', KEYS[1]), life}
+local all = ARGV[5] == '1' and redis.call('HGETALL', KEYS[1]) or {}
+return {ms, newest and string.format('%.0f', newest) or '', id, redis.call('HLEN', KEYS[1]), life, all}
 `);

@@ -63,7 +63,10 @@ export interface PurgeLogHost {
    * been seen. `sequence` 0: a purge that is not in the log yet.
    */
   apply(purge: LoggedPurge): Promise<Applied>;
+  /** Called with each change. */
   tell(state: LogState): void;
+  /** Called with where all nodes are, about once a second while it is known. */
+  meet(nodes: readonly NodePosition[]): void;
 }
 
 /** What became of a purge. */
@@ -79,7 +82,12 @@ type Log = (level: "info" | "warn" | "error", message: string) => void;
 export const LOG_ENTRIES_MAX = 65_536;
 const PAGE_ENTRIES = 1_000;
 const BEAT_MS = 1_000;
-const BLOCK_MS = 1_000;
+/** An engine that has nothing to say is asked again after this; that the way to it is lost shows at the signs of life. */
+const BLOCK_MS = 20_000;
+/** The more nodes there are, the less often each asks for all of them. */
+const NODES_EVERY_MS = 10;
+/** The clocks of engine and node are compared anew each second, no better than this. */
+const CLOCK_NOISE_MS = 5;
 /** The engine may be slow here: no client waits for it. */
 const PATIENCE_MS = 2_000;
 const REJOIN_MS = 200;
@@ -118,8 +126,13 @@ export class PurgeLog {
   /** Settles when everything applied has gone through all that is stored. */
   #unfinished: Promise<void> = Promise.resolve();
   #state: LogState;
+  #hasTold = false;
   #newest = 0;
   #heardAtMs = 0;
+  /** Since when the log is known to have what has not come yet. */
+  #owedSinceMs: number | undefined;
+  #isListening = false;
+  #nodesDueMs = 0;
   #isClosed = false;
   /** Names of the nodes as they were last heard of. */
   #names: readonly string[] = [];
@@ -161,7 +174,10 @@ export class PurgeLog {
     this.#reader = new Engine(options.address);
     this.#writer = new Engine(options.address);
     this.#running = this.#run();
-    this.#beat = setInterval(() => void this.#sayWhere(), BEAT_MS);
+    this.#beat = setInterval(() => {
+      if (performance.now() - this.#heardAtMs > SILENCE_MS) this.#leave(awayError(this.#where).message);
+      void this.#sayWhere();
+    }, BEAT_MS);
   }
 
   get state(): LogState {
@@ -196,15 +212,14 @@ export class PurgeLog {
       this.#writer.call(PATIENCE_MS, "HGETALL", this.#keys.nodes),
       this.#writer.call(PATIENCE_MS, "TIME"),
     ]);
-    const nowMs = engineMs(time as Buffer[]);
-    const fields = (reply as Buffer[]).map(String);
-    const nodes: NodePosition[] = [];
-    for (let index = 0; index < fields.length; index += 2) {
-      const [sequence, heardMs] = fields[index + 1]!.split(" ").map(Number);
-      nodes.push({ name: fields[index]!, sequence: sequence ?? 0, silentMs: Math.max(0, nowMs - (heardMs ?? 0)) });
-    }
-    nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#learn(reply as Buffer[], engineMs(time as Buffer[]));
+  }
+
+  #learn(reply: readonly Buffer[], nowMs: number): NodePosition[] {
+    const nodes = positionsOf(reply, nowMs);
     this.#names = nodes.map(({ name }) => name);
+    this.#nodesDueMs = performance.now() + nodes.length * NODES_EVERY_MS;
+    this.#host.meet(nodes);
     return nodes;
   }
 
@@ -224,7 +239,7 @@ export class PurgeLog {
         await Promise.all([this.#reader.connected(PATIENCE_MS), this.#writer.connected(PATIENCE_MS)]);
         if (this.#isClosed) return;
         await this.#join();
-        for (;;) await this.#follow();
+        while (this.#state.isJoined) await this.#follow();
       } catch (error) {
         if (this.#isClosed) return;
         if (!(error instanceof EngineError)) throw error;
@@ -284,9 +299,11 @@ export class PurgeLog {
   /** Waits for news and applies them. */
   async #follow(): Promise<void> {
     const args = ["COUNT", 1, "BLOCK", BLOCK_MS, "STREAMS", this.#keys.log, `${this.#position.sequence}-0`];
-    const news = await this.#reader.call(BLOCK_MS + PATIENCE_MS, "XREAD", ...args);
+    this.#isListening = true;
+    const news = await this.#reader.call(BLOCK_MS + PATIENCE_MS, "XREAD", ...args).finally(() => {
+      this.#isListening = false;
+    });
     if (news !== null) while ((await this.#replay()) > 0);
-    if (performance.now() - this.#heardAtMs > SILENCE_MS) throw awayError(this.#where);
   }
 
   /** Applies a page of what is behind this node's position; returns how many entries that was. */
@@ -297,6 +314,7 @@ export class PurgeLog {
     if (here?.sequence !== sequence || here.id !== id) throw awayError(this.#where);
     for (const entry of entries) {
       await this.#apply(entry);
+      this.#owedSinceMs = undefined;
       this.#newest = Math.max(this.#newest, entry.sequence);
     }
     if (entries.length > 0) void this.#sayWhere();
@@ -436,14 +454,27 @@ export class PurgeLog {
     const sentMs = Date.now();
     const keys = [this.#keys.nodes, this.#keys.log];
     const { sequence, id } = this.#position;
-    const reply = await this.#writer.run(PATIENCE_MS, BEAT, keys, this.node, sequence, id, this.#life);
-    const [time, newest, here, nodes, before] = (reply as Buffer[]).map(String);
+    const wantsNodes = performance.now() >= this.#nodesDueMs ? "1" : "";
+    const reply = await this.#writer.run(PATIENCE_MS, BEAT, keys, this.node, sequence, id, this.#life, wantsNodes);
+    const [time, newest, here, nodes, before] = (reply as Buffer[]).slice(0, -1).map(String);
     this.#lookWhoBeats(before!);
     // Flushed, evicted, or a failover has lost entries. Nothing new may come to show that: to join anew finds out.
     if (here !== id) throw awayError(this.#where);
     this.#heardAtMs = performance.now();
     this.#newest = Number(newest);
-    this.#say({ nodes: Number(nodes), clockOffsetMs: Number(time) - (sentMs + Date.now()) / 2 });
+    this.#lookWhatIsOwed();
+    const clockOffsetMs = Number(time) - (sentMs + Date.now()) / 2;
+    const isSameClock = Math.abs(clockOffsetMs - this.#state.clockOffsetMs) < CLOCK_NOISE_MS;
+    this.#say({ nodes: Number(nodes), ...(!isSameClock && { clockOffsetMs }) });
+    if (wantsNodes !== "") this.#learn((reply as Buffer[][]).at(-1)!, Number(time));
+  }
+
+  /** What is in the log comes by itself, soon; if not, its connection is of no use any more, though nobody has closed it. */
+  #lookWhatIsOwed(): void {
+    if (this.#newest <= this.#position.sequence) this.#owedSinceMs = undefined;
+    else this.#owedSinceMs ??= performance.now();
+    const owedMs = this.#owedSinceMs === undefined ? 0 : performance.now() - this.#owedSinceMs;
+    if (this.#isListening && owedMs > SILENCE_MS) throw awayError(this.#where);
   }
 
   /** @param life Which process has said so last under this node's name; "" when none has. */
@@ -489,8 +520,11 @@ export class PurgeLog {
     const { sequence, validFrom, unsent } = this.#position;
     const behind = Math.max(0, this.#newest - sequence);
     const newest = this.#newest;
-    this.#state = { ...this.#state, sequence, validFrom, newest, behind, unsent: unsent.length, ...change };
-    this.#host.tell(this.#state);
+    const state = { ...this.#state, sequence, validFrom, newest, behind, unsent: unsent.length, ...change };
+    const isNews = !this.#hasTold || !Bun.deepEquals(state, this.#state);
+    this.#state = state;
+    this.#hasTold = true;
+    if (isNews) this.#host.tell(state);
   }
 }
 
@@ -530,6 +564,19 @@ function isSelector(value: unknown): value is LoggedSelector {
   const fields = value as Record<string, unknown>;
   const names: readonly string[] | undefined = needed[fields["by"] as keyof typeof needed];
   return names?.every((name) => typeof fields[name] === "string") === true;
+}
+
+/** What the engine keeps of the nodes, in the order of their names. */
+function positionsOf(reply: readonly Buffer[], nowMs: number): NodePosition[] {
+  const nodes: NodePosition[] = [];
+  for (let index = 0; index < reply.length; index += 2) {
+    const [sequence, heardMs] = String(reply[index + 1])
+      .split(" ")
+      .map(Number);
+    const silentMs = Math.max(0, nowMs - (heardMs ?? 0));
+    nodes.push({ name: String(reply[index]), sequence: sequence ?? 0, silentMs });
+  }
+  return nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function payloadOf({ selectors, soft }: Pick<LoggedPurge, "selectors" | "soft">): string {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { describeAddress, type SharedAddress } from "./address.ts";
+import { Announcements } from "./announcements.ts";
 import { Breaker } from "./breaker.ts";
 import { Engine, EngineError } from "./engine.ts";
 import { CHUNK_BYTES, checksum, chunkBytes, chunksOf, decodeEntry, type Entry, encodeEntry, isChunk } from "./entry.ts";
@@ -83,7 +84,6 @@ const VARIANTS_MAX = 64;
 const TAG_MEMBERS_MAX = 65_536;
 const REST_MS = 1_000;
 const PROBE_EVERY_MS = 50;
-const UNANNOUNCED_MAX = 4_096;
 const SCAN_COUNT = 500;
 
 /** What the nodes of a deployment share, as one thread of one of them uses it. It never throws because of the engine: what does not come in time is a miss. */
@@ -100,10 +100,7 @@ export class SharedTier {
   readonly #soft = new PurgeIndex();
   /** Runs while a server is left alone. */
   #probes: Timer | undefined;
-  /** What has been changed while the engine was away. */
-  readonly #unannounced: LoggedSelector[] = [];
-  /** It was too much to keep: then everything is doubtful. */
-  #hasForgotten = false;
+  readonly #announcements: Announcements;
   #isClosed = false;
   #state: LogState | undefined;
   /** Nothing is written until then. */
@@ -115,14 +112,15 @@ export class SharedTier {
     this.#where = describeAddress(options.address);
     this.#reader = new Engine(options.address);
     this.#writer = new Engine(options.address);
+    this.#announcements = new Announcements((entry) =>
+      this.#writer.run(WRITE_MS, APPEND, [this.keys.log], newToken(), JSON.stringify(entry), LOG_ENTRIES_MAX),
+    );
   }
 
   /** What the node's end of the purge log says. */
   hear(state: LogState): void {
     this.#state = state;
-    if (!state.isJoined) return;
-    if (this.#hasForgotten) this.#announceBeginning();
-    for (const selector of this.#unannounced.splice(0)) this.#announce(selector);
+    if (state.isJoined) this.#announcements.sendWaiting();
   }
 
   /** The number of the last purge that this node has applied; a fill that begins now brings nothing that it, or an earlier one, has purged. */
@@ -318,6 +316,7 @@ export class SharedTier {
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#probes);
+    this.#announcements.close();
     this.#queue.close();
     this.#reader.close();
     this.#writer.close();
@@ -405,33 +404,10 @@ export class SharedTier {
     );
   }
 
-  /** Has every node apply a hard purge, by and by. While the engine is away that waits. */
+  /** Has every node apply a hard purge, by and by. */
   #announce(selector: LoggedSelector): void {
     void this.makeRoom(selector);
-    this.#append({ selectors: [selector], soft: false }, () => {
-      if (this.#unannounced.length < UNANNOUNCED_MAX) this.#unannounced.push(selector);
-      else this.#hasForgotten = true;
-    });
-  }
-
-  /** Everything that was filled so far is validated before it is used, at every node. */
-  #announceBeginning(): void {
-    this.#hasForgotten = false;
-    this.#append({ begin: true }, () => {
-      this.#hasForgotten = true;
-    });
-  }
-
-  #append(what: object, failed: () => void): void {
-    this.#writer.run(WRITE_MS, APPEND, [this.keys.log], newToken(), JSON.stringify(what), LOG_ENTRIES_MAX).then(
-      (sequence) => {
-        if (sequence === null) failed(); // there is no log just now
-      },
-      (error: unknown) => {
-        if (!(error instanceof EngineError)) throw error;
-        failed();
-      },
-    );
+    this.#announcements.purged(selector);
   }
 
   #decode(hash: string, key: string, values: readonly Buffer[]): Entry[] {

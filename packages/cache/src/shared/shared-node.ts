@@ -14,20 +14,21 @@ export interface SharedStatus {
   readonly behind: number;
   /** Purges that it could not tell the others yet. */
   readonly unsent: number;
+  /** As they were when this was last told: with each change, and of a node that is silent every five seconds. */
   readonly nodes: readonly { readonly name: string; readonly behind: number; readonly silentMs: number }[];
 }
 
-const WATCH_MS = 1_000;
+/** Nodes are heard once a second: what is less than this is no silence. */
+const SILENCE_STEP_MS = 5_000;
 
 /** One node's end of the purge log, and what its threads have to know of it. */
 export class SharedNode {
   readonly #log: PurgeLog;
   readonly #tell: (news: SharedNews) => Promise<void>;
   #nodes: readonly NodePosition[] = [];
-  #watch: Timer | undefined;
-  #onChange = () => {};
-  #isJoined: boolean | undefined;
-  #isClosed = false;
+  #watcher: ((status: SharedStatus) => void) | undefined;
+  /** What the watcher knows. */
+  #told = "";
 
   /** @param options.tell Has every thread of the cache know something; resolves when all do. */
   constructor(options: {
@@ -63,9 +64,11 @@ export class SharedNode {
         },
         tell: (state) => {
           tell({ state }).catch(() => {}); // a thread has died: the process ends
-          if (state.isJoined === this.#isJoined) return;
-          this.#isJoined = state.isJoined;
-          this.#onChange();
+          this.#look();
+        },
+        meet: (nodes) => {
+          this.#nodes = nodes;
+          this.#look();
         },
       },
     });
@@ -82,35 +85,31 @@ export class SharedNode {
     return { responses, bodyBytes, nodes: { applied, missing } };
   }
 
-  /** Has `tell` know how this node stands, now and whenever that may be another. */
+  /** Has `tell` know how this node stands, now and whenever that is another. */
   watch(tell: (status: SharedStatus) => void): void {
-    let asked = 0;
-    const look = async () => {
-      const mine = ++asked;
-      const status = await this.#status();
-      if (mine === asked) tell(status);
-      clearTimeout(this.#watch);
-      // The more nodes there are, the less often each asks for all of them.
-      if (!this.#isClosed) this.#watch = setTimeout(look, Math.max(WATCH_MS, status.nodes.length * 10));
-    };
-    this.#onChange = () => void look();
-    void look();
+    this.#watcher = tell;
+    this.#look();
   }
 
-  async #status(): Promise<SharedStatus> {
+  #look(): void {
+    if (this.#watcher === undefined) return;
     const { isJoined, behind, unsent, newest } = this.#log.state;
-    if (isJoined) this.#nodes = await this.#log.nodes().catch(() => this.#nodes);
     const nodes = this.#nodes.map(({ name, sequence, silentMs }) => ({
       name,
       behind: Math.max(0, newest - sequence),
       silentMs,
     }));
-    return { node: this.#log.node, state: isJoined ? "joined" : "alone", behind, unsent, nodes };
+    const status = { node: this.#log.node, state: isJoined ? "joined" : "alone", behind, unsent, nodes } as const;
+    const known = JSON.stringify(status, (name, value) =>
+      name === "silentMs" ? Math.floor(value / SILENCE_STEP_MS) : value,
+    );
+    if (known === this.#told) return;
+    this.#told = known;
+    this.#watcher(status);
   }
 
   close(): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#watch);
+    this.#watcher = undefined;
     return this.#log.close();
   }
 }
