@@ -72,6 +72,8 @@ export class ResponsePacker {
   readonly #log: RecordLog;
   readonly #names = new Interned<NameList>();
   readonly #controls = new Interned<CacheControl>();
+  /** What has been parsed from the same field is the same object. */
+  readonly #numbersOfControls = new WeakMap<CacheControl, number>();
 
   constructor(log: RecordLog) {
     this.#log = log;
@@ -153,8 +155,14 @@ export class ResponsePacker {
   ): { names: number | undefined; control: number | undefined } {
     return {
       names: this.#names.number(names.join("\n"), () => ({ names, lowers: names.map((name) => name.toLowerCase()) })),
-      control: this.#controls.number(JSON.stringify(control), () => control),
+      control: this.#numbersOfControls.get(control) ?? this.#numberOf(control),
     };
+  }
+
+  #numberOf(control: CacheControl): number | undefined {
+    const number = this.#controls.number(JSON.stringify(control), () => control);
+    if (number !== undefined) this.#numbersOfControls.set(control, number);
+    return number;
   }
 
   #namesAt(view: DataView, offset: number, { names = [] }: Extras): NameList {

@@ -1,6 +1,7 @@
 import type { Fields } from "../http1/fields.ts";
 import { type Directive, parseDirectives } from "./directives.ts";
 import { isToken, listMembers } from "./list-members.ts";
+import { ParsedValues } from "./parsed-values.ts";
 
 /**
  * What a Cache-Control field asks for, of a request or of a response (RFC 9111 section 5.2, RFC 5861, RFC 8246).
@@ -68,8 +69,13 @@ export const NO_DIRECTIVES: CacheControl = Object.freeze({
  */
 export function parseCacheControl(fields: Fields): CacheControl {
   const lines = fields.all("cache-control");
-  return lines.length === 0 ? NO_DIRECTIVES : cacheControlFrom(lines.flatMap(parseDirectives));
+  const [only] = lines;
+  if (only === undefined) return NO_DIRECTIVES;
+  return lines.length === 1 ? CONTROLS.of(only) : cacheControlFrom(lines.flatMap(parseDirectives));
 }
+
+/** Sites have few values of it, and each message one of them. */
+const CONTROLS = new ParsedValues((value) => cacheControlFrom(parseDirectives(value)));
 
 type Mutable = { -readonly [Key in keyof CacheControl]: CacheControl[Key] };
 

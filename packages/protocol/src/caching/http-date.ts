@@ -1,3 +1,5 @@
+import { ParsedValues } from "./parsed-values.ts";
+
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 // RFC 9111 section 4.2: although the formats are case-sensitive, a cache SHOULD match a date case-insensitively.
@@ -5,6 +7,14 @@ const IMF_FIXDATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) ([a-z]{3}) (\d{4}
 const RFC850_DATE =
   /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d{2})-([a-z]{3})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) GMT$/i;
 const ASCTIME_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([a-z]{3}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/i;
+
+/** Hundreds of messages may carry the Date of one second. */
+const IMF_FIXDATES = new ParsedValues((value): { isOne: boolean; timeMs: number | undefined } => {
+  const imf = IMF_FIXDATE.exec(value);
+  if (imf === null) return { isOne: false, timeMs: undefined };
+  const [, day = "", month = "", year = "", hour = "", minute = "", second = ""] = imf;
+  return { isOne: true, timeMs: utc(Number(year), month, day, hour, minute, second) };
+});
 
 /**
  * The time an HTTP-date names, in milliseconds since 1970, in any of its three forms (RFC 9110 section 5.6.7), in upper or
@@ -16,11 +26,8 @@ const ASCTIME_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([a-z]{3}) ([ \d]\d) (\d{
  * @param nowMs Decides the century of a two-digit year: one that would lie more than 50 years ahead is in the past.
  */
 export function parseHttpDate(value: string, nowMs: number): number | undefined {
-  const imf = IMF_FIXDATE.exec(value);
-  if (imf !== null) {
-    const [, day = "", month = "", year = "", hour = "", minute = "", second = ""] = imf;
-    return utc(Number(year), month, day, hour, minute, second);
-  }
+  const imf = IMF_FIXDATES.of(value);
+  if (imf.isOne) return imf.timeMs;
   const rfc850 = RFC850_DATE.exec(value);
   if (rfc850 !== null) {
     const [, day = "", month = "", year = "", hour = "", minute = "", second = ""] = rfc850;

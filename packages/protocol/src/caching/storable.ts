@@ -148,6 +148,7 @@ const NOT_STORED = new Set(["proxy-authenticate", "proxy-authentication-info", "
  */
 export function fieldsToStore(endToEnd: Fields): Fields {
   const { control } = effectiveCacheControl(endToEnd);
-  const withheld = new Set([...NOT_STORED, ...control.withheldFields]);
+  const withheld =
+    control.withheldFields.length === 0 ? NOT_STORED : new Set([...NOT_STORED, ...control.withheldFields]);
   return endToEnd.filter((lowerName) => !withheld.has(lowerName));
 }
