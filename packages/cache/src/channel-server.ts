@@ -107,6 +107,8 @@ export class ChannelServer {
   readonly #peerCheck: ReturnType<typeof setInterval>;
   #peer: Peer | undefined;
   #looking = false;
+  /** At the end of this turn of the event loop: what its sockets brought is told of at once. */
+  #ringing = false;
 
   /**
    * Opens the shard's request queue and listens at its doorbell.
@@ -167,8 +169,18 @@ export class ChannelServer {
   #post(ask: PendingAsk): void {
     if (ask.life !== this.#peer?.life) return; // a former life's memory: nobody waits there
     ask.segment.semaphore.post();
-    if (this.#looking) this.#toRing.add(ask.thread);
-    else this.#ring(ask.thread);
+    this.#toRing.add(ask.thread);
+    if (this.#looking || this.#ringing) return;
+    this.#ringing = true;
+    setImmediate(() => {
+      this.#ringing = false;
+      this.#ringAll();
+    });
+  }
+
+  #ringAll(): void {
+    for (const thread of this.#toRing) this.#ring(thread);
+    this.#toRing.clear();
   }
 
   #sendNotices(): void {
@@ -251,8 +263,7 @@ export class ChannelServer {
     } finally {
       this.#looking = false;
     }
-    for (const thread of this.#toRing) this.#ring(thread);
-    this.#toRing.clear();
+    this.#ringAll();
   }
 
   #takeMessage(bytes: number): void {
