@@ -1,5 +1,7 @@
 import { BLOCK_BYTES, blocksOf, checksum } from "./entry-tail.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /** The checksums of a body's blocks, made as it arrives; with the bytes of the block that is not complete yet, which has none. */
 export class BlockSums {
   #sums: bigint[] | BigUint64Array;
@@ -44,9 +46,9 @@ export class BlockSums {
         sums.push(checksum(piece));
         continue;
       }
-      this.#pending ??= new Uint8Array(BLOCK_BYTES);
-      this.#pending.set(piece, inBlock);
-      if (inBlock + count === BLOCK_BYTES) sums.push(checksum(this.#pending));
+      const pending = this.#roomFor(inBlock + count);
+      pending.set(piece, inBlock);
+      if (inBlock + count === BLOCK_BYTES) sums.push(checksum(pending));
     }
   }
 
@@ -73,8 +75,23 @@ export class BlockSums {
     return checksum(bytes) === this.#sums[index];
   }
 
+  /** The bytes of the block that is not complete yet, which is the last one of the body: good until the next call of {@link add}. */
+  get pending(): Uint8Array {
+    return this.#pending?.subarray(0, this.#bytes % BLOCK_BYTES) ?? NOTHING;
+  }
+
   /** Bytes of the block that is not complete, from `inBlock` on. */
   readPending(inBlock: number, into: Uint8Array): void {
     into.set(this.#pending!.subarray(inBlock, inBlock + into.length));
+  }
+
+  /** Room for so many bytes of a block, with those that are there: most bodies end long before the first one is full. */
+  #roomFor(bytes: number): Uint8Array {
+    const pending = this.#pending ?? NOTHING;
+    if (pending.length >= bytes) return pending;
+    const grown = new Uint8Array(Math.min(BLOCK_BYTES, Math.max(bytes, 2 * pending.length)));
+    grown.set(pending);
+    this.#pending = grown;
+    return grown;
   }
 }

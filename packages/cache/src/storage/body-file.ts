@@ -105,16 +105,26 @@ export class BodyFile implements BodyStore {
     return this.#takenBytes;
   }
 
+  /** What does not fill a block is in memory only until that does, or the tail comes: a small body is written with its tail, in one call. */
   append(chunk: Uint8Array): boolean {
     if (this.#fildes === undefined || !this.#isArriving || !this.#takeFor(this.bytes + chunk.length)) return false;
+    const { pending } = this.#sums;
+    const blocksEnd = Math.floor((this.bytes + chunk.length) / BLOCK_BYTES) * BLOCK_BYTES;
     try {
-      this.#host.files.write(this.#fildes, chunk, this.bytes);
+      if (blocksEnd > this.bytes) this.#writeBlocks(this.#fildes, pending, chunk.subarray(0, blocksEnd - this.bytes));
     } catch (error) {
       this.#host.onFault(error as Error);
       return false;
     }
     this.#sums.add(chunk);
     return true;
+  }
+
+  /** @param pending What is there of the first one. @param rest From there to the end of the last one. */
+  #writeBlocks(fildes: number, pending: Uint8Array, rest: Uint8Array): void {
+    const { files } = this.#host;
+    if (pending.length > 0) files.write(fildes, pending, this.bytes - pending.length);
+    files.write(fildes, rest, this.bytes);
   }
 
   /** @throws {BrokenBodyError} The bytes are not those that were written, or can not be read. `EMFILE` and the like: not now. */
@@ -234,7 +244,7 @@ export class BodyFile implements BodyStore {
     const fileBytes = this.bytes + tail.length;
     if (!this.#takeFor(fileBytes)) return undefined;
     try {
-      if (this.#isArriving) this.#host.files.write(this.#fildes!, tail, this.bytes);
+      if (this.#isArriving) this.#writeEnd(this.#fildes!, tail);
       else this.#replaceTail(tail, fileBytes);
     } catch (error) {
       this.#host.onFault(error as Error);
@@ -244,6 +254,14 @@ export class BodyFile implements BodyStore {
     if (lessBytes > 0) this.#host.room.giveBack(lessBytes);
     this.#takenBytes -= Math.max(0, lessBytes);
     return fileBytes;
+  }
+
+  #writeEnd(fildes: number, tail: Uint8Array): void {
+    const { pending } = this.#sums;
+    const end = new Uint8Array(pending.length + tail.length);
+    end.set(pending);
+    end.set(tail, pending.length);
+    this.#host.files.write(fildes, end, this.bytes - pending.length);
   }
 
   #replaceTail(tail: Uint8Array, fileBytes: number): void {

@@ -327,3 +327,29 @@ describe("DiskStorage", () => {
       expect(filesIn(directory).length).toBe(storage.count);
     }));
 });
+
+test("DiskStorage writes a body that is shorter than a block together with its tail, and longer ones a block at a time", () =>
+  withDirectory((directory) => {
+    const written: number[] = [];
+    const files: FileSystem = {
+      ...FILE_SYSTEM,
+      write: (fildes, bytes, position) => {
+        written.push(bytes.length);
+        FILE_SYSTEM.write(fildes, bytes, position);
+      },
+    };
+    const disk = openDisk(directory, { limitBytes: 4096 * KIB, files });
+    for (const [length, writes] of [
+      [1000, 1],
+      [60_000, 1],
+      [65_536, 3], // what was there of the block, what came, the tail
+      [200_000, 7],
+    ] as const) {
+      written.length = 0;
+      const bytes = bytesOf(length, 1);
+      put(disk, `${PREFIX}/${length}`, bytes);
+      expect(written.length).toBe(writes);
+      const reader = openDisk(directory, { limitBytes: 4096 * KIB });
+      expect(readAll(reader.lookup(`${PREFIX}/${length}`)[0]!.body)).toEqual(bytes);
+    }
+  }));
