@@ -123,11 +123,13 @@ class Harness {
   readonly shard: Shard;
   readonly versions = new Int32Array(STRIPES);
   readonly arrivals = new Int32Array(STRIPES);
+  readonly memory: MemoryStorage;
   #transfers = 0;
 
   constructor(limitBytes: number) {
     const counters = new Counters<CacheCounter>(CACHE_COUNTERS, new Float64Array(CACHE_COUNTERS.length));
     const memory = new MemoryStorage(limitBytes, { onEvict: () => {} });
+    this.memory = memory;
     const nowMs = () => this.origin.nowMs;
     this.shard = new Shard({
       storage: new TieredStorage({ memory, disk: undefined }, () => {}, nowMs),
@@ -283,4 +285,23 @@ describe("Shard", () => {
     shard.purge({ selectors: [{ by: "tag", tag: "x", before: "" }], soft: true, dryRun: false, number: 2 });
     expect(bumped()).toBe(STRIPES);
   });
+});
+
+test("Shard.keep() takes no more room for a response to POST than it gives back once that has gone", () => {
+  const { shard, memory } = new Harness(1024 * 1024);
+  for (let round = 0; round < 3; round++) {
+    shard.keep({
+      site: SITE.id,
+      target: "/posted",
+      status: 200,
+      requestFieldSection: "",
+      fieldSection: "Cache-Control: max-age=60\r\nContent-Location: /posted\r\n",
+      requestTimeMs: 0,
+      responseTimeMs: 0,
+      content: new Uint8Array(1000),
+    });
+    expect(memory.count).toBe(1);
+    shard.invalidate({ site: SITE.id, targets: ["/posted"], groups: [] });
+    expect([memory.count, memory.usedBytes]).toEqual([0, 0]);
+  }
 });

@@ -323,9 +323,10 @@ export class Shard implements AskHandler, FillHost {
     if (stored === undefined) return;
     const { response } = stored;
     response.filledAfter = this.shared?.sequence ?? 0;
+    const { body } = response; // which the store may replace by its own
     const isStored = this.storage.store(stored.storage, response);
     if (isStored) this.shared?.offer(response, undefined, () => this.storage.has(response));
-    response.body.release();
+    body.release();
   }
 
   ended(fill: Fill): void {
