@@ -106,8 +106,9 @@ export class SharedSide {
 
   /** A response that has come from the origin: others may have it. @param isStored Whether it still is. */
   offer(stored: StoredResponse, lease: Lease | undefined, isStored: () => boolean): void {
-    const { body, filledAfter } = stored;
     if (!isWhole(stored)) return void lease?.release();
+    this.storage.adopt(stored);
+    const { body, filledAfter } = stored;
     body.retain();
     this.tier.write({
       key: stored.key,

@@ -114,7 +114,10 @@ export class Promotion {
     response.body = copy;
     const original = this.#memory.store(response) ? this.#memory.slotOf(response) : undefined;
     if (original === undefined) response.body = source;
-    else this.#disk.shadow(response, source, original);
+    else {
+      this.#memory.adopt(response);
+      this.#disk.shadow(response, source, original);
+    }
     copy.release();
     return "over";
   }

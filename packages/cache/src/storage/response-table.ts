@@ -183,6 +183,7 @@ export class ResponseTable implements Room {
     }
   }
 
+  /** It is not among the known ones: most are wanted much later or never, and objects that live on for a while cost the collector more than those that do not. */
   #insertRecord(response: StoredResponse, record: number): number | undefined {
     if (!this.take(INDEX_BYTES)) {
       this.#log.free(record);
@@ -192,7 +193,6 @@ export class ResponseTable implements Room {
     this.#records[slot] = record + 1;
     response.body.discard();
     response.body = this.#bodyOf(slot, response);
-    this.#known.add(slot, response);
     return slot;
   }
 

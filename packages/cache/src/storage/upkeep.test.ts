@@ -27,7 +27,9 @@ test("Upkeep.sweep() drops from both tiers what is of no use any more, and leave
     const upkeep = new Upkeep({ memory, disk }, storage, nowMs);
     for (const [name, tier] of Object.entries({ memory, disk })) {
       putWithoutValidator(tier, `/${name}/useless`);
-      putWithoutValidator(tier, `/${name}/read`).body.retain();
+      const read = putWithoutValidator(tier, `/${name}/read`);
+      tier.adopt(read);
+      read.body.retain();
       put(tier, `${PREFIX}/${name}/validated`, bytesOf(1000, 1));
     }
     const staleSeconds = Date.UTC(2026, 10, 22, 12) / 1000 + 600;
