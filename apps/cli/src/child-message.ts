@@ -1,15 +1,34 @@
 import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import type { ClientSockets } from "@proj/proxy";
-import type { SideSettings } from "./serve-side.ts";
+import type { SideName, SideSettings } from "./serve-side.ts";
 
 /** The second argument of a process that has a supervisor; those behind it are only for people to see. */
 export const SUPERVISED = "--supervised";
 
 /**
- * In the place of `proxy`, the first argument of a process that loads the proxy's code and waits to be one. Of the same length: once it is a proxy it
- * says so in the process list.
+ * The first argument of a process that loads the code of a side, which the third names, and waits to take its place. As long as `proxy` and `cache`: it then says in the process list
+ * that it is that.
  */
 export const SPARE = "spare";
+
+/** What a process is to do for its supervisor. */
+export interface SupervisedRole {
+  readonly side: SideName;
+  readonly isSpare: boolean;
+}
+
+/** The arguments that say so. */
+export function roleArguments({ side, isSpare }: SupervisedRole): string[] {
+  return isSpare ? [SPARE, SUPERVISED, `--for=${side}`] : [side, SUPERVISED];
+}
+
+/** What a command line says of it; undefined: this process has no supervisor. */
+export function supervisedRole([name, mark, purpose]: readonly string[]): SupervisedRole | undefined {
+  if (mark !== SUPERVISED) return undefined;
+  if (name === "proxy" || name === "cache") return { side: name, isSpare: false };
+  if (name !== SPARE) return undefined;
+  return { side: purpose === roleArguments({ side: "proxy", isSpare: true })[2] ? "proxy" : "cache", isSpare: true };
+}
 
 /** What a process goes by that its supervisor has read for it. */
 export interface ChildSettings extends SideSettings {

@@ -1,7 +1,14 @@
-import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
+import type {
+  ExplainQuestion,
+  Explanation,
+  LoadedShardThreads,
+  NodesPurgeCount,
+  Purge,
+  SharedStatus,
+} from "@proj/cache";
 import { loadLibrary, SystemCallError } from "@proj/ipc";
 import type { SiteSettings } from "@proj/protocol";
-import type { ClientSockets, LoadedThreads } from "@proj/proxy";
+import type { ClientSockets, LoadedProxyThreads } from "@proj/proxy";
 import type { Credentials } from "./certificates.ts";
 import { messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
@@ -49,7 +56,7 @@ const FAILED_GRACE_MS = 100;
 /**
  * Runs the proxy or the cache in this process until a stop is asked for.
  *
- * @param start Of {@link START}, or what {@link loadProxy} gives.
+ * @param start Of {@link START}, or what {@link loadWhole} gives.
  * @param onReady Called once it serves.
  * @param graceMs How long open requests may take then.
  * @throws Whatever keeps it from running, or from going on.
@@ -96,18 +103,27 @@ const LOAD = {
   cache: () => import("./start-cache.ts"),
 };
 
-/** Loads the code of a proxy and of so many threads of it; the start that is returned has little left to do. */
-export async function loadProxy(threads: number): Promise<StartSide> {
-  const { LoadedThreads } = await import("@proj/proxy");
-  const loaded = new LoadedThreads(threads);
-  loadLibrary();
-  await LOAD.proxy();
-  return (settings, log) => startLoaded(settings, log, loaded);
-}
-
 type StartSide = (settings: SideSettings, log: Log) => Promise<Serving>;
 
-async function startLoaded(settings: SideSettings, log: Log, loaded?: LoadedThreads): Promise<Serving> {
+export const START: Record<SideName, StartSide> = {
+  proxy: (settings, log) => startAsProxy(settings, log),
+  cache: (settings, log) => startAsCache(settings, log),
+};
+
+/** Loads the code of a side and of so many threads of it: the start that this resolves to has little left to do. */
+export async function loadWhole(side: SideName, threads: number): Promise<StartSide> {
+  loadLibrary();
+  if (side === "proxy") {
+    const loaded = (await import("@proj/proxy")).loadProxyThreads(threads);
+    await LOAD.proxy();
+    return (settings, log) => startAsProxy(settings, log, loaded);
+  }
+  const loaded = (await import("@proj/cache")).loadShardThreads(threads);
+  await LOAD.cache();
+  return (settings, log) => startAsCache(settings, log, loaded);
+}
+
+async function startAsProxy(settings: SideSettings, log: Log, loaded?: LoadedProxyThreads): Promise<Serving> {
   const { configureProxy, startProxySide } = await LOAD.proxy();
   const proxy = await startProxySide(settings, log, loaded);
   return {
@@ -120,18 +136,15 @@ async function startLoaded(settings: SideSettings, log: Log, loaded?: LoadedThre
   };
 }
 
-export const START: Record<SideName, StartSide> = {
-  proxy: (settings, log) => startLoaded(settings, log),
-  cache: async (settings, log) => {
-    const { startCacheSide } = await LOAD.cache();
-    const cache = await startCacheSide(settings, log);
-    return {
-      failed: cache.failed,
-      purge: (purge) => cache.purge(purge),
-      explain: (question) => cache.explain(question),
-      watchShared: (tell) => cache.watchShared(tell),
-      configure: ({ sites }) => cache.useSites(sites),
-      close: () => cache.close(),
-    };
-  },
-};
+async function startAsCache(settings: SideSettings, log: Log, loaded?: LoadedShardThreads): Promise<Serving> {
+  const { startCacheSide } = await LOAD.cache();
+  const cache = await startCacheSide(settings, log, loaded);
+  return {
+    failed: cache.failed,
+    purge: (purge) => cache.purge(purge),
+    explain: (question) => cache.explain(question),
+    watchShared: (tell) => cache.watchShared(tell),
+    configure: ({ sites }) => cache.useSites(sites),
+    close: () => cache.close(),
+  };
+}

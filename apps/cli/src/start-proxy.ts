@@ -1,7 +1,7 @@
 import type { SiteSettings } from "@proj/protocol";
 import {
   DEFAULT_CLIENT_LIMITS,
-  LoadedThreads,
+  loadProxyThreads,
   type ProxyOptions,
   type ProxySettings,
   type RunningProxy,
@@ -23,7 +23,7 @@ import type { SideSettings } from "./serve-side.ts";
 export async function startProxySide(
   settings: SideSettings,
   log: Log,
-  loaded = new LoadedThreads(0),
+  loaded = loadProxyThreads(0),
 ): Promise<RunningProxy> {
   requireSegmentSpace(settings.options);
   sayWhereFilesAreFew(settings.options, log);

@@ -33,8 +33,8 @@ interface SpareProcess {
   isWaiting: boolean;
 }
 
-/** A process that serves since then is as quick as it gets: another one that loads its code takes little from it. */
-const SPARE_AFTER_MS = 500;
+/** For whoever has waited for the process that serves now to be served first. */
+const SPARE_AFTER_MS = 200;
 /** One that has ended by itself would perhaps do so again. */
 const NEXT_SPARE_AFTER_MS = 5_000;
 

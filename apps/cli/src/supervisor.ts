@@ -3,7 +3,7 @@ import { ClientPorts, type ClientSockets } from "@proj/proxy";
 import { addressText } from "./address-text.ts";
 import type { AdminServer } from "./admin/server.ts";
 import { readCredentials } from "./certificates.ts";
-import { type ChildSettings, SPARE, SUPERVISED } from "./child-message.ts";
+import { type ChildSettings, roleArguments, type SupervisedRole } from "./child-message.ts";
 import { type CommandError, cannotRun, messageOf } from "./command-error.ts";
 import { connectionRoom } from "./connection-room.ts";
 import { removeLeftOvers } from "./left-overs.ts";
@@ -159,8 +159,9 @@ export class ProcessPair {
     const settle = () => {
       if (this.isReady) bothReady.resolve();
     };
-    const commandOf = (role: string) => [
-      ...[process.execPath, Bun.main, role, SUPERVISED],
+    const commandOf = (role: SupervisedRole) => [
+      ...[process.execPath, Bun.main],
+      ...roleArguments(role),
       ...asArguments(this.#options),
     ];
     const supervised = (name: "cache" | "proxy", inherited: readonly number[], onReady: () => void) =>
@@ -168,9 +169,8 @@ export class ProcessPair {
         name,
         inherited,
         watched: { channel: options.channel, side: name },
-        command: () => commandOf(name),
-        // Without a cache the proxy serves; without a proxy nobody does.
-        ...(name === "proxy" && { spareCommand: () => commandOf(SPARE) }),
+        command: () => commandOf({ side: name, isSpare: false }),
+        spareCommand: () => commandOf({ side: name, isSpare: true }),
         settings: () => this.#settings,
         log,
         onReady: () => {

@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { Doorbell, MessageQueue, objectName, registerFamily, SharedMemory, unregisterFamily } from "@proj/ipc";
-import { Life, Thread, threadEntry } from "@proj/process";
+import { Life, LoadedThreads, Thread, threadEntry } from "@proj/process";
 import {
   channelNames,
   defaultSite,
@@ -48,6 +48,8 @@ export interface CacheOptions {
 }
 
 type ShardThread = Thread<ShardThreadOptions, void, ShardQuestion, ShardAnswer>;
+/** See {@link loadShardThreads}. */
+export type LoadedShardThreads = LoadedThreads<ShardThread>;
 
 /** An ordinary user's `msg_max`: a deeper queue is refused, and depth is not what makes a queue fast. */
 const QUEUE_DEPTH = 10;
@@ -86,7 +88,7 @@ export class RunningCache {
   }
 
   /** See {@link startCache}. */
-  static async start(options: CacheOptions): Promise<RunningCache> {
+  static async start(options: CacheOptions, loaded: LoadedShardThreads): Promise<RunningCache> {
     const names = channelNames(options.channel);
     const sites = sitesOf(options);
     const life = Life.begin({
@@ -95,7 +97,8 @@ export class RunningCache {
       originNames: originNames(sites),
       removeLeftovers: () => removeLeftovers(names),
     });
-    const threads = Array.from({ length: options.threads }, (_, shard) => newShard(shard));
+    const threads = loaded.take();
+    while (threads.length < options.threads) threads.push(newShard(threads.length));
     let store: OpenStore | undefined;
     let shared: SharedNode | undefined;
     try {
@@ -192,6 +195,7 @@ export class RunningCache {
 /**
  * Starts a cache in this process: answers the proxy of the same channel, which may come later, from what is stored, or from the origin.
  *
+ * @param loaded Threads that have been loaded ahead: it serves the sooner.
  * @throws {ChannelInUseError} Another cache has the channel. {@link StoreDirectoryError} The directory can not be used, or another process has it.
  *   {@link SystemCallError} An IPC object can not be made: `EMFILE` when the user's message queues are used up.
  *   {@link ThreadError} A thread could not start.
@@ -199,8 +203,17 @@ export class RunningCache {
  * const cache = await startCache({ channel: "default", threads: 2, origin: new URL("http://127.0.0.1:9000"), cacheDir: undefined,
  *   memoryBytes: 256 * 2 ** 20, diskBytes: 0, log: console.error });
  */
-export function startCache(options: CacheOptions): Promise<RunningCache> {
-  return RunningCache.start(options);
+export function startCache(options: CacheOptions, loaded = loadShardThreads(0)): Promise<RunningCache> {
+  return RunningCache.start(options, loaded);
+}
+
+/**
+ * Loads the code of threads ahead of the start of a cache.
+ *
+ * @param count At most as many as it will have; it makes those that are missing.
+ */
+export function loadShardThreads(count: number): LoadedShardThreads {
+  return new LoadedThreads(count, newShard);
 }
 
 /** Applies what the deployment has purged meanwhile before anything is served. */

@@ -1,4 +1,10 @@
-export { type CacheOptions, type RunningCache, startCache } from "./cache.ts";
+export {
+  type CacheOptions,
+  type LoadedShardThreads,
+  loadShardThreads,
+  type RunningCache,
+  startCache,
+} from "./cache.ts";
 export { S3Fifo } from "./eviction/s3-fifo.ts";
 export type {
   Because,

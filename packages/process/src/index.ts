@@ -5,6 +5,7 @@ export { OwnSilence, type SilenceParts } from "./own-silence.ts";
 export { isStalled, StalledThreads } from "./stalled-threads.ts";
 export {
   type FromThread,
+  LoadedThreads,
   type RunningThread,
   runThread,
   Thread,

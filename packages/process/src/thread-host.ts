@@ -139,6 +139,21 @@ export class Thread<Start, Started, Question = never, Answer = never> {
   }
 }
 
+/** Threads whose code is loaded ahead of their start, so that this takes less; until then they do nothing. */
+export class LoadedThreads<OneThread> {
+  readonly #threads: OneThread[];
+
+  /** @param make Of the thread with this number. */
+  constructor(count: number, make: (thread: number) => OneThread) {
+    this.#threads = Array.from({ length: count }, (_, thread) => make(thread));
+  }
+
+  /** They are the caller's from now on. */
+  take(): OneThread[] {
+    return this.#threads.splice(0);
+  }
+}
+
 /** What a thread does once it has started. */
 export interface RunningThread<Started, Question, Answer> {
   result: Started;

@@ -1,5 +1,5 @@
 import { Doorbell, MessageQueue, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
-import { Life, Thread, threadEntry } from "@proj/process";
+import { Life, LoadedThreads, Thread, threadEntry } from "@proj/process";
 import {
   accessRingsBytes,
   channelNames,
@@ -79,21 +79,8 @@ interface Holdings {
 }
 
 type ProxyThreadHandle = Thread<ProxyThreadOptions, void, ProxyOrder, void>;
-
-/** Threads whose code is being loaded, or is, and that do nothing yet. */
-export class LoadedThreads {
-  readonly #threads: ProxyThreadHandle[];
-
-  /** @param count At most as many as the proxy that is started with them has: those that are missing are made then. */
-  constructor(count: number) {
-    this.#threads = Array.from({ length: count }, (_, thread) => newThread(thread));
-  }
-
-  /** They are the caller's from now on. */
-  take(): ProxyThreadHandle[] {
-    return this.#threads.splice(0);
-  }
-}
+/** See {@link loadProxyThreads}. */
+export type LoadedProxyThreads = LoadedThreads<ProxyThreadHandle>;
 
 /** A running proxy process. */
 export class RunningProxy {
@@ -120,7 +107,7 @@ export class RunningProxy {
   }
 
   /** See {@link startProxy}. */
-  static async start(options: ProxyOptions, loaded: LoadedThreads): Promise<RunningProxy> {
+  static async start(options: ProxyOptions, loaded: LoadedProxyThreads): Promise<RunningProxy> {
     // Refused here rather than in every thread.
     new TrustedPeers(options.trustProxy ?? []);
     if (options.tls !== undefined) await checkTlsPairs(options.tls.pairs);
@@ -236,8 +223,17 @@ export class RunningProxy {
  * const proxy = await startProxy({ channel: "default", threads: 2, segments: 64, segmentBytes: 262_144, host: "127.0.0.1",
  *   httpPort: 8080, getfilePort: 19121, getfileWire: "crlf", hotBytes: 64 * 2 ** 20, origin: new URL("http://127.0.0.1:9000"), log: console.error });
  */
-export function startProxy(options: ProxyOptions, loaded = new LoadedThreads(0)): Promise<RunningProxy> {
+export function startProxy(options: ProxyOptions, loaded = loadProxyThreads(0)): Promise<RunningProxy> {
   return RunningProxy.start(options, loaded);
+}
+
+/**
+ * Loads the code of threads ahead of the start of a proxy.
+ *
+ * @param count At most as many as it will have; it makes those that are missing.
+ */
+export function loadProxyThreads(count: number): LoadedProxyThreads {
+  return new LoadedThreads(count, newThread);
 }
 
 async function portsOf({ sockets, host, httpPort, getfilePort, tls, threads, takesOver = false }: ProxyOptions) {

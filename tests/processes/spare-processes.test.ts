@@ -1,6 +1,6 @@
 /**
- * A process with the proxy's code loaded waits beside a proxy that is supervised, and takes its place when that dies: who has come meanwhile is served. It goes by what holds then, shows
- * as the proxy in the process list, and is gone when its supervisor is, in whichever way that ends.
+ * A process with its code loaded waits beside each process that is supervised, and takes its place when that dies: who has come meanwhile is served. It goes by what holds then, shows
+ * as what it is in the process list, and is gone when its supervisor is, in whichever way that ends.
  */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -12,10 +12,13 @@ import { eventually } from "../support/within.ts";
 
 const SOON_MS = 30_000;
 
-function childrenOf(webproxy: Webproxy, role: "spare" | "proxy" | "cache"): number[] {
+type Side = "proxy" | "cache";
+
+/** Those whose arguments hold all of these words. */
+function childrenOf(webproxy: Webproxy, ...words: readonly string[]): number[] {
   const { pid } = webproxy;
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim().split(" ").map(Number);
-  return children.filter((child) => argumentsOf(child).includes(role));
+  return children.filter((child) => words.every((word) => argumentsOf(child).includes(word)));
 }
 
 function argumentsOf(pid: number): string[] {
@@ -26,14 +29,14 @@ function argumentsOf(pid: number): string[] {
   }
 }
 
-function spareOf(webproxy: Webproxy): Promise<number> {
-  return eventually(SOON_MS, "there is a spare process", () => childrenOf(webproxy, "spare")[0]);
+function spareOf(webproxy: Webproxy, side: Side = "proxy"): Promise<number> {
+  return eventually(SOON_MS, `there is a spare ${side}`, () => childrenOf(webproxy, "spare", `--for=${side}`)[0]);
 }
 
-async function replaced(webproxy: Webproxy, former: number): Promise<number> {
-  return await eventually(SOON_MS, "another proxy serves", async () => {
-    const { proxy } = await webproxy.stats();
-    return proxy?.state === "serving" && proxy.pid !== former ? proxy.pid : undefined;
+async function replaced(webproxy: Webproxy, former: number, side: Side = "proxy"): Promise<number> {
+  return await eventually(SOON_MS, `another ${side} serves`, async () => {
+    const { [side]: one } = await webproxy.stats();
+    return one?.state === "serving" && one.pid !== former ? one.pid : undefined;
   });
 }
 
@@ -56,24 +59,26 @@ function isRunning(pid: number): boolean {
   }
 }
 
-describe("a spare proxy", () => {
-  test("takes the place of one that is killed, again and again, and shows as it", async () => {
-    await using files = origin();
-    await using webproxy = await Webproxy.start({ origin: files.url });
-    await expectServed(webproxy);
-    for (let death = 0; death < 3; death++) {
-      const spare = await spareOf(webproxy);
-      const { proxy } = await webproxy.stats();
-      process.kill(proxy!.pid, "SIGKILL");
-      expect(await replaced(webproxy, proxy!.pid)).toBe(spare);
+describe("a spare process", () => {
+  for (const side of ["proxy", "cache"] as const) {
+    test(`takes the place of a ${side} that is killed, again and again, and shows as it`, async () => {
+      await using files = origin();
+      await using webproxy = await Webproxy.start({ origin: files.url });
       await expectServed(webproxy);
-      expect(childrenOf(webproxy, "proxy")).toEqual([spare]);
-    }
-    expect((await webproxy.stats()).restarts).toEqual({ proxy: 3, cache: 0 });
-    const last = await spareOf(webproxy);
-    expect((await webproxy.stop()).exitCode).toBe(0);
-    expect(isRunning(last)).toBeFalse();
-  });
+      for (let death = 0; death < 3; death++) {
+        const spare = await spareOf(webproxy, side);
+        const { pid } = (await webproxy.stats())[side]!;
+        process.kill(pid, "SIGKILL");
+        expect(await replaced(webproxy, pid, side)).toBe(spare);
+        await expectServed(webproxy);
+        expect(childrenOf(webproxy, side)).toEqual([spare]);
+      }
+      expect((await webproxy.stats()).restarts).toEqual({ proxy: 0, cache: 0, [side]: 3 });
+      const last = await spareOf(webproxy, side);
+      expect((await webproxy.stop()).exitCode).toBe(0);
+      expect(isRunning(last)).toBeFalse();
+    });
+  }
 
   test("is stopped when it is needed: it is replaced like any other", async () => {
     await using files = origin();
