@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Announcements } from "./announcements.ts";
 import { EngineError } from "./engine.ts";
 
+const isJoined = () => true;
 const away = () => new EngineError("ERR_ENGINE_AWAY", "Cannot reach it: it is away");
 
 test("Announcements says what could not be said when it is told to, in order, and once", async () => {
@@ -10,7 +11,7 @@ test("Announcements says what could not be said when it is told to, in order, an
   const announcements = new Announcements(async (entry) => {
     if (isAway) throw away();
     return said.push(entry);
-  });
+  }, isJoined);
   announcements.purged({ by: "tag", tag: "a", before: "" });
   announcements.purged({ by: "tag", tag: "b", before: "" });
   await Bun.sleep(0);
@@ -30,7 +31,7 @@ test("Announcements tries again by itself where there was no log", async () => {
     if (++attempts === 1) return null;
     resolve();
     return "1";
-  });
+  }, isJoined);
   announcements.purged({ by: "all" });
   await promise;
   expect(attempts).toBe(2);
@@ -43,7 +44,7 @@ test("Announcements of more than it keeps are a new beginning of the log", async
   const announcements = new Announcements(async (entry) => {
     if (isAway) throw away();
     return said.push(entry);
-  });
+  }, isJoined);
   for (let index = 0; index < 5_000; index++) announcements.purged({ by: "prefix", prefix: `/${index}` });
   await Bun.sleep(0);
   isAway = false;

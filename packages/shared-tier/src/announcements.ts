@@ -1,4 +1,5 @@
 import { EngineError } from "./engine.ts";
+import { BEGINNING } from "./log-entry.ts";
 import type { LoggedSelector } from "./purge-index.ts";
 
 const WAITING_MAX = 4_096;
@@ -8,14 +9,17 @@ const RETRY_MS = 1_000;
 export class Announcements {
   /** Adds an entry to the log. Resolves to nothing when there is no log just now. @throws {EngineError} */
   readonly #append: (entry: object) => Promise<unknown>;
+  readonly #isJoined: () => boolean;
   readonly #waiting: LoggedSelector[] = [];
   /** It was too much to keep: then everything is doubtful. */
   #hasForgotten = false;
   #retry: Timer | undefined;
   #isClosed = false;
 
-  constructor(append: (entry: object) => Promise<unknown>) {
+  /** @param isJoined Whether it is of any use to try again; when that changes, {@link sendWaiting} is called. */
+  constructor(append: (entry: object) => Promise<unknown>, isJoined: () => boolean) {
     this.#append = append;
+    this.#isJoined = isJoined;
   }
 
   /** Has every node apply a hard purge, by and by. */
@@ -31,7 +35,7 @@ export class Announcements {
     if (this.#hasForgotten) {
       this.#hasForgotten = false;
       // Everything that was filled so far is validated before it is used, at every node.
-      this.#add({ begin: true }, () => {
+      this.#add(BEGINNING, () => {
         this.#hasForgotten = true;
       });
     }
@@ -61,6 +65,6 @@ export class Announcements {
 
   #again(): void {
     this.#retry = undefined;
-    this.sendWaiting();
+    if (this.#isJoined()) this.sendWaiting();
   }
 }

@@ -2,21 +2,12 @@ export { describeAddress, parseSharedAddress, type SharedAddress } from "./addre
 export { CHUNK_BYTES, type Entry, isChunk } from "./entry.ts";
 export { SharedKeys } from "./keys.ts";
 export type { Lease } from "./lease.ts";
+export type { LoggedPurge } from "./log-entry.ts";
 export { LogPositionFile } from "./log-position.ts";
+export type { NodePosition } from "./log-presence.ts";
+export type { LogState } from "./log-state.ts";
 export type { LoggedSelector } from "./purge-index.ts";
-export {
-  type LoggedPurge,
-  type LogState,
-  type NodePosition,
-  PurgeLog,
-  type PurgeLogHost,
-  type PurgeOutcome,
-} from "./purge-log.ts";
-export {
-  type LeaseOutcome,
-  type LookUp,
-  type SharedCounter,
-  SharedTier,
-  type SharedTierOptions,
-  type SharedWrite,
-} from "./shared-tier.ts";
+export { PurgeLog, type PurgeLogHost, type PurgeOutcome } from "./purge-log.ts";
+export { type LeaseOutcome, type LookUp, SharedTier } from "./shared-tier.ts";
+export type { SharedCounter, SharedTierOptions } from "./shared-tier-options.ts";
+export type { SharedWrite } from "./tier-writer.ts";

@@ -1,5 +1,5 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import type { LoggedPurge } from "./purge-log.ts";
+import { BEGINNING, type WantedPurge } from "./log-entry.ts";
 
 /** Where a node stands in the purge log, and what it still has to say to it. */
 export interface LogPosition {
@@ -14,10 +14,9 @@ export interface LogPosition {
 }
 
 /** A purge that the others do not know of; or, when there were too many to keep, a new beginning: everything filled before is doubtful. */
-export type Unsent = Pick<LoggedPurge, "selectors" | "soft"> | { readonly begin: true };
+export type Unsent = WantedPurge | typeof BEGINNING;
 
 const UNSENT_MAX = 1_024;
-const BEGINNING: Unsent = { begin: true };
 
 /** What is to be sent when `purge` is as well. One that is there already need not be sent twice. */
 export function withUnsent(unsent: readonly Unsent[], purge: Unsent): readonly Unsent[] {

@@ -1,56 +1,21 @@
-import { randomBytes } from "node:crypto";
 import { describeAddress, type SharedAddress } from "./address.ts";
+import { type Applied, AppliedPurges, type Count } from "./applied-purges.ts";
 import { Engine, EngineError } from "./engine.ts";
 import type { SharedKeys } from "./keys.ts";
+import {
+  BEGINNING,
+  LOG_ENTRIES_MAX,
+  type LogEntry,
+  type LoggedPurge,
+  logEntryOf,
+  payloadOf,
+  type WantedPurge,
+} from "./log-entry.ts";
 import { type LogPosition, type LogPositionFile, NOWHERE, withUnsent } from "./log-position.ts";
-import { APPEND, BEAT, JOIN } from "./log-scripts.ts";
-import type { LoggedSelector } from "./purge-index.ts";
-
-/** One entry of the log. */
-export interface LoggedPurge {
-  readonly sequence: number;
-  /** What any of them names is purged. */
-  readonly selectors: readonly LoggedSelector[];
-  readonly soft: boolean;
-}
-
-/** How a node stands to the others, as its threads and its operator are told. */
-export interface LogState {
-  /** It hears of every purge. If not, it goes on with what it stores itself. */
-  readonly isJoined: boolean;
-  /** The number of the last purge that it has applied. */
-  readonly sequence: number;
-  /** What was filled after an earlier number has to be validated before it is used. */
-  readonly validFrom: number;
-  /** The number of the last purge that it knows of. */
-  readonly newest: number;
-  /** How many it knows of and has not applied yet. */
-  readonly behind: number;
-  /** Nodes of this deployment that have been heard and have not said good-bye. */
-  readonly nodes: number;
-  /** The engine's clock less this node's. */
-  readonly clockOffsetMs: number;
-  /** Purges made here that the others do not know of yet. */
-  readonly unsent: number;
-}
-
-export interface NodePosition {
-  readonly name: string;
-  readonly sequence: number;
-  /** Since it was heard, by the engine's clock. */
-  readonly silentMs: number;
-}
-
-/** How much a purge found. */
-export interface Count {
-  responses: number;
-  bodyBytes: number;
-}
-
-/** A purge that holds. `count`: how much it was, when all that is stored has been seen. */
-export interface Applied {
-  readonly count: Promise<Count>;
-}
+import { LogPresence, type NodePosition } from "./log-presence.ts";
+import { APPEND, JOIN } from "./log-scripts.ts";
+import type { LogState } from "./log-state.ts";
+import { newToken } from "./token.ts";
 
 /** What the log has this node do. Everything is awaited before the next call. */
 export interface PurgeLogHost {
@@ -78,14 +43,10 @@ export interface PurgeOutcome extends Count {
 
 type Log = (level: "info" | "warn" | "error", message: string) => void;
 
-/** Stream entries that are kept, about: what was filled before the oldest of them is no longer believed. */
-export const LOG_ENTRIES_MAX = 65_536;
 const PAGE_ENTRIES = 1_000;
 const BEAT_MS = 1_000;
 /** An engine that has nothing to say is asked again after this; that the way to it is lost shows at the signs of life. */
 const BLOCK_MS = 20_000;
-/** The more nodes there are, the less often each asks for all of them. */
-const NODES_EVERY_MS = 10;
 /** The clocks of engine and node are compared anew each second, no better than this. */
 const CLOCK_NOISE_MS = 5;
 /** The engine may be slow here: no client waits for it. */
@@ -94,15 +55,8 @@ const REJOIN_MS = 200;
 /** How long a start waits for the log: what is on disk may have been purged meanwhile. */
 const START_WAIT_MS = 3_000;
 const ACK_DEADLINE_MS = 2_000;
-const ACK_POLL_MS = 20;
-const APPLIED_MAX = 64;
-/** A node that has not been heard for so long is no longer waited for. */
-const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
 /** The node is cut off when it has heard nothing for so long. */
 const SILENCE_MS = 2_500;
-/** So often it is said that two nodes have one name. */
-const NAMESAKE_QUIET_MS = 60_000;
-
 /**
  * One node's end of the purge log: applies every purge of the deployment in order, once, over restarts; replays what it missed; says to the others how far it
  * is. There is one for each node, whatever the number of its threads.
@@ -118,7 +72,8 @@ export class PurgeLog {
   readonly #reader: Engine;
   readonly #writer: Engine;
   readonly #joinedOnce = Promise.withResolvers<void>();
-  readonly #waiting = new Map<number, PromiseWithResolvers<Applied>>();
+  readonly #presence: LogPresence;
+  readonly #applied = new AppliedPurges();
   #position: LogPosition;
   /** What the last attempt to join has failed at. */
   #trouble = "";
@@ -132,16 +87,7 @@ export class PurgeLog {
   /** Since when the log is known to have what has not come yet. */
   #owedSinceMs: number | undefined;
   #isListening = false;
-  #nodesDueMs = 0;
   #isClosed = false;
-  /** Names of the nodes as they were last heard of. */
-  #names: readonly string[] = [];
-  /** What has been applied lately, for who asks after the fact. */
-  readonly #applied = new Map<number, Applied>();
-  /** Tells this process from another that has the same name. */
-  readonly #life = randomId();
-  #hasBeaten = false;
-  #quietUntilMs = 0;
   readonly #beat: Timer;
   readonly #running: Promise<void>;
 
@@ -173,6 +119,13 @@ export class PurgeLog {
     };
     this.#reader = new Engine(options.address);
     this.#writer = new Engine(options.address);
+    this.#presence = new LogPresence({
+      engine: this.#writer,
+      keys: options.keys,
+      node: options.node,
+      meet: (nodes) => this.#host.meet(nodes),
+      warn: (message) => this.#log("warn", message),
+    });
     this.#running = this.#run();
     this.#beat = setInterval(() => {
       if (performance.now() - this.#heardAtMs > SILENCE_MS) this.#leave(awayError(this.#where).message);
@@ -197,37 +150,20 @@ export class PurgeLog {
   }
 
   /** Has every node apply a purge, this one first; waits for the others, not for ever. */
-  async purge(purge: Pick<LoggedPurge, "selectors" | "soft">): Promise<PurgeOutcome> {
+  async purge(purge: WantedPurge): Promise<PurgeOutcome> {
     const deadlineMs = performance.now() + ACK_DEADLINE_MS;
     const appended = await this.#append(purge);
     if (appended === undefined) return await this.#purgeAlone(purge);
     const { count } = await appended.applied;
-    const [found, nodes] = await Promise.all([count, this.#acknowledged(appended.sequence, deadlineMs)]);
+    const [found, nodes] = await Promise.all([count, this.#presence.acknowledged(appended.sequence, deadlineMs)]);
     return { ...found, ...nodes };
-  }
-
-  /** All nodes that the engine knows of. @throws {EngineError} */
-  async nodes(): Promise<NodePosition[]> {
-    const [reply, time] = await Promise.all([
-      this.#writer.call(PATIENCE_MS, "HGETALL", this.#keys.nodes),
-      this.#writer.call(PATIENCE_MS, "TIME"),
-    ]);
-    return this.#learn(reply as Buffer[], engineMs(time as Buffer[]));
-  }
-
-  #learn(reply: readonly Buffer[], nowMs: number): NodePosition[] {
-    const nodes = positionsOf(reply, nowMs);
-    this.#names = nodes.map(({ name }) => name);
-    this.#nodesDueMs = performance.now() + nodes.length * NODES_EVERY_MS;
-    this.#host.meet(nodes);
-    return nodes;
   }
 
   /** Says good-bye: nobody waits for this node any more. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#beat);
-    if (this.#writer.isConnected) await this.#writer.call(200, "HDEL", this.#keys.nodes, this.node).catch(() => {}); // it will be forgotten
+    await this.#presence.end();
     this.#reader.close();
     this.#writer.close();
     await this.#running;
@@ -252,7 +188,7 @@ export class PurgeLog {
 
   async #join(): Promise<void> {
     const { sequence, id } = this.#position;
-    const begin = [Date.now() * 1000, randomId(), JSON.stringify({ begin: true }), LOG_ENTRIES_MAX] as const;
+    const begin = [Date.now() * 1000, newToken(), JSON.stringify(BEGINNING), LOG_ENTRIES_MAX] as const;
     const reply = await this.#reader.run(PATIENCE_MS, JOIN, [this.#keys.log], sequence, id, ...begin);
     const [how, newest] = (reply as Buffer[]).map(String) as [string, string];
     this.#newest = Number(newest);
@@ -331,11 +267,7 @@ export class PurgeLog {
     const applied = await this.#host.apply(purge);
     this.#position = position;
     this.#say({});
-    this.#waiting.get(sequence)?.resolve(applied);
-    this.#waiting.delete(sequence);
-    this.#applied.set(sequence, applied);
-    const [oldest] = this.#applied.keys();
-    if (this.#applied.size > APPLIED_MAX && oldest !== undefined) this.#applied.delete(oldest);
+    this.#applied.add(sequence, applied);
     this.#persistAfter(applied);
   }
 
@@ -350,13 +282,11 @@ export class PurgeLog {
 
   async #read(from: string, to: string): Promise<LogEntry[]> {
     const reply = await this.#reader.call(PATIENCE_MS, "XRANGE", this.#keys.log, from, to, "COUNT", PAGE_ENTRIES);
-    return (reply as [Buffer, Buffer[]][]).map(entryOf);
+    return (reply as [Buffer, Buffer[]][]).map(logEntryOf);
   }
 
   /** Undefined when the engine is away. */
-  async #append(
-    purge: Pick<LoggedPurge, "selectors" | "soft">,
-  ): Promise<{ sequence: number; applied: Promise<Applied> } | undefined> {
+  async #append(purge: WantedPurge): Promise<{ sequence: number; applied: Promise<Applied> } | undefined> {
     if (!this.#state.isJoined) return undefined;
     let reply: unknown;
     try {
@@ -364,7 +294,7 @@ export class PurgeLog {
         PATIENCE_MS,
         APPEND,
         [this.#keys.log],
-        randomId(),
+        newToken(),
         payloadOf(purge),
         LOG_ENTRIES_MAX,
       );
@@ -376,69 +306,31 @@ export class PurgeLog {
       return undefined;
     }
     const sequence = Number(reply);
-    const applied = Promise.withResolvers<Applied>();
-    const already = this.#applied.get(sequence);
-    if (already !== undefined)
-      applied.resolve(already); // the log was quicker than the answer
-    else this.#waiting.set(sequence, applied);
-    return { sequence, applied: this.#appliedInTime(purge, sequence, applied.promise) };
+    return { sequence, applied: this.#appliedInTime(purge, sequence) };
   }
 
   /** The log's own way is the rule; should the connection be lost over it, the purge is not left waiting for that. */
-  async #appliedInTime(
-    { selectors, soft }: Pick<LoggedPurge, "selectors" | "soft">,
-    sequence: number,
-    applied: Promise<Applied>,
-  ): Promise<Applied> {
-    const { promise: late, resolve } = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => resolve(undefined), ACK_DEADLINE_MS);
-    const known = await Promise.race([applied, late]);
-    clearTimeout(timer);
-    this.#waiting.delete(sequence);
+  async #appliedInTime({ selectors, soft }: WantedPurge, sequence: number): Promise<Applied> {
+    const known = await this.#applied.of(sequence, ACK_DEADLINE_MS);
     return known ?? (await this.#host.apply({ selectors, soft, sequence: 0 }));
   }
 
-  async #purgeAlone(purge: Pick<LoggedPurge, "selectors" | "soft">): Promise<PurgeOutcome> {
+  async #purgeAlone(purge: WantedPurge): Promise<PurgeOutcome> {
     const { count } = await this.#host.apply({ ...purge, sequence: 0 });
     this.#keepUnsent(purge);
-    return { ...(await count), applied: [this.node], missing: this.#names.filter((name) => name !== this.node) };
+    return { ...(await count), applied: [this.node], missing: this.#presence.others };
   }
 
-  #keepUnsent({ selectors, soft }: Pick<LoggedPurge, "selectors" | "soft">): void {
+  #keepUnsent({ selectors, soft }: WantedPurge): void {
     this.#moveTo({ ...this.#position, unsent: withUnsent(this.#position.unsent, { selectors, soft }) });
   }
 
   async #sendUnsent(): Promise<void> {
     for (const purge of this.#position.unsent) {
       const payload = JSON.stringify(purge);
-      await this.#writer.run(PATIENCE_MS, APPEND, [this.#keys.log], randomId(), payload, LOG_ENTRIES_MAX);
+      await this.#writer.run(PATIENCE_MS, APPEND, [this.#keys.log], newToken(), payload, LOG_ENTRIES_MAX);
       this.#moveTo({ ...this.#position, unsent: this.#position.unsent.slice(1) });
     }
-  }
-
-  /** Who has applied `sequence`, when all have, or at the deadline. */
-  async #acknowledged(sequence: number, deadlineMs: number): Promise<{ applied: string[]; missing: string[] }> {
-    for (;;) {
-      const nodes = await this.nodes().catch(() => undefined);
-      const isLate = performance.now() > deadlineMs;
-      if (nodes !== undefined) {
-        const known = await this.#withoutForgotten(nodes);
-        const applied = known.filter((node) => node.sequence >= sequence).map(({ name }) => name);
-        const missing = known.filter((node) => node.sequence < sequence).map(({ name }) => name);
-        if (missing.length === 0 || isLate) return { applied, missing };
-      } else if (isLate) {
-        return { applied: [this.node], missing: this.#names.filter((name) => name !== this.node) };
-      }
-      await Bun.sleep(ACK_POLL_MS);
-    }
-  }
-
-  async #withoutForgotten(nodes: readonly NodePosition[]): Promise<readonly NodePosition[]> {
-    const forgotten = nodes.filter(({ silentMs, name }) => silentMs > FORGOTTEN_MS && name !== this.node);
-    if (forgotten.length === 0) return nodes;
-    const names = forgotten.map(({ name }) => name);
-    await this.#writer.call(PATIENCE_MS, "HDEL", this.#keys.nodes, ...names).catch(() => {}); // next time
-    return nodes.filter((node) => !forgotten.includes(node));
   }
 
   async #sayWhere(): Promise<void> {
@@ -451,22 +343,14 @@ export class PurgeLog {
   }
 
   async #beatNow(): Promise<void> {
-    const sentMs = Date.now();
-    const keys = [this.#keys.nodes, this.#keys.log];
-    const { sequence, id } = this.#position;
-    const wantsNodes = performance.now() >= this.#nodesDueMs ? "1" : "";
-    const reply = await this.#writer.run(PATIENCE_MS, BEAT, keys, this.node, sequence, id, this.#life, wantsNodes);
-    const [time, newest, here, nodes, before] = (reply as Buffer[]).slice(0, -1).map(String);
-    this.#lookWhoBeats(before!);
-    // Flushed, evicted, or a failover has lost entries. Nothing new may come to show that: to join anew finds out.
-    if (here !== id) throw awayError(this.#where);
+    const { newest, isSameLog, nodes, clockOffsetMs } = await this.#presence.beat(this.#position);
+    // Nothing new may come to show that: to join anew finds out.
+    if (!isSameLog) throw awayError(this.#where);
     this.#heardAtMs = performance.now();
-    this.#newest = Number(newest);
+    this.#newest = newest;
     this.#lookWhatIsOwed();
-    const clockOffsetMs = Number(time) - (sentMs + Date.now()) / 2;
     const isSameClock = Math.abs(clockOffsetMs - this.#state.clockOffsetMs) < CLOCK_NOISE_MS;
-    this.#say({ nodes: Number(nodes), ...(!isSameClock && { clockOffsetMs }) });
-    if (wantsNodes !== "") this.#learn((reply as Buffer[][]).at(-1)!, Number(time));
+    this.#say({ nodes, ...(!isSameClock && { clockOffsetMs }) });
   }
 
   /** What is in the log comes by itself, soon; if not, its connection is of no use any more, though nobody has closed it. */
@@ -475,18 +359,6 @@ export class PurgeLog {
     else this.#owedSinceMs ??= performance.now();
     const owedMs = this.#owedSinceMs === undefined ? 0 : performance.now() - this.#owedSinceMs;
     if (this.#isListening && owedMs > SILENCE_MS) throw awayError(this.#where);
-  }
-
-  /** @param life Which process has said so last under this node's name; "" when none has. */
-  #lookWhoBeats(life: string): void {
-    const isOther = this.#hasBeaten && life !== "" && life !== this.#life;
-    this.#hasBeaten = true;
-    if (!isOther || performance.now() < this.#quietUntilMs) return;
-    this.#quietUntilMs = performance.now() + NAMESAKE_QUIET_MS;
-    this.#log(
-      "warn",
-      `Another node of the deployment calls itself ${this.node}, too: whether both have applied a purge is not known. Give each a name of its own (--node)`,
-    );
   }
 
   #leave(why: string): void {
@@ -526,69 +398,6 @@ export class PurgeLog {
     this.#hasTold = true;
     if (isNews) this.#host.tell(state);
   }
-}
-
-/** One entry as it was read; without a purge it is a new beginning. */
-interface LogEntry {
-  readonly sequence: number;
-  readonly id: string;
-  readonly purge: LoggedPurge | undefined;
-}
-
-function entryOf([streamId, fields]: [Buffer, Buffer[]]): LogEntry {
-  const sequence = Number.parseInt(String(streamId), 10);
-  return { sequence, id: String(fields[1] ?? ""), purge: purgeOf(sequence, String(fields[3] ?? "")) };
-}
-
-/** An entry that this version does not understand counts as a purge of everything. */
-function purgeOf(sequence: number, payload: string): LoggedPurge | undefined {
-  try {
-    const { selectors, soft, begin } = JSON.parse(payload) as Record<string, unknown>;
-    if (begin === true) return undefined;
-    if (Array.isArray(selectors) && selectors.every(isSelector)) return { sequence, selectors, soft: soft === true };
-  } catch {
-    // below
-  }
-  return { sequence, selectors: [{ by: "all" }], soft: false };
-}
-
-function isSelector(value: unknown): value is LoggedSelector {
-  if (typeof value !== "object" || value === null) return false;
-  const needed = {
-    key: ["key", "target"],
-    prefix: ["prefix"],
-    pattern: ["before", "path", "pattern"],
-    tag: ["tag", "before"],
-    all: [],
-  };
-  const fields = value as Record<string, unknown>;
-  const names: readonly string[] | undefined = needed[fields["by"] as keyof typeof needed];
-  return names?.every((name) => typeof fields[name] === "string") === true;
-}
-
-/** What the engine keeps of the nodes, in the order of their names. */
-function positionsOf(reply: readonly Buffer[], nowMs: number): NodePosition[] {
-  const nodes: NodePosition[] = [];
-  for (let index = 0; index < reply.length; index += 2) {
-    const [sequence, heardMs] = String(reply[index + 1])
-      .split(" ")
-      .map(Number);
-    const silentMs = Math.max(0, nowMs - (heardMs ?? 0));
-    nodes.push({ name: String(reply[index]), sequence: sequence ?? 0, silentMs });
-  }
-  return nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-function payloadOf({ selectors, soft }: Pick<LoggedPurge, "selectors" | "soft">): string {
-  return JSON.stringify({ selectors, soft });
-}
-
-function randomId(): string {
-  return randomBytes(8).toString("hex");
-}
-
-function engineMs([seconds, micros]: Buffer[]): number {
-  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }
 
 function awayError(where: string): EngineError {

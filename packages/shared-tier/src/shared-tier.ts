@@ -1,67 +1,19 @@
-import { randomBytes } from "node:crypto";
-import { describeAddress, type SharedAddress } from "./address.ts";
+import { describeAddress } from "./address.ts";
 import { Announcements } from "./announcements.ts";
-import { Breaker } from "./breaker.ts";
-import { Engine, EngineError } from "./engine.ts";
-import { CHUNK_BYTES, checksum, chunkBytes, chunksOf, decodeEntry, type Entry, encodeEntry, isChunk } from "./entry.ts";
+import { Engine } from "./engine.ts";
+import { EngineGuard } from "./engine-guard.ts";
+import { decodeEntry, type Entry, isChunk } from "./entry.ts";
 import { SharedKeys } from "./keys.ts";
 import { LEASE_MS, Lease, PASS } from "./lease.ts";
+import { LOG_ENTRIES_MAX } from "./log-entry.ts";
 import { APPEND } from "./log-scripts.ts";
+import { LogStanding } from "./log-standing.ts";
+import type { LogState } from "./log-state.ts";
 import { type LoggedSelector, PurgeIndex, type SelectorTest } from "./purge-index.ts";
-import { LOG_ENTRIES_MAX, type LogState } from "./purge-log.ts";
-import { COMMIT, DROP, LEASE, LOOK_UP, RENEW, TAG } from "./tier-scripts.ts";
-import { WriteQueue } from "./write-queue.ts";
-
-export type SharedCounter =
-  | "sharedLookups"
-  | "sharedLookupMicros"
-  | "sharedFailures"
-  | "sharedBroken"
-  | "sharedWrites"
-  | "sharedDropped"
-  | "sharedReadBytes"
-  | "sharedWrittenBytes";
-
-export interface SharedTierOptions {
-  readonly address: SharedAddress;
-  /** Two deployments of different names never meet. */
-  readonly deployment: string;
-  /** What the engine may take to answer a look-up, in ms, before the origin is asked instead. */
-  readonly budgetMs: number;
-  readonly count: (counter: SharedCounter, amount?: number) => void;
-  readonly log: (level: "info" | "warn", message: string) => void;
-  readonly nowMs: () => number;
-  readonly monotonicMs: () => number;
-}
-
-/** A response to be written, and its body, which is read as it is written. */
-export interface SharedWrite {
-  readonly key: string;
-  readonly varyKey: string;
-  readonly bodyBytes: number;
-  readonly filledAfter: number;
-  /** How long it is of any use. */
-  readonly liveMs: number;
-  readonly tags: readonly string[];
-  /** Called when it is written: the description as of then. */
-  readonly describe: () => Uint8Array;
-  /** Fills `into` from `position`. Rejects when it can not. */
-  readonly read: (position: number, into: Uint8Array) => Promise<void>;
-  /** Whether it is still worth writing. */
-  readonly isWanted: () => boolean;
-  /** It is written, or will not be. */
-  readonly done: (entry: Entry | undefined) => void;
-  readonly lease: Lease | undefined;
-}
-
-/** What is new about a response whose body stays. */
-export interface SharedRenewal {
-  readonly filledAfter: number;
-  readonly liveMs: number;
-  readonly description: Uint8Array;
-  readonly lease: Lease | undefined;
-  readonly done: (entry: Entry) => void;
-}
+import type { SharedTierOptions } from "./shared-tier-options.ts";
+import { LEASE, LOOK_UP } from "./tier-scripts.ts";
+import { type SharedRenewal, type SharedWrite, TierWriter, WRITE_MS } from "./tier-writer.ts";
+import { newToken } from "./token.ts";
 
 /** Who asks the origin. `us`: this node, until the lease is over. `other`: wait. `pass`: everybody for himself. `nobody`: it was not asked. */
 export type LeaseOutcome = { kind: "us"; lease: Lease } | { kind: "other" } | { kind: "pass" } | { kind: "nobody" };
@@ -71,20 +23,10 @@ export interface LookUp {
   readonly lease: LeaseOutcome;
 }
 
-/** Longer bodies are not shared. */
-export const SHARED_BODY_BYTES_MAX = 256 * 1024 * 1024;
 /** A chunk may take longer than a look-up by what it takes at 16 MiB/s. */
 const CHUNK_EXTRA_MS = 32;
 /** Bodies up to this length come with the answer to the look-up. */
 const ALONG_BYTES_MAX = 64 * 1024;
-const WRITE_MS = 2_000;
-/** Chunks outlive their metadata by this; those of a replaced body live so long. */
-const GRACE_MS = 60_000;
-const VARIANTS_MAX = 64;
-const TAG_MEMBERS_MAX = 65_536;
-const REST_MS = 1_000;
-const PROBE_EVERY_MS = 50;
-const SCAN_COUNT = 500;
 
 /** What the nodes of a deployment share, as one thread of one of them uses it. It never throws because of the engine: what does not come in time is a miss. */
 export class SharedTier {
@@ -92,51 +34,53 @@ export class SharedTier {
   readonly #options: SharedTierOptions;
   readonly #where: string;
   readonly #reader: Engine;
-  /** Chunks on their way out hold up no look-up. */
-  readonly #writer: Engine;
-  readonly #queue = new WriteQueue();
-  readonly #breakers = new Map<string, { readonly breaker: Breaker; key: string }>();
+  /** What nobody waits for goes over a connection of its own, so that it holds up no look-up. */
+  readonly #unhurried: Engine;
+  readonly #guard: EngineGuard;
+  readonly #writer: TierWriter;
+  readonly #standing = new LogStanding();
   readonly #hard = new PurgeIndex();
   readonly #soft = new PurgeIndex();
-  /** Runs while a server is left alone. */
-  #probes: Timer | undefined;
   readonly #announcements: Announcements;
-  #isClosed = false;
-  #state: LogState | undefined;
-  /** Nothing is written until then. */
-  #restsUntilMs = 0;
 
   constructor(options: SharedTierOptions) {
     this.#options = options;
     this.keys = new SharedKeys(options.deployment);
     this.#where = describeAddress(options.address);
     this.#reader = new Engine(options.address);
-    this.#writer = new Engine(options.address);
-    this.#announcements = new Announcements((entry) =>
-      this.#writer.run(WRITE_MS, APPEND, [this.keys.log], newToken(), JSON.stringify(entry), LOG_ENTRIES_MAX),
-    );
+    this.#unhurried = new Engine(options.address);
+    this.#writer = new TierWriter(this.#unhurried, this.keys, this.#standing, options);
+    this.#guard = new EngineGuard(this.#reader, {
+      ...options,
+      where: this.#where,
+      onWrongType: (key) => {
+        this.#broken(key);
+        this.#writer.unlink(key);
+      },
+    });
+    const append = (entry: object) =>
+      this.#unhurried.run(WRITE_MS, APPEND, [this.keys.log], newToken(), JSON.stringify(entry), LOG_ENTRIES_MAX);
+    this.#announcements = new Announcements(append, () => this.isJoined);
   }
 
   /** What the node's end of the purge log says. */
   hear(state: LogState): void {
-    this.#state = state;
+    this.#standing.hear(state);
     if (state.isJoined) this.#announcements.sendWaiting();
   }
 
   /** The number of the last purge that this node has applied; a fill that begins now brings nothing that it, or an earlier one, has purged. */
   get sequence(): number {
-    return this.#state?.sequence ?? 0;
+    return this.#standing.sequence;
   }
 
   get isJoined(): boolean {
-    return this.#state?.isJoined === true;
+    return this.#standing.isJoined;
   }
 
   /** How many of the engine's servers are left alone just now. */
   get openBreakers(): number {
-    let open = 0;
-    for (const { breaker } of this.#breakers.values()) if (breaker.isOpen) open++;
-    return open;
+    return this.#guard.openCount;
   }
 
   /**
@@ -158,7 +102,7 @@ export class SharedTier {
 
   /** This node has applied the purge with that number, and all before. */
   applied(sequence: number): void {
-    if (this.#state !== undefined) this.#state = { ...this.#state, sequence: Math.max(this.#state.sequence, sequence) };
+    this.#standing.applied(sequence);
   }
 
   forgetBefore(sequence: number): void {
@@ -173,11 +117,11 @@ export class SharedTier {
 
   /** The engine's clock at a moment of this node's, and back. */
   toEngineMs(localMs: number): number {
-    return localMs + (this.#state?.clockOffsetMs ?? 0);
+    return this.#standing.toEngineMs(localMs);
   }
 
   toLocalMs(engineMs: number): number {
-    return engineMs - (this.#state?.clockOffsetMs ?? 0);
+    return this.#standing.toLocalMs(engineMs);
   }
 
   /**
@@ -231,50 +175,29 @@ export class SharedTier {
     return undefined;
   }
 
+  /** Writes a response by and by, or not, when too much waits already. */
+  write(write: SharedWrite): void {
+    this.#writer.write(write);
+  }
+
+  /** A response of which only the description is another now: a validation has renewed it. */
+  renew(entry: Entry, renewal: SharedRenewal): void {
+    this.#writer.renew(entry, renewal);
+  }
+
   /** Takes one variant out of the engine, by and by, unless another has taken its place. */
   drop(entry: Entry): void {
-    const hash = this.keys.hashOf(entry.key);
-    this.#say(
-      this.#writer.run(
-        WRITE_MS,
-        DROP,
-        [this.keys.metadata(hash)],
-        this.keys.chunks(hash),
-        GRACE_MS,
-        entry.variant,
-        entry.body,
-      ),
-    );
+    this.#writer.drop(this.keys.hashOf(entry.key), entry.variant, entry.body);
   }
 
   /** Takes whatever is under a variant out of the engine, by and by: the origin has said that nobody is to have it any more. */
   dropVariant(key: string, varyKey: string): void {
-    const hash = this.keys.hashOf(key);
-    const variant = this.keys.variantOf(varyKey);
-    this.#say(
-      this.#writer.run(WRITE_MS, DROP, [this.keys.metadata(hash)], this.keys.chunks(hash), GRACE_MS, variant, ""),
-    );
+    this.#writer.drop(this.keys.hashOf(key), this.keys.variantOf(varyKey), "");
   }
 
   /** Makes room of what a purge concerns, as far as it is known by name: what stays is not given out any more, and goes in time. */
-  async makeRoom(selector: LoggedSelector): Promise<void> {
-    if (selector.by === "key") this.#dropHash(this.keys.hashOf(selector.key));
-    if (selector.by !== "tag") return;
-    const set = this.keys.tag(selector.tag);
-    try {
-      let cursor = "0";
-      do {
-        const [next, members] = (await this.#writer.call(WRITE_MS, "SSCAN", set, cursor, "COUNT", SCAN_COUNT)) as [
-          Buffer,
-          Buffer[],
-        ];
-        for (const member of members) this.#dropHash(String(member));
-        cursor = String(next);
-      } while (cursor !== "0");
-      await this.#writer.call(WRITE_MS, "UNLINK", set);
-    } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
-    }
+  makeRoom(selector: LoggedSelector): Promise<void> {
+    return this.#writer.makeRoom(selector);
   }
 
   /** Whether the engine has anything under a key; undefined when it does not say. */
@@ -284,130 +207,27 @@ export class SharedTier {
     return reply === undefined ? undefined : reply === 1;
   }
 
-  /** Writes a response by and by, or not, when too much waits already. */
-  write(write: SharedWrite): void {
-    const giveUp = () => {
-      write.lease?.pass(); // the next one's would hardly fare better, and nobody need wait for it
-      this.#dropped(write);
-    };
-    const mayWrite = this.isJoined && write.liveMs > 0 && write.bodyBytes <= SHARED_BODY_BYTES_MAX;
-    const rests = this.#options.monotonicMs() < this.#restsUntilMs;
-    if (!mayWrite || rests || !this.#queue.add(write.bodyBytes, () => this.#write(write, giveUp), giveUp)) giveUp();
-  }
-
-  /** A response of which only the description is another now: a validation has renewed it. `done`: it is written. */
-  renew(entry: Entry, renewal: SharedRenewal): void {
-    const { filledAfter, description, liveMs, lease, done } = renewal;
-    if (!this.isJoined || liveMs <= 0) return void lease?.release();
-    const now = this.toEngineMs(this.#options.nowMs());
-    const renewed = { ...entry, filledAfter, description, writtenAtMs: now, expiresAtMs: now + liveMs };
-    const hash = this.keys.hashOf(entry.key);
-    const written = this.#commit(hash, entry.variant, encodeEntry(renewed), liveMs, lease, entry.body);
-    this.#say(
-      written.then((isThere) => {
-        if (isThere !== 1) return lease?.release(); // another body has taken its place
-        lease?.ended();
-        return done(renewed);
-      }),
-    );
-    written.catch(() => lease?.release());
-  }
-
   close(): void {
-    this.#isClosed = true;
-    clearInterval(this.#probes);
+    this.#guard.close();
     this.#announcements.close();
-    this.#queue.close();
-    this.#reader.close();
     this.#writer.close();
-  }
-
-  #dropped(write: SharedWrite): void {
-    write.lease?.release();
-    this.#options.count("sharedDropped");
-    write.done(undefined);
-  }
-
-  async #write(write: SharedWrite, giveUp: () => void): Promise<void> {
-    const { key, bodyBytes, liveMs, lease } = write;
-    const hash = this.keys.hashOf(key);
-    const body = newToken();
-    const sums = new BigUint64Array(chunksOf(bodyBytes));
-    if (!this.isJoined || this.#options.monotonicMs() < this.#restsUntilMs) return giveUp();
-    try {
-      for (let index = 0; index < sums.length; index++) {
-        if (!write.isWanted()) return this.#dropped(write);
-        const chunk = Buffer.allocUnsafe(chunkBytes({ bodyBytes }, index));
-        await write.read(index * CHUNK_BYTES, chunk);
-        sums[index] = checksum(chunk);
-        await this.#writer.call(
-          WRITE_MS,
-          "SET",
-          this.keys.chunk(hash, body, index),
-          chunk,
-          "PX",
-          Math.ceil(liveMs + GRACE_MS),
-        );
-      }
-      if (!write.isWanted()) return this.#dropped(write);
-      const now = this.toEngineMs(this.#options.nowMs());
-      const { filledAfter } = write;
-      const description = write.describe();
-      const entry = {
-        key,
-        body,
-        bodyBytes,
-        filledAfter,
-        sums,
-        description,
-        writtenAtMs: now,
-        expiresAtMs: now + liveMs,
-      };
-      const variant = this.keys.variantOf(write.varyKey);
-      await this.#commit(hash, variant, encodeEntry(entry), liveMs, lease, "");
-      lease?.ended();
-      for (const tag of write.tags)
-        this.#say(this.#writer.run(WRITE_MS, TAG, [this.keys.tag(tag)], hash, Math.ceil(liveMs), TAG_MEMBERS_MAX));
-      this.#options.count("sharedWrites");
-      this.#options.count("sharedWrittenBytes", bodyBytes);
-      write.done({ ...entry, variant });
-    } catch (error) {
-      if (error instanceof EngineError) this.#rest(error);
-      giveUp();
-    }
-  }
-
-  /** @param renews The body that the variant has to have already; "" for a new one. */
-  #commit(
-    hash: string,
-    variant: string,
-    value: Buffer,
-    liveMs: number,
-    lease: Lease | undefined,
-    renews: string,
-  ): Promise<unknown> {
-    const keys = [this.keys.metadata(hash), lease?.key ?? this.keys.lease(hash, variant)];
-    const prefix = this.keys.chunks(hash);
-    const ms = Math.ceil(liveMs);
-    return this.#writer.run(
-      WRITE_MS,
-      COMMIT,
-      keys,
-      variant,
-      value,
-      ms,
-      prefix,
-      GRACE_MS,
-      VARIANTS_MAX,
-      lease?.token ?? "",
-      renews,
-    );
+    this.#reader.close();
+    this.#unhurried.close();
   }
 
   /** Has every node apply a hard purge, by and by. */
   #announce(selector: LoggedSelector): void {
     void this.makeRoom(selector);
     this.#announcements.purged(selector);
+  }
+
+  /** Undefined: the engine is not asked just now, or has not answered in time. */
+  async #ask(
+    key: string,
+    timeoutMs: number,
+    ask: (timeoutMs: number) => Promise<unknown>,
+  ): Promise<unknown | undefined> {
+    return this.isJoined ? await this.#guard.ask(key, timeoutMs, ask) : undefined;
   }
 
   #decode(hash: string, key: string, values: readonly Buffer[]): Entry[] {
@@ -418,9 +238,7 @@ export class SharedTier {
       const entry = decodeEntry(variant, values[index + 1]!);
       if (entry === undefined) {
         this.#broken(`the metadata of ${key}`);
-        this.#say(
-          this.#writer.run(WRITE_MS, DROP, [this.keys.metadata(hash)], this.keys.chunks(hash), GRACE_MS, variant, ""),
-        );
+        this.#writer.drop(hash, variant, "");
       } else if (entry.key === key && entry.expiresAtMs > now) entries.push(entry);
     }
     return entries;
@@ -430,93 +248,8 @@ export class SharedTier {
     if (holder === "") return { kind: "nobody" };
     if (holder === PASS) return { kind: "pass" };
     if (holder !== token) return { kind: "other" };
-    const renew = (lease: Lease, value: string, ms: number) =>
-      this.#say(this.#writer.run(WRITE_MS, RENEW, [lease.key], lease.token, value, ms));
+    const renew = (lease: Lease, value: string, ms: number) => this.#writer.renewLease(lease, value, ms);
     return { kind: "us", lease: new Lease(key, token, renew) };
-  }
-
-  #dropHash(hash: string): void {
-    this.#say(this.#writer.run(WRITE_MS, DROP, [this.keys.metadata(hash)], this.keys.chunks(hash), GRACE_MS, "", ""));
-  }
-
-  /** Something that nobody waits for; should it fail, the next one who looks finds out. */
-  #say(said: Promise<unknown>): void {
-    said.catch((error: unknown) => {
-      if (!(error instanceof EngineError)) throw error;
-      this.#options.count("sharedFailures");
-    });
-  }
-
-  /** Asks the server that answers for `key`, if it has answered lately. */
-  async #ask(
-    key: string,
-    timeoutMs: number,
-    ask: (timeoutMs: number) => Promise<unknown>,
-  ): Promise<unknown | undefined> {
-    if (!this.isJoined) return undefined;
-    const guard = this.#guardOf(key);
-    if (guard.breaker.isOpen) return undefined;
-    const startedMs = this.#options.monotonicMs();
-    try {
-      const answer = await ask(timeoutMs);
-      guard.breaker.succeeded();
-      this.#options.count("sharedLookups");
-      this.#options.count("sharedLookupMicros", Math.round((this.#options.monotonicMs() - startedMs) * 1000));
-      return answer;
-    } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
-      if (/WRONGTYPE/.test(error.message)) {
-        // Somebody has put something else there: that says nothing of the server.
-        guard.breaker.succeeded();
-        this.#broken(key);
-        this.#say(this.#writer.call(WRITE_MS, "UNLINK", key));
-        return undefined;
-      }
-      guard.key = key;
-      this.#failed(guard.breaker, error);
-      return undefined;
-    }
-  }
-
-  #failed(breaker: Breaker, error: EngineError): void {
-    this.#options.count("sharedFailures");
-    if (!breaker.failed(this.#options.monotonicMs(), error.code === "ERR_ENGINE_AWAY")) return;
-    if (!this.#isClosed) this.#probes ??= setInterval(() => this.#probe(), PROBE_EVERY_MS);
-    this.#options.log("warn", `${error.message}. It is left alone for a while, and the origin asked instead`);
-  }
-
-  #guardOf(key: string): { readonly breaker: Breaker; key: string } {
-    const server = this.#reader.serverOf(key);
-    const known = this.#breakers.get(server);
-    if (known !== undefined) return known;
-    const guard = { breaker: new Breaker(), key };
-    this.#breakers.set(server, guard);
-    return guard;
-  }
-
-  /** Looks whether the servers that are left alone answer again. */
-  #probe(): void {
-    for (const [server, guard] of this.#breakers) {
-      if (!guard.breaker.isOpen) continue;
-      if (this.#reader.serverOf(guard.key) !== server)
-        this.#breakers.delete(server); // another one has taken its place
-      else if (guard.breaker.takeProbe(this.#options.monotonicMs())) void this.#probeOne(guard);
-    }
-    if (this.openBreakers > 0) return;
-    clearInterval(this.#probes);
-    this.#probes = undefined;
-  }
-
-  async #probeOne({ breaker, key }: { readonly breaker: Breaker; key: string }): Promise<void> {
-    try {
-      await this.#reader.call(this.#options.budgetMs, "EXISTS", key);
-      breaker.succeeded();
-      this.#options.log("info", `${this.#where} answers in time again`);
-    } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
-      breaker.failed(this.#options.monotonicMs());
-      if (error.code === "ERR_ENGINE_SLOW") this.#reader.reconnect();
-    }
   }
 
   #broken(what: string): void {
@@ -526,22 +259,4 @@ export class SharedTier {
       `${what} at ${this.#where} is not what was written there. It is dropped, and fetched anew`,
     );
   }
-
-  /** A write has failed: what comes next would fare no better. */
-  #rest(error: EngineError): void {
-    const nowMs = this.#options.monotonicMs();
-    const isRested = nowMs > this.#restsUntilMs;
-    if (error.code === "ERR_ENGINE_FULL") {
-      this.#restsUntilMs = nowMs + REST_MS;
-      const advice = "give it room, or a maxmemory-policy that evicts";
-      if (isRested) this.#options.log("warn", `${error.message}. Nothing is written to it for a while; ${advice}`);
-    } else if (error.code === "ERR_ENGINE_SLOW" && isRested) {
-      this.#restsUntilMs = nowMs + REST_MS;
-      this.#writer.reconnect(); // or chunks that nobody wants any more pile up on their way out
-    }
-  }
-}
-
-function newToken(): string {
-  return randomBytes(8).toString("hex");
 }
