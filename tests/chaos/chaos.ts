@@ -204,7 +204,13 @@ class Run {
       this.#complaints.push(`left-overs: ${error}`);
     }
     for (const [what, count] of Object.entries(faultCounts(await webproxy.stats())))
-      if (count > 0) this.#complaints.push(`${what}: ${count}`);
+      if (count > 0) this.#complaints.push(`${what}: ${count}; its log: ${this.#errorsLogged()}`);
+  }
+
+  /** Of what it has logged, what is no consequence of a kill. */
+  #errorsLogged(): string {
+    const lines = this.#target.webproxy.stderr.split("\n");
+    return lines.filter((line) => line.includes('"level":"error"') && !line.includes("starting it again")).join("\n");
   }
 
   #compareUsage(before: UsageOfAll, after: UsageOfAll): void {

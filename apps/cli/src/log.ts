@@ -29,8 +29,26 @@ export function createLog(options: LogOptions): Log {
   // The logging library is loaded with the first record: 40 ms that most processes do not need before they serve.
   let log: Log | undefined;
   return (record) => {
-    log ??= pinoLog({ ...options, isColored }, write);
-    log(record);
+    log ??= loadedLog({ ...options, isColored }, write);
+    (log ?? plainLog(options, write))(record);
+  };
+}
+
+/** Undefined where the library can not be loaded just now: a process that gets no more descriptors or memory has something to say, too. */
+function loadedLog(options: LogOptions & { isColored: boolean }, write: (line: string) => void): Log | undefined {
+  try {
+    return pinoLog(options, write);
+  } catch {
+    return undefined;
+  }
+}
+
+function plainLog({ format, isQuiet, source }: LogOptions, write: (line: string) => void): Log {
+  return ({ level, message, ...fields }) => {
+    if (level === "debug" || (isQuiet && level !== "error")) return;
+    const time = new Date().toISOString();
+    if (format === "pretty") write(`${time} ${level} ${source}: ${String(withoutControls(message))}\n`);
+    else write(escapeControls(`${JSON.stringify({ level, time, source, ...withoutErrors(fields), message })}\n`));
   };
 }
 

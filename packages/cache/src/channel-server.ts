@@ -1,4 +1,13 @@
-import { Doorbell, DoorbellRinger, MessageQueue, objectName, type Segment, SegmentPool, SharedMemory } from "@proj/ipc";
+import {
+  Doorbell,
+  DoorbellRinger,
+  MessageQueue,
+  objectName,
+  type Segment,
+  SegmentPool,
+  SharedMemory,
+  SystemCallError,
+} from "@proj/ipc";
 import {
   type CacheCounter,
   type ChannelRequest,
@@ -77,6 +86,13 @@ const MESSAGES_PER_LOOK = 16;
 const PEER_CHECK_MS = 1000;
 const NOTICE_RETRY_MS = 2;
 
+/** Memory, descriptors: of this process, or of the machine. */
+const KERNEL_LIMITS: readonly string[] = ["ENOMEM", "EMFILE", "ENFILE"];
+
+function isKernelLimit(error: unknown): error is SystemCallError {
+  return error instanceof SystemCallError && KERNEL_LIMITS.includes(error.code);
+}
+
 /** One life of the proxy, as this shard sees it: its pool and its doorbells. */
 interface Peer {
   life: number;
@@ -96,6 +112,7 @@ export class ChannelServer {
   readonly #counters: Counters<CacheCounter>;
   readonly #handler: AskHandler;
   readonly #isAlive: (pid: number, startTime: number) => boolean;
+  readonly #onUnreadable: (error: SystemCallError) => void;
   readonly #queue: MessageQueue;
   readonly #bell: Doorbell;
   readonly #message = new Uint8Array(new ArrayBuffer(REQUEST_MESSAGE_BYTES_MAX));
@@ -107,6 +124,7 @@ export class ChannelServer {
   readonly #peerCheck: ReturnType<typeof setInterval>;
   #peer: Peer | undefined;
   #looking = false;
+  #isUnreadable = false;
   /** At the end of this turn of the event loop: what its sockets brought is told of at once. */
   #ringing = false;
 
@@ -123,6 +141,8 @@ export class ChannelServer {
     counters: Counters<CacheCounter>;
     handler: AskHandler;
     isAlive: (pid: number, startTime: number) => boolean;
+    /** Told of the first of several messages in a row that are refused since the kernel does not let us open what they name. */
+    onUnreadable: (error: SystemCallError) => void;
   }) {
     this.#names = channelNames(options.channel);
     this.#shard = options.shard;
@@ -130,6 +150,7 @@ export class ChannelServer {
     this.#counters = options.counters;
     this.#handler = options.handler;
     this.#isAlive = options.isAlive;
+    this.#onUnreadable = options.onUnreadable;
     this.#queue = MessageQueue.open(objectName(this.#names.requestQueue(options.shard)));
     this.#bell = Doorbell.listen({
       name: objectName(this.#names.bell("cache", options.shard)),
@@ -334,8 +355,26 @@ export class ChannelServer {
   #segmentOf(request: ChannelRequest): Segment | undefined {
     const pool = this.#peer!.pool;
     if (request.segmentId >= pool.segments || request.segmentBytes !== pool.segmentBytes) return undefined;
-    const segment = pool.segment(request.segmentId, request.segmentGeneration);
+    const segment = this.#mapped(pool, request);
     return segment !== undefined && isAsked(segment.i32, request.ticket) ? segment : undefined;
+  }
+
+  #mapped(pool: SegmentPool, { segmentId, segmentGeneration }: ChannelRequest): Segment | undefined {
+    try {
+      const segment = pool.segment(segmentId, segmentGeneration);
+      this.#isUnreadable = false;
+      return segment;
+    } catch (error) {
+      if (!isKernelLimit(error)) throw error;
+      this.#sayUnreadable(error);
+      return undefined;
+    }
+  }
+
+  #sayUnreadable(error: SystemCallError): void {
+    if (this.#isUnreadable) return;
+    this.#isUnreadable = true;
+    this.#onUnreadable(error);
   }
 
   /** Makes the proxy's life `life` the one that this shard talks to; false when that life is over or not to be understood. */
@@ -351,8 +390,9 @@ export class ChannelServer {
         this.#peer = { life, pid: block.pid, startTime: block.startTime, control, pool, ringers: [], noticeQueues: [] };
         return true;
       }
-    } catch {
-      // The proxy of this record has gone, or is going: its record is dropped.
+    } catch (error) {
+      // The proxy of this record has gone, or is going: its record is dropped. Or the kernel refuses us what it takes to read it.
+      if (isKernelLimit(error)) this.#sayUnreadable(error);
     }
     control?.close();
     return false;

@@ -99,6 +99,11 @@ class ShardThread {
       counters,
       handler: this.#shard,
       isAlive,
+      onUnreadable: ({ message }) =>
+        log({
+          level: "error",
+          message: `${message}: what the proxy asks of shard ${shard} is refused until that can be done, and it goes to the origin instead`,
+        }),
     });
     this.#shard.connect(this.#channel);
     this.#levels = setInterval(() => {

@@ -11,8 +11,10 @@ import { StalledThreads } from "@proj/process";
 import {
   type Answer,
   bumpStripe,
+  CACHE_COUNTERS,
+  type CacheCounter,
   type ChannelRequest,
-  type Counters,
+  Counters,
   channelNames,
   HEARTBEAT_MS,
   type Invalidation,
@@ -35,6 +37,7 @@ import {
   stripeOf,
   stripeVersions,
   targetHash,
+  threadCounters,
   type WantedResponse,
   wantRoom,
   writeAsked,
@@ -44,8 +47,9 @@ import {
   writeRequestBlock,
 } from "@proj/protocol";
 import { type Loan, LoanTable } from "./loan-table.ts";
+import { RefusingShards } from "./refusing-shards.ts";
 
-/** What came of a question: the cache's answer, or that it died (`lost`), did not answer in time (`late`), or stands still (`silent`). */
+/** What came of a question: the cache's answer, or that it died (`lost`), did not answer in time (`late`), or stands still or can not read the question (`silent`). */
 export type Outcome = Answer | { kind: "lost" } | { kind: "late" } | { kind: "silent" };
 
 /** Whether somebody may still write into the segment of a question that had this outcome: then it has to be replaced. */
@@ -86,6 +90,7 @@ interface Link {
   control: SharedMemory;
   shards: ShardLink[];
   watch: StalledThreads;
+  refusing: RefusingShards;
 }
 
 /** What one life of the cache says of all keys, live: see stripes.ts of the protocol. Another life has another object. */
@@ -125,6 +130,7 @@ export class CacheClient {
   readonly #onAttach: (versions: Int32Array) => void;
   readonly #onLost: () => void;
   readonly #onSilence: (isSilent: boolean) => void;
+  readonly #onRefusals: (isRefusing: boolean) => void;
   readonly #notices: MessageQueue;
   readonly #noticeBytes = new Uint8Array(new ArrayBuffer(NOTICE_MESSAGE_BYTES_MAX));
   readonly #noticeView = new DataView(this.#noticeBytes.buffer);
@@ -163,6 +169,8 @@ export class CacheClient {
     onLost: () => void;
     /** Told when shards of it stand still, and when all of them go on. */
     onSilence: (isSilent: boolean) => void;
+    /** Told when shards of it drop what they are asked, and when all of them answer again. */
+    onRefusals: (isRefusing: boolean) => void;
   }) {
     this.#names = channelNames(options.channel);
     this.#thread = options.thread;
@@ -173,6 +181,7 @@ export class CacheClient {
     this.#onAttach = options.onAttach;
     this.#onLost = options.onLost;
     this.#onSilence = options.onSilence;
+    this.#onRefusals = options.onRefusals;
     this.#awaySinceMs = options.now() - HEAD_START_MS;
     this.#notices = MessageQueue.create(objectName(this.#names.noticeQueue(options.thread)), {
       maxmsg: 10,
@@ -186,10 +195,12 @@ export class CacheClient {
     return this.#link !== undefined;
   }
 
-  /** Whether the shard that owns this target stands still: it is served without the cache until that goes on, or is replaced. */
+  /** Whether the shard that owns this target stands still, or drops what it is asked: it is served without the cache until that goes on, or is replaced. */
   standsStill(hash: number): boolean {
     const link = this.#link;
-    return link?.watch.isStalled(shardOf(hash, link.shards.length)) === true;
+    if (link === undefined) return false;
+    const shard = shardOf(hash, link.shards.length);
+    return link.watch.isStalled(shard) || link.refusing.isResting(shard, this.#now);
   }
 
   /** Of the cache that is attached, or was last: they stay readable until there is another. Undefined before the first. */
@@ -425,6 +436,7 @@ export class CacheClient {
       }
       found = true;
       this.#remove(index);
+      if (this.#link?.refusing.answered(ask.shard)) this.#onRefusals(false);
       const answer = readAnswer(ask.segment.i32, ask.segment.bytes.length, ask.ticket);
       if (answer.kind === "malformed") this.#counters.add("refusedMessages");
       ask.owner.answered(ask, answer);
@@ -464,6 +476,7 @@ export class CacheClient {
       return this.#lose();
     }
     this.#watch(link);
+    this.#lookForRefusals(link);
     this.#checkedMs = this.#now();
     this.#askAgain();
     const deadline = this.#now() - ANSWER_TIMEOUT_MS;
@@ -480,6 +493,19 @@ export class CacheClient {
     const wasSilent = link.watch.hasStalled;
     for (const shard of link.watch.look(link.control.i32, this.#now()).fallen) this.#turnAway(shard);
     if (wasSilent !== link.watch.hasStalled) this.#onSilence(link.watch.hasStalled);
+  }
+
+  /** Who can do without what a shard has dropped does, rather than wait until it is late. */
+  #lookForRefusals({ refusing }: Link): void {
+    const nowMs = this.#now();
+    refusing.look(nowMs);
+    for (let index = this.#asks.length - 1; index >= 0; index--) {
+      const ask = this.#asks[index]!;
+      if (!ask.owner.canDoWithout || !refusing.isRefused(ask.shard, ask.askedMs, nowMs)) continue;
+      this.#remove(index);
+      if (refusing.rest(ask.shard, nowMs)) this.#onRefusals(true);
+      ask.owner.answered(ask, { kind: "silent" });
+    }
   }
 
   #turnAway(shard: number): void {
@@ -529,7 +555,8 @@ export class CacheClient {
       if (typeof block === "object" && block.state === "serving" && this.#isAlive(block.pid, block.startTime)) {
         for (let shard = 0; shard < block.threads; shard++) shards.push(this.#openShard(shard, control));
         const { life, pid, startTime, threads } = block;
-        return { life, pid, startTime, control, shards, watch: watchOf(pid, threads) };
+        const refusing = new RefusingShards(threads, refusedBy(control));
+        return { life, pid, startTime, control, shards, watch: watchOf(pid, threads), refusing };
       }
     } catch {
       // Not there yet, or half way out: the next check looks again.
@@ -577,6 +604,15 @@ function watchOf(pid: number, shards: number): StalledThreads {
     timesOf: (threadId) => threadTimes(pid, threadId),
     isProcessStopped: () => isStopped(pid),
   });
+}
+
+function refusedBy({ buffer }: SharedMemory): (shard: number) => number {
+  const pages = new Map<number, Counters<CacheCounter>>();
+  return (shard) => {
+    const page = pages.get(shard) ?? new Counters(CACHE_COUNTERS, threadCounters(buffer, shard));
+    pages.set(shard, page);
+    return page.get("refusedMessages");
+  };
 }
 
 function closeShard(shard: ShardLink): void {

@@ -277,7 +277,13 @@ function cacheNews({ channel, thread }: ProxyThreadOptions, hot: HotTier, log: (
       say("warn", "The cache stands still: until it goes on or is replaced, requests go to the origin without it");
     else say("info", "The cache goes on");
   };
-  return { onAttach, onLost, onSilence };
+  const onRefusals = (isRefusing: boolean) => {
+    const message =
+      "The cache can not read what it is asked (its own log says why): requests go to the origin without it, and it is asked again every second";
+    if (isRefusing) say("warn", message);
+    else say("info", "The cache answers again");
+  };
+  return { onAttach, onLost, onSilence, onRefusals };
 }
 
 runThread<ProxyThreadOptions, void, ProxyOrder, void>(async (options, log) => {
