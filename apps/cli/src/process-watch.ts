@@ -1,5 +1,5 @@
 import { isStopped, objectName, SharedMemoryCopy, threadTimes } from "@proj/ipc";
-import { OwnSilence } from "@proj/process";
+import { OwnSilence, type SilenceParts } from "@proj/process";
 import {
   type ControlBlock,
   channelNames,
@@ -27,6 +27,7 @@ export class ProcessWatch {
   readonly #own: OwnSilence;
   readonly #judge: StallJudge;
   #isSilent = false;
+  #loadingMs = 0;
 
   /** @param options.pid Of the process that is watched: a control block of another one is not looked at. */
   constructor(options: { channel: string; side: Side; pid: number }, news: WatchNews) {
@@ -60,6 +61,8 @@ export class ProcessWatch {
       isServing: block !== undefined && isServing(block.memory),
       threads: block?.threads ?? 0,
       silences,
+      loading: block === undefined ? this.#loading() : undefined,
+      notBegun: block === undefined ? undefined : firstNotBegun(block),
     });
     if (verdict.kind !== "well") return this.#say(verdict.why, verdict.kind === "hopeless");
     if (this.#isSilent) this.#news.onGoesOn();
@@ -88,6 +91,13 @@ export class ProcessWatch {
     return silences;
   }
 
+  /** Looks are counted, not time, for the same reason as in {@link SilenceWatch}. */
+  #loading(): SilenceParts | undefined {
+    const { pid } = this.#options;
+    this.#loadingMs += HEARTBEAT_MS;
+    return this.#own.parts("main", pid, this.#loadingMs);
+  }
+
   #open(): WatchedBlock | undefined {
     const { channel, side, pid } = this.#options;
     const memory = SharedMemoryCopy.open(objectName(channelNames(channel).controlBlock(side)));
@@ -105,6 +115,11 @@ interface WatchedBlock {
   memory: SharedMemoryCopy;
   threads: number;
   watch: SilenceWatch;
+}
+
+function firstNotBegun({ memory, threads }: WatchedBlock): number | undefined {
+  for (let thread = 0; thread < threads; thread++) if (memory.i32[threadIdWord(thread)] === 0) return thread;
+  return undefined;
 }
 
 function isOf(block: ReturnType<typeof readControlBlock>, pid: number): block is ControlBlock {

@@ -23,20 +23,32 @@ describe("RestartPolicy", () => {
     expect(policy.died(22_000)).toEqual({ kind: "restart", afterMs: 0 });
   });
 
-  test("gives up at the fifth death within ten seconds without having served", () => {
-    const policy = new RestartPolicy();
-    for (const at of [0, 2000, 4000, 6000]) expect(policy.died(at).kind).toBe("restart");
-    expect(policy.died(10_000)).toEqual({ kind: "give-up" });
+  test("gives up at the fifth death in a row of a process that has never served, however long each life took", () => {
+    for (const lifeMs of [1, 2_000, 60_000]) {
+      const policy = new RestartPolicy();
+      for (let death = 1; death <= 4; death++) expect(policy.died(death * lifeMs).kind).toBe("restart");
+      expect(policy.died(5 * lifeMs)).toEqual({ kind: "give-up", deaths: 5 });
+    }
   });
 
-  test("does not give up when the deaths are further apart, or when it served in between", () => {
+  test("gives one that has served before ten seconds, and five deaths", () => {
+    const quick = new RestartPolicy();
+    quick.served(0);
+    for (let at = 1_000; at < 11_000; at += 1_000) expect(quick.died(at).kind).toBe("restart");
+    expect(quick.died(12_000)).toEqual({ kind: "give-up", deaths: 10 });
     const slow = new RestartPolicy();
-    for (let death = 0; death < 20; death++) expect(slow.died(death * 2501).kind).toBe("restart");
-    const served = new RestartPolicy();
+    slow.served(0);
+    expect(slow.died(1).kind).toBe("restart");
+    for (let death = 1; death <= 4; death++) expect(slow.died(death * 6_000).kind).toBe("restart");
+    expect(slow.died(30_000)).toEqual({ kind: "give-up", deaths: 5 });
+  });
+
+  test("does not give up when it served in between", () => {
+    const policy = new RestartPolicy();
     for (let round = 0; round < 5; round++) {
-      for (let death = 0; death < 4; death++) expect(served.died(round * 1000 + death).kind).toBe("restart");
-      served.served(round * 1000 + 10);
-      expect(served.died(round * 1000 + 20).kind).toBe("restart");
+      for (let death = 0; death < 4; death++) expect(policy.died(round * 20_000 + death).kind).toBe("restart");
+      policy.served(round * 20_000 + 10);
+      expect(policy.died(round * 20_000 + 20).kind).toBe("restart");
     }
   });
 });

@@ -1,5 +1,5 @@
-/** What to do about a process that died: start it again after so many milliseconds, or give up. */
-export type AfterDeath = { kind: "restart"; afterMs: number } | { kind: "give-up" };
+/** What to do about a process that died: start it again after so many milliseconds, or give up after so many deaths in a row. */
+export type AfterDeath = { kind: "restart"; afterMs: number } | { kind: "give-up"; deaths: number };
 
 const SECOND_DELAY_MS = 50;
 const DELAY_MAX_MS = 5_000;
@@ -9,19 +9,23 @@ const DELAY_MAX_MS = 5_000;
  */
 const WELL_AFTER_MS = 2_000;
 const CRASH_LOOP_DEATHS = 5;
+/** What keeps one from serving that has served before may be over soon: a full /dev/shm, a machine without memory. */
 const CRASH_LOOP_MS = 10_000;
 
 /**
- * Decides about each death of one process: after a first one it is started again at once, after the next 50 ms later and twice as late each time, up to 5 s; five deaths
- * within ten seconds without having served once in between are a crash loop. Times are milliseconds of one monotonic clock.
+ * Decides about each death of one process: after a first one it is started again at once, after the next 50 ms later and twice as late each time, up to 5 s. Five deaths
+ * in a row without having served in between are a crash loop, however long each life took (one that hangs is killed after a while); of a process that has served before, if they go on for ten seconds.
+ * Times are milliseconds of one monotonic clock.
  */
 export class RestartPolicy {
   #delayMs = 0;
   #servedAt: number | undefined;
+  #hasServed = false;
   #deathsUnserved: number[] = [];
 
   served(at: number): void {
     this.#servedAt = at;
+    this.#hasServed = true;
     this.#deathsUnserved = [];
   }
 
@@ -29,9 +33,9 @@ export class RestartPolicy {
     if (this.#servedAt !== undefined && at - this.#servedAt >= WELL_AFTER_MS) this.#delayMs = 0;
     if (this.#servedAt === undefined) this.#deathsUnserved.push(at);
     this.#servedAt = undefined;
-    const recent = this.#deathsUnserved.filter((death) => at - death <= CRASH_LOOP_MS);
-    this.#deathsUnserved = recent;
-    if (recent.length >= CRASH_LOOP_DEATHS) return { kind: "give-up" };
+    const deaths = this.#deathsUnserved.length;
+    const isLoop = !this.#hasServed || at - (this.#deathsUnserved[0] ?? at) >= CRASH_LOOP_MS;
+    if (deaths >= CRASH_LOOP_DEATHS && isLoop) return { kind: "give-up", deaths };
     const afterMs = this.#delayMs;
     this.#delayMs = Math.min(Math.max(afterMs * 2, SECOND_DELAY_MS), DELAY_MAX_MS);
     return { kind: "restart", afterMs };

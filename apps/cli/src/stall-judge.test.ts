@@ -2,7 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { HEARTBEAT_MS, type Side } from "@proj/protocol";
 import { type ProcessFacts, type Silence, StallJudge, type Verdict } from "./stall-judge.ts";
 
-const WELL: ProcessFacts = { isStopped: false, isServing: true, threads: 2, silences: [] };
+const WELL: ProcessFacts = {
+  isStopped: false,
+  isServing: true,
+  threads: 2,
+  silences: [],
+  loading: undefined,
+  notBegun: undefined,
+};
 
 /** Looks every beat at a process of which `facts` holds, and at whose thread nothing moves: after how many milliseconds is it thought of as that? */
 function after(side: Side, kind: Verdict["kind"], facts: Partial<ProcessFacts>, silence?: Partial<Silence>): number {
@@ -46,6 +53,23 @@ describe("StallJudge.judge()", () => {
     expect(after("proxy", "hopeless", { threads: 1 }, { thread: "main" })).toBe(5_000);
     expect(after("cache", "silent", { isServing: false }, {})).toBe(Number.POSITIVE_INFINITY);
     expect(after("cache", "hopeless", { isServing: false }, {})).toBe(5_000);
+  });
+
+  test("a process that has not begun has still more, less what it waits for a processor or a disk", () => {
+    const afterLoading = (diskMs: number, waitsForDisk: boolean) => {
+      const judge = new StallJudge("cache");
+      for (let ownMs = HEARTBEAT_MS; ownMs <= 60_000; ownMs += HEARTBEAT_MS) {
+        const loading = { ownMs, diskMs, waitsForDisk };
+        if (judge.judge({ ...WELL, isServing: false, threads: 0, loading }).kind === "hopeless") return ownMs;
+      }
+      return Number.POSITIVE_INFINITY;
+    };
+    expect([afterLoading(0, false), afterLoading(1_000, false), afterLoading(0, true)]).toEqual([
+      15_000,
+      16_000,
+      Number.POSITIVE_INFINITY,
+    ]);
+    expect(after("proxy", "hopeless", { isServing: false, notBegun: 1 })).toBe(60_000);
   });
 
   test("a thread that waits for a disk is silent, and never hopeless", () => {

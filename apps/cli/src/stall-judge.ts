@@ -15,6 +15,10 @@ const HUNG_AFTER_MS: Record<Side, number> = { proxy: 1_000, cache: 2_000 };
 const HUNG_ALONE_AFTER_MS = 500;
 /** A main thread serves nobody, and a process that does not serve yet loads its programs and reads its store: there is time. */
 const HUNG_AT_LEISURE_AFTER_MS = 5_000;
+/** Until it has a control block a process loads its code, which takes 0.15 s of processor time. */
+const NOT_BEGUN_AFTER_MS = 15_000;
+/** For one of its threads not even that is known which it has waited for a processor. */
+const THREAD_NOT_BEGUN_AFTER_MS = 60_000;
 
 /** What one look at a process has shown. */
 export interface ProcessFacts {
@@ -26,6 +30,10 @@ export interface ProcessFacts {
   readonly threads: number;
   /** Of those, and of the main thread, which have been silent for a while. */
   readonly silences: readonly Silence[];
+  /** It has no control block yet: how long it has been there. Undefined: it has. */
+  readonly loading: SilenceParts | undefined;
+  /** A thread that has not begun; undefined: all have. */
+  readonly notBegun: number | undefined;
 }
 
 export interface Silence extends SilenceParts {
@@ -42,6 +50,7 @@ export type Verdict =
 export class StallJudge {
   readonly #side: Side;
   #stoppedMs = 0;
+  #notBegunMs = 0;
 
   constructor(side: Side) {
     this.#side = side;
@@ -54,10 +63,21 @@ export class StallJudge {
       const isHopeless = this.#stoppedMs >= STOPPED_AFTER_MS[this.#side];
       return { kind: isHopeless ? "hopeless" : "silent", why: "it is stopped (SIGSTOP)" };
     }
+    const neverBegins = this.#neverBegins(facts);
+    if (neverBegins !== undefined) return { kind: "hopeless", why: neverBegins };
     const hung = facts.silences.find((silence) => this.#isHung(silence, facts));
     if (hung !== undefined) return { kind: "hopeless", why: describe(hung) };
     const silent = facts.silences.find((silence) => facts.isServing && isStalled(silence));
     return silent === undefined ? { kind: "well" } : { kind: "silent", why: describe(silent) };
+  }
+
+  #neverBegins({ loading, notBegun }: ProcessFacts): string | undefined {
+    this.#notBegunMs = notBegun === undefined ? 0 : this.#notBegunMs + HEARTBEAT_MS;
+    if (this.#notBegunMs >= THREAD_NOT_BEGUN_AFTER_MS)
+      return `its thread ${notBegun} has not begun for ${THREAD_NOT_BEGUN_AFTER_MS / 1000} s`;
+    if (loading === undefined || loading.waitsForDisk || loading.ownMs - loading.diskMs < NOT_BEGUN_AFTER_MS)
+      return undefined;
+    return `it has not begun to start its threads for ${NOT_BEGUN_AFTER_MS / 1000} s`;
   }
 
   /** What it waited for a disk is not counted, and SIGKILL does not end such a wait. */

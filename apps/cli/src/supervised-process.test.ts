@@ -87,7 +87,7 @@ describe("SupervisedProcess", () => {
     const { child, gaveUp } = supervise("process.exit(3)");
     child.start();
     expect((await gaveUp).message).toStartWith(
-      "Cannot keep the test process running: it ended with exit code 3, the fifth time within 10 s",
+      "Cannot keep the test process running: it ended with exit code 3, 5 times in a row without having served: it gave no reason",
     );
     expect(child.restarts).toBe(4);
   });

@@ -60,6 +60,8 @@ export class SupervisedProcess {
   #starts = 0;
   #restartTimer: Timer | undefined;
   #complaint: string | undefined;
+  /** Why this life has been ended by us. */
+  #killedFor: string | undefined;
   readonly #explanations = new Map<number, PromiseWithResolvers<Explanation>>();
   readonly #purges = new Map<number, PromiseWithResolvers<NodesPurgeCount>>();
   readonly #configurations = new Map<number, () => void>();
@@ -102,6 +104,7 @@ export class SupervisedProcess {
   start(): void {
     this.#starts++;
     this.#complaint = undefined;
+    this.#killedFor = undefined;
     const spare = this.#spare;
     this.#spare = undefined;
     this.#child = spare?.child ?? this.#spawn(this.#options.command());
@@ -295,6 +298,7 @@ export class SupervisedProcess {
         onGoesOn: () => log({ level: "info", message: `the ${name} process goes on`, child: child.pid }),
         onHopeless: (why) => {
           log({ level: "error", message: `killing the ${name} process: ${why}`, child: child.pid });
+          this.#killedFor = why;
           child.kill("SIGKILL");
         },
       },
@@ -324,7 +328,7 @@ export class SupervisedProcess {
     // One that says why it can not run, and never could, would say the same again.
     if (this.#complaint !== undefined && !this.#hasServed) return onGiveUp(cannotRun(this.#complaint));
     const next = this.#policy.died(performance.now());
-    if (next.kind === "give-up") return onGiveUp(cannotRun(this.#hopeless(how)));
+    if (next.kind === "give-up") return onGiveUp(cannotRun(this.#hopeless(how, next.deaths)));
     const reason = this.#complaint;
     // Clients may be waiting: it is told of after that.
     if (next.afterMs === 0) this.start();
@@ -338,8 +342,8 @@ export class SupervisedProcess {
     });
   }
 
-  #hopeless(how: string): string {
-    const reason = this.#complaint ?? "it gave no reason; look at what it wrote before this line";
-    return `Cannot keep the ${this.#options.name} process running: it ${how}, the fifth time within 10 s without having served: ${reason}`;
+  #hopeless(how: string, deaths: number): string {
+    const reason = this.#complaint ?? this.#killedFor ?? "it gave no reason; look at what it wrote before this line";
+    return `Cannot keep the ${this.#options.name} process running: it ${how}, ${deaths} times in a row without having served: ${reason}`;
   }
 }
