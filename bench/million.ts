@@ -1,5 +1,5 @@
 /**
- * What does a million of stored responses cost? Stores so many of 1 KiB, and says what all processes together hold (RssAnon and RssShmem), and how much processor
+ * What does a million of stored responses cost? Stores so many of 1 KiB, and says what all processes together hold, spare ones too (RssAnon and RssShmem), and how much processor
  * time a hit takes when any of a thousand is asked for, of a million, and of a thousand among a million: by one
  * webproxy that has stored a thousand and one that has stored a million. Every body is compared.
  *
@@ -15,6 +15,7 @@ import type { Address } from "../tests/support/address.ts";
 import { processUsage } from "../tests/support/process-usage.ts";
 import { Webproxy } from "../tests/support/webproxy.ts";
 import { machine, median } from "./support/machine.ts";
+import { childrenOf } from "./support/peers.ts";
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
@@ -88,9 +89,9 @@ function bodyOf(item: number): string {
 }
 
 async function ownBytes(webproxy: Webproxy): Promise<number> {
-  const { proxy, cache } = await webproxy.stats();
+  const { proxy } = await webproxy.stats();
   const supervisor = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${proxy!.pid}/status`, "latin1"))?.[1]);
-  return [supervisor, proxy!.pid, cache!.pid].reduce((sum, pid) => sum + processUsage(pid).ownBytes, 0);
+  return [supervisor, ...childrenOf(supervisor)].reduce((sum, pid) => sum + processUsage(pid).ownBytes, 0);
 }
 
 /** Spread as random numbers are, the same in each run. */

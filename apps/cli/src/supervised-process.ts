@@ -33,6 +33,8 @@ interface SpareProcess {
   isWaiting: boolean;
 }
 
+/** Each takes 8 MiB. A machine for more than these has processors to load the others when they are needed: together in a quarter of a second. */
+const SPARE_THREADS_MAX = 4;
 /** For whoever has waited for the process that serves now to be served first. */
 const SPARE_AFTER_MS = 200;
 /** One that has ended by itself would perhaps do so again. */
@@ -143,7 +145,8 @@ export class SupervisedProcess {
   #hearSpare(spare: SpareProcess, message: ChildMessage | undefined): void {
     if (message?.type !== "settings-wanted") return;
     spare.isWaiting = true;
-    const wait: SupervisorMessage = { type: "wait", id: 0, threads: this.#options.settings().options.threads };
+    const threads = Math.min(this.#options.settings().options.threads, SPARE_THREADS_MAX);
+    const wait: SupervisorMessage = { type: "wait", id: 0, threads };
     spare.child.send(wait);
   }
 

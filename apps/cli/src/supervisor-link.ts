@@ -23,7 +23,7 @@ export class SupervisorLink {
   /**
    * What it has read for us. It is asked for, since a message that comes before somebody listens is lost.
    *
-   * @param onWait Called when it will be told later: with so many threads this process is to serve then.
+   * @param onWait Called when it will be told later: so many threads it may load meanwhile.
    */
   settings(onWait: (threads: number) => void = () => {}): Promise<ChildSettings> {
     const wanted = Promise.withResolvers<ChildSettings>();
