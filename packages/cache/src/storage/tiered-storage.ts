@@ -30,6 +30,8 @@ export class TieredStorage {
   readonly #promotion: Promotion | undefined;
   readonly #purging: Purging;
   #purgesSeen: number;
+  /** Called when something waits to be moved between the tiers; also when more of it does. */
+  onWork: () => void = () => {};
 
   /**
    * @param changed Called before a change to what is stored under a stripe's keys can be seen. Making room is no change: what proxies keep stays as
@@ -114,11 +116,12 @@ export class TieredStorage {
     if (slot === undefined) {
       this.#disk?.touch(response, uses);
       this.#promotion?.used(response);
-      return;
+    } else {
+      this.#memory?.touch(response, uses);
+      this.#disk?.touchCopy(slot, uses);
+      this.writeBehind?.add(slot, response);
     }
-    this.#memory?.touch(response, uses);
-    this.#disk?.touchCopy(slot, uses);
-    this.writeBehind?.add(slot, response);
+    if (!this.isIdle) this.onWork();
   }
 
   /**
@@ -149,6 +152,7 @@ export class TieredStorage {
     const isStored = storage.store(response);
     const slot = isStored ? this.#memory?.slotOf(response) : undefined;
     if (slot !== undefined) this.writeBehind?.add(slot, response);
+    if (!this.isIdle) this.onWork();
     return isStored;
   }
 
@@ -162,6 +166,7 @@ export class TieredStorage {
       if (slot === undefined) return this.#disk?.renewed(response);
       this.#memory?.renewed(response);
       this.#disk?.outdateCopy(slot);
+      if (!this.isIdle) this.onWork();
     });
   }
 

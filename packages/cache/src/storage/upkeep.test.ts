@@ -24,7 +24,7 @@ test("Upkeep.sweep() drops from both tiers what is of no use any more, and leave
     const memory = new MemoryStorage(1024 * KIB, { onEvict: () => {}, onRemove: (slot) => disk.dropCopy(slot) });
     const nowMs = () => performance.now();
     const storage = new TieredStorage({ memory, disk }, () => {}, nowMs);
-    const upkeep = new Upkeep({ memory, disk }, storage, nowMs);
+    const upkeep = new Upkeep({ memory, disk }, storage, nowMs, () => 0);
     for (const [name, tier] of Object.entries({ memory, disk })) {
       putWithoutValidator(tier, `/${name}/useless`);
       const read = putWithoutValidator(tier, `/${name}/read`);

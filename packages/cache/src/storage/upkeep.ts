@@ -2,8 +2,9 @@ import type { DiskStorage } from "./disk-storage.ts";
 import type { MemoryStorage } from "./memory-storage.ts";
 import type { TieredStorage, Tiers } from "./tiered-storage.ts";
 
-/** Work on the disk is done in turns so long, so often: a tenth of the thread's time at most for each direction. */
+/** Work on the disk is done in turns so long, so often, while there is any: a tenth of the thread's time at most for each direction, and half of that while clients ask. */
 const TURN_MS = 2;
+const BUSY_TURN_MS = 1;
 const TURN_EVERY_MS = 20;
 const SWEEP_EVERY_MS = 1_000;
 /** Entries in memory that one sweep looks at. */
@@ -19,20 +20,26 @@ export class Upkeep {
   readonly #disk: DiskStorage | undefined;
   readonly #storage: TieredStorage;
   readonly #nowMs: () => number;
-  readonly #turns: ReturnType<typeof setInterval>;
+  readonly #asked: () => number;
+  #askedBefore = 0;
+  #turn: ReturnType<typeof setTimeout> | undefined;
   readonly #sweeps: ReturnType<typeof setInterval>;
   #listing: ReturnType<typeof setImmediate> | undefined;
   #sweepAt = 0;
 
-  /** @param nowMs Monotonic. */
-  constructor({ memory, disk }: Tiers, storage: TieredStorage, nowMs: () => number) {
+  /**
+   * @param nowMs Monotonic.
+   * @param asked How many requests there have been so far.
+   */
+  constructor({ memory, disk }: Tiers, storage: TieredStorage, nowMs: () => number, asked: () => number) {
     this.#memory = memory;
     this.#disk = disk;
     this.#storage = storage;
     this.#nowMs = nowMs;
-    this.#turns = setInterval(() => {
-      if (!storage.isIdle) storage.moveBodies(TURN_MS);
-    }, TURN_EVERY_MS);
+    this.#asked = asked;
+    storage.onWork = () => {
+      this.#turn ??= setTimeout(() => this.#takeTurn(), TURN_EVERY_MS);
+    };
     this.#sweeps = setInterval(() => this.sweep(Date.now() / 1000), SWEEP_EVERY_MS);
     this.#list(LISTING_MS);
   }
@@ -49,10 +56,19 @@ export class Upkeep {
 
   /** Copies what is left to be copied, as far as there is time. Blocks. */
   stop(): void {
-    clearInterval(this.#turns);
+    this.#storage.onWork = () => {};
+    clearTimeout(this.#turn);
     clearInterval(this.#sweeps);
     if (this.#listing !== undefined) clearImmediate(this.#listing);
     this.#storage.writeBehind?.run(LAST_TURN_MS);
+  }
+
+  #takeTurn(): void {
+    this.#turn = undefined;
+    const asked = this.#asked();
+    this.#storage.moveBodies(asked === this.#askedBefore ? TURN_MS : BUSY_TURN_MS);
+    this.#askedBefore = asked;
+    if (!this.#storage.isIdle) this.#storage.onWork();
   }
 
   #list(budgetMs: number): void {
