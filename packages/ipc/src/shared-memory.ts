@@ -247,6 +247,11 @@ export class SharedMemory implements Disposable {
     return this.#fildes === undefined || statOf(this.#fildes, this.#subject).size >= this.length;
   }
 
+  /** Whether it can be opened by its name no more: somebody has unlinked it, and may have made another one under that name. Only with `watchesLength`. */
+  get isUnlinked(): boolean {
+    return this.#fildes !== undefined && statOf(this.#fildes, this.#subject).nlink === 0;
+  }
+
   /** Whether views of it may only be read: writing through them ends the process with SIGSEGV. */
   get readOnly(): boolean {
     return this.#readOnly;

@@ -1,8 +1,9 @@
 import { objectName, SharedMemory, SystemCallError } from "@proj/ipc";
+import { everyBeat, type Heartbeat } from "@proj/process";
 import { AccessReader, type AccessRecord, channelNames, wantAllRecords } from "@proj/protocol";
 
-/** How often a feed looks for records: when only samples of hot hits are wanted, and when all are. A ring holds what comes in some 100 ms. */
-const POLL_MS = 100;
+/** How often a feed looks for records: each 100 ms when only samples of hot hits are wanted, and when all are. A ring holds what comes in some 100 ms. */
+const BEATS_PER_POLL = 2;
 const POLL_ALL_MS = 20;
 /** A proxy that was started again has made its rings anew. */
 const REATTACH_MS = 500;
@@ -32,6 +33,7 @@ export class AccessFeed {
   #reader: AccessReader | undefined;
   #from: "oldest" | "now";
   #attachedAtMs = Number.NEGATIVE_INFINITY;
+  #polls: Heartbeat | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: FeedOptions) {
@@ -46,11 +48,13 @@ export class AccessFeed {
 
   start(): void {
     this.poll();
-    this.#timer = setInterval(() => this.poll(), this.#options.wantsAll ? POLL_ALL_MS : POLL_MS);
+    if (!this.#options.wantsAll) this.#polls = everyBeat(() => this.poll(), BEATS_PER_POLL);
+    else this.#timer = setInterval(() => this.poll(), POLL_ALL_MS);
   }
 
   /** Reads what is there for the last time, and lets go. */
   stop(): void {
+    this.#polls?.stop();
     clearInterval(this.#timer);
     this.#drain();
     this.#letGo();
@@ -67,7 +71,14 @@ export class AccessFeed {
 
   #attach(): void {
     const { channel, wantsAll } = this.#options;
-    const memory = openRings(channel, !wantsAll);
+    if (this.#memory?.isUnlinked !== false) this.#follow(openRings(channel, !wantsAll));
+    // Whoever comes later is followed from its first request on.
+    this.#from = "oldest";
+    if (wantsAll && this.#memory !== undefined) wantAllRecords(this.#memory.buffer, Date.now() + WISH_MS);
+  }
+
+  /** @param memory The rings that are there now. */
+  #follow(memory: SharedMemory | undefined): void {
     const reader = memory === undefined ? undefined : AccessReader.over(memory.buffer, this.#from);
     if (memory === undefined || reader === undefined || reader.life === this.#reader?.life) {
       memory?.close();
@@ -77,9 +88,6 @@ export class AccessFeed {
       this.#memory = memory;
       this.#reader = reader;
     }
-    // Whoever comes later is followed from its first request on.
-    this.#from = "oldest";
-    if (wantsAll && this.#memory !== undefined) wantAllRecords(this.#memory.buffer, Date.now() + WISH_MS);
   }
 
   #letGo(): void {
