@@ -1,5 +1,5 @@
 import { isStopped, objectName, SharedMemoryCopy, threadTimes } from "@proj/ipc";
-import { OwnSilence, type SilenceParts } from "@proj/process";
+import { everyBeat, type Heartbeat, OwnSilence, type SilenceParts } from "@proj/process";
 import {
   type ControlBlock,
   channelNames,
@@ -22,7 +22,7 @@ export interface WatchNews {
 export class ProcessWatch {
   readonly #options: { channel: string; side: Side; pid: number };
   readonly #news: WatchNews;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #looks: Heartbeat;
   #block: WatchedBlock | undefined;
   readonly #own: OwnSilence;
   readonly #judge: StallJudge;
@@ -35,7 +35,7 @@ export class ProcessWatch {
     this.#news = news;
     this.#own = new OwnSilence((threadId) => threadTimes(options.pid, threadId));
     this.#judge = new StallJudge(options.side);
-    this.#timer = setInterval(() => this.#look(), HEARTBEAT_MS);
+    this.#looks = everyBeat(() => this.#look());
   }
 
   /** It is stopped, or one of its threads hangs. */
@@ -44,7 +44,7 @@ export class ProcessWatch {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#looks.stop();
     this.#block?.memory.close();
     this.#block = undefined;
   }

@@ -1,6 +1,6 @@
 import { objectName, SharedMemory } from "@proj/ipc";
 import { healthRecord, OriginClient, statesByName } from "@proj/origin";
-import { type Heartbeat, isAlive, runThread, startHeartbeat } from "@proj/process";
+import { everyBeat, type Heartbeat, isAlive, runThread, startHeartbeat } from "@proj/process";
 import {
   bumpStripe,
   CACHE_COUNTERS,
@@ -31,8 +31,8 @@ import { TieredStorage, type Tiers } from "./storage/tiered-storage.ts";
 import { Upkeep } from "./storage/upkeep.ts";
 import type { StoredResponse } from "./stored-response.ts";
 
-/** How often the levels of the store are written into the counters. */
-const LEVELS_MS = 100;
+/** How often the levels of the store are written into the counters: each 100 ms. */
+const BEATS_PER_LEVELS = 2;
 
 /** One thread of the cache: a shard, its store, its origin client, its end of the channel. */
 class ShardThread {
@@ -47,7 +47,7 @@ class ShardThread {
   readonly #shard: Shard;
   readonly #channel: ChannelServer;
   readonly #counters: Counters<CacheCounter>;
-  readonly #levels: ReturnType<typeof setInterval>;
+  readonly #levels: Heartbeat;
   readonly #heartbeat: Heartbeat;
   /** By number: purges of a former life that go on. */
   readonly #pending = new Map<number, Promise<PurgeCount>>();
@@ -68,7 +68,7 @@ class ShardThread {
     const monotonicMs = () => performance.now();
     const changed = (stripe: number) => void bumpStripe(versions, stripe);
     this.#storage = new TieredStorage(this.#tiers, changed, monotonicMs, options.purgesSeen);
-    this.#upkeep = new Upkeep(this.#tiers, this.#storage, monotonicMs);
+    this.#upkeep = new Upkeep(this.#tiers, this.#storage, monotonicMs, () => counters.get("requests"));
     const clientOf = (origin: readonly URL[]) =>
       new OriginClient({ origin, tls: options.originTls, onHealth: (news) => log(healthRecord(news)) });
     this.#sites = new CacheSites(options.sites, clientOf, monotonicMs);
@@ -106,10 +106,10 @@ class ShardThread {
         }),
     });
     this.#shard.connect(this.#channel);
-    this.#levels = setInterval(() => {
+    this.#levels = everyBeat(() => {
       this.#writeLevels();
       writeOriginCounts(this.#control.buffer, shard, statesByName(this.#originNames, this.#sites.origins()));
-    }, LEVELS_MS);
+    }, BEATS_PER_LEVELS);
   }
 
   async answer(question: ShardQuestion): Promise<ShardAnswer> {
@@ -136,7 +136,7 @@ class ShardThread {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#levels);
+    this.#levels.stop();
     this.#channel.close();
     this.#shared?.tier.close();
     this.#sites.close();

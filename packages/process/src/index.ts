@@ -1,4 +1,4 @@
-export { type Heartbeat, startHeartbeat } from "./heartbeat.ts";
+export { everyBeat, type Heartbeat, startHeartbeat } from "./heartbeat.ts";
 export { ChannelInUseError, Life } from "./life.ts";
 export { isAlive } from "./liveness.ts";
 export { OwnSilence, type SilenceParts } from "./own-silence.ts";

@@ -46,6 +46,20 @@ describe("StalledThreads.look()", () => {
     expect(scene.threads.hasStalled).toBe(false);
   });
 
+  test("knows whether any of them has beaten since the last look, which the first look can not know", () => {
+    const scene = new Scene();
+    scene.look();
+    expect(scene.threads.hasHeard).toBe(false);
+    scene.look();
+    expect(scene.threads.hasHeard).toBe(true);
+    scene.held.add(0);
+    scene.look();
+    expect(scene.threads.hasHeard).toBe(true);
+    scene.held.add(1);
+    scene.look();
+    expect(scene.threads.hasHeard).toBe(false);
+  });
+
   test("does not accuse a thread that gets no processor, for however long", () => {
     const scene = new Scene();
     scene.look();

@@ -57,6 +57,11 @@ export class StalledThreads {
     return { fallen, risen };
   }
 
+  /** Whether any of them, or the main thread, has beaten between the last look and the one before: then the process lived at the time of that one. */
+  get hasHeard(): boolean {
+    return this.#watch.hasHeard;
+  }
+
   get hasStalled(): boolean {
     return this.#stalled.includes(true);
   }

@@ -7,7 +7,7 @@ import {
   SharedMemory,
   threadTimes,
 } from "@proj/ipc";
-import { StalledThreads } from "@proj/process";
+import { everyBeat, type Heartbeat, StalledThreads } from "@proj/process";
 import {
   type Answer,
   bumpStripe,
@@ -91,6 +91,7 @@ interface Link {
   shards: ShardLink[];
   watch: StalledThreads;
   refusing: RefusingShards;
+  lookedMs: number;
 }
 
 /** What one life of the cache says of all keys, live: see stripes.ts of the protocol. Another life has another object. */
@@ -106,8 +107,6 @@ interface ShardLink {
   outbox: ChannelRequest[];
 }
 
-/** How often the cache's life is checked, and, while it is away, looked for. */
-const CHECK_MS = HEARTBEAT_MS;
 /**
  * A cache that is not there when a thread starts has had a while to come already: where both processes have died, or have just been started, it began when the proxy did, and is
  * ready a fifth of a second later. Its requests wait for the rest of the time only.
@@ -139,7 +138,8 @@ export class CacheClient {
   readonly #asks: PendingAsk[] = [];
   readonly #expectingNotice = new Map<number, { owner: AskOwner; sinceMs: number }>();
   readonly #whenAttached = new Set<() => void>();
-  readonly #timer: ReturnType<typeof setInterval>;
+  /** How often the cache's life is checked, and, while it is away, looked for. */
+  readonly #checks: Heartbeat;
   readonly #loans = new LoanTable();
   #link: Link | undefined;
   #awaySinceMs: number;
@@ -188,7 +188,7 @@ export class CacheClient {
       msgsize: NOTICE_MESSAGE_BYTES_MAX,
     });
     this.#attach();
-    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+    this.#checks = everyBeat(() => this.#check());
   }
 
   get attached(): boolean {
@@ -210,7 +210,7 @@ export class CacheClient {
 
   /** Whether the cache is attached and has been seen alive a moment ago: less than a restart takes, so that there is no other life yet. */
   get isSurelyAlive(): boolean {
-    return this.#link !== undefined && this.#now() - this.#checkedMs <= 2 * CHECK_MS;
+    return this.#link !== undefined && this.#now() - this.#checkedMs <= 2 * HEARTBEAT_MS;
   }
 
   /** Looks for the cache now rather than at the next check: a request need not find it away that has just come. */
@@ -333,7 +333,7 @@ export class CacheClient {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#checks.stop();
     this.#lose();
     this.#formerControl?.close();
     this.#loans.close();
@@ -471,28 +471,29 @@ export class CacheClient {
   #check(): void {
     const link = this.#link;
     if (link === undefined) return this.#attach();
-    if (!this.#isAlive(link.pid, link.startTime)) {
+    const lastLookMs = link.lookedMs;
+    const wasSilent = link.watch.hasStalled;
+    link.lookedMs = this.#now();
+    const { fallen } = link.watch.look(link.control.i32, link.lookedMs);
+    // Who has beaten since the last look lived then. The kernel is asked about one that has not.
+    if (link.watch.hasHeard) this.#checkedMs = lastLookMs;
+    else if (this.#isAlive(link.pid, link.startTime)) this.#checkedMs = link.lookedMs;
+    else {
       this.#onLost();
       return this.#lose();
     }
-    this.#watch(link);
+    // Whoever can do without a shard that stands still does; the others wait for it, or for its end.
+    for (const shard of fallen) this.#turnAway(shard);
+    if (wasSilent !== link.watch.hasStalled) this.#onSilence(link.watch.hasStalled);
     this.#lookForRefusals(link);
-    this.#checkedMs = this.#now();
     this.#askAgain();
-    const deadline = this.#now() - ANSWER_TIMEOUT_MS;
+    const deadline = link.lookedMs - ANSWER_TIMEOUT_MS;
     for (let index = this.#asks.length - 1; index >= 0; index--) {
       const ask = this.#asks[index]!;
       if (ask.askedMs > deadline) continue;
       this.#remove(index);
       ask.owner.answered(ask, { kind: "late" });
     }
-  }
-
-  /** Whoever can do without a shard that stands still does; the others wait for it, or for its end. */
-  #watch(link: Link): void {
-    const wasSilent = link.watch.hasStalled;
-    for (const shard of link.watch.look(link.control.i32, this.#now()).fallen) this.#turnAway(shard);
-    if (wasSilent !== link.watch.hasStalled) this.#onSilence(link.watch.hasStalled);
   }
 
   /** Who can do without what a shard has dropped does, rather than wait until it is late. */
@@ -556,7 +557,8 @@ export class CacheClient {
         for (let shard = 0; shard < block.threads; shard++) shards.push(this.#openShard(shard, control));
         const { life, pid, startTime, threads } = block;
         const refusing = new RefusingShards(threads, refusedBy(control));
-        return { life, pid, startTime, control, shards, watch: watchOf(pid, threads), refusing };
+        const watch = watchOf(pid, threads);
+        return { life, pid, startTime, control, shards, watch, refusing, lookedMs: this.#now() };
       }
     } catch {
       // Not there yet, or half way out: the next check looks again.

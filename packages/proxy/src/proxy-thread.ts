@@ -1,6 +1,6 @@
 import { Doorbell, objectName, SegmentPool, SharedMemory, threadTimes } from "@proj/ipc";
 import { healthRecord, OriginClient, statesByName } from "@proj/origin";
-import { type Heartbeat, isAlive, runThread, StalledThreads, startHeartbeat } from "@proj/process";
+import { everyBeat, type Heartbeat, isAlive, runThread, StalledThreads, startHeartbeat } from "@proj/process";
 import {
   AccessRingWriter,
   Counters,
@@ -42,6 +42,8 @@ import { TrustedPeers } from "./trusted-peers.ts";
 
 /** How long open responses may go on after the thread was told to stop. */
 const DRAIN_CHECK_MS = 20;
+/** Each 100 ms. */
+const BEATS_PER_SWEEP = Math.ceil(STALL_MS / HEARTBEAT_MS);
 
 /** One thread of the proxy: its listeners, its end of the channel, its place in the pool. */
 class ProxyThread {
@@ -58,9 +60,9 @@ class ProxyThread {
   readonly #limits: ConnectionLimit[] = [];
   readonly #listeners: ThreadListeners;
   readonly #relief: Relief;
-  readonly #reliefTimer: ReturnType<typeof setInterval>;
+  readonly #reliefLooks: Heartbeat;
   readonly #connections = new Set<Connection>();
-  readonly #sweeper: ReturnType<typeof setInterval>;
+  readonly #sweeps: Heartbeat;
   readonly #ticker: ReturnType<typeof setInterval>;
   readonly #heartbeat: Heartbeat;
 
@@ -120,8 +122,8 @@ class ProxyThread {
     const acceptors = { http: this.#acceptorFor(http), getfile: getfileAcceptor, https: this.#acceptorFor(https) };
     this.#listeners = new ThreadListeners(acceptors, options.tlsPairs);
     this.#relief = this.#reliefOf(options, log);
-    this.#reliefTimer = setInterval(() => this.#relief.look(this.#control.i32, now()), HEARTBEAT_MS);
-    this.#sweeper = setInterval(() => this.#sweep(), STALL_MS);
+    this.#reliefLooks = everyBeat(() => this.#relief.look(this.#control.i32, now()));
+    this.#sweeps = everyBeat(() => this.#sweep(), BEATS_PER_SWEEP);
     this.#ticker = setInterval(() => {
       for (const connection of this.#connections) connection.tick?.();
     }, TICK_MS);
@@ -190,7 +192,7 @@ class ProxyThread {
     this.#stopListening();
     for (const connection of [...this.#connections]) connection.stopping();
     while (this.#connections.size > 0) await Bun.sleep(DRAIN_CHECK_MS);
-    clearInterval(this.#sweeper);
+    this.#sweeps.stop();
     clearInterval(this.#ticker);
     this.#sites.close();
     this.#context.cache.stop();
@@ -203,7 +205,7 @@ class ProxyThread {
   }
 
   #stopListening(): void {
-    clearInterval(this.#reliefTimer);
+    this.#reliefLooks.stop();
     this.#relief.stop();
     this.#listeners.stop();
   }

@@ -20,6 +20,7 @@ export class SilenceWatch {
   readonly #seen: number[];
   readonly #silentMs: number[];
   #lookedMs: number | undefined;
+  #hasHeard = false;
 
   constructor(threads: number) {
     this.#words = [beatWord("main"), ...Array.from({ length: threads }, (_, thread) => beatWord(thread))];
@@ -30,13 +31,21 @@ export class SilenceWatch {
   /** @param words The control block, or a copy of it. Plain loads: the watcher may have mapped it read-only. */
   look(words: Int32Array, nowMs: number): void {
     const passedMs = this.#lookedMs === undefined ? 0 : Math.min(nowMs - this.#lookedMs, HEARTBEAT_MS);
+    const isFirst = this.#lookedMs === undefined;
     this.#lookedMs = nowMs;
+    this.#hasHeard = false;
     for (const [index, word] of this.#words.entries()) {
       const beats = words[word]!;
       const hasBeaten = beats !== this.#seen[index] || beats === 0;
+      if (beats !== this.#seen[index] && !isFirst) this.#hasHeard = true;
       this.#silentMs[index] = hasBeaten ? 0 : this.#silentMs[index]! + passedMs;
       this.#seen[index] = beats;
     }
+  }
+
+  /** Whether any thread has beaten between the last look and the one before: then the process lived at the time of that one. */
+  get hasHeard(): boolean {
+    return this.#hasHeard;
   }
 
   /** For how long `thread` has been silent; 0 for one that has not begun. */
