@@ -3,10 +3,11 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { DecidingOrigin } from "../caching/origin.ts";
 import { get } from "../caching/support.ts";
 import { RedisServer } from "../support/redis.ts";
+import { Relay } from "../support/relay.ts";
 import { TempDirectory } from "../support/temp-directory.ts";
 import type { Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
-import { joined, Nodes, purgeEverywhere, sharedStatus, startNode, written } from "./nodes.ts";
+import { alone, joined, Nodes, purgeEverywhere, purgeNodes, sharedStatus, startNode, written } from "./nodes.ts";
 
 setDefaultTimeout(150_000);
 
@@ -51,6 +52,34 @@ describe("a purge log that is not what it was", () => {
       await eventually(30_000, "nothing is left to send", async () => (await sharedStatus(a))?.unsent === 0);
     });
   }
+});
+
+test("news that do not come although the engine answers: the node says that it is alone, and joins anew with what it has missed", async () => {
+  await using redis = await RedisServer.start();
+  await using relay = await Relay.start(redis.port);
+  let version = 1;
+  await using origin = await DecidingOrigin.start(() => ({
+    headers: { "Cache-Control": "max-age=600" },
+    body: `v${version}`,
+  }));
+  await using a = await startNode(redis.url, { origin: origin.url, args: ["--node", "a"] });
+  await using b = await startNode(`redis://127.0.0.1:${relay.port}`, { origin: origin.url, args: ["--node", "b"] });
+  for (const path of ["/first", "/second"]) expect((await get(b.http, path)).body).toBe("v1");
+  relay.loseAnswersTo("XREAD");
+  version = 2;
+  // A wait that has begun before is still answered; the next one is not.
+  await eventually(30_000, "a purge does not come to B", async () => {
+    const { missing } = (await purgeNodes(a, { url: "/first" })).nodes;
+    return missing.includes("b");
+  });
+  await alone(b);
+  expect((await get(b.http, "/second")).body).toBe("v1");
+  relay.loseAnswersTo(undefined);
+  await joined(b);
+  expect((await get(b.http, "/first")).body).toBe("v2");
+  expect((await get(b.http, "/second")).body).toBe("v1");
+  expect((await purgeEverywhere(a, { url: "/second" })).nodes).toEqual({ applied: ["a", "b"], missing: [] });
+  expect((await get(b.http, "/second")).body).toBe("v2");
 });
 
 test("two nodes of one name are told of", async () => {

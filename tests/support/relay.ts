@@ -5,6 +5,7 @@ export class Relay implements AsyncDisposable {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #isCut = false;
+  #unanswered: string | undefined;
 
   private constructor(target: number) {
     this.#server = createServer((client) => {
@@ -16,11 +17,15 @@ export class Relay implements AsyncDisposable {
         server.destroy();
         this.#pairs.delete(pair);
       };
+      let isUnanswered = false;
+      client.on("data", (chunk) => {
+        if (this.#unanswered !== undefined && chunk.includes(this.#unanswered)) isUnanswered = true;
+      });
       for (const [from, to] of [pair, [server, client]] as const) {
         from.on("error", end);
         from.on("close", end);
         from.on("data", (chunk) => {
-          if (!this.#isCut) to.write(chunk);
+          if (!this.#isCut && !(isUnanswered && from === server)) to.write(chunk);
         });
       }
     });
@@ -40,6 +45,11 @@ export class Relay implements AsyncDisposable {
 
   cut(): void {
     this.#isCut = true;
+  }
+
+  /** What comes back is lost on each connection over which `text` is sent from now on; undefined: on no further ones. */
+  loseAnswersTo(text: string | undefined): void {
+    this.#unanswered = text;
   }
 
   /** Octets of what was under way are lost, so that those connections end now. */
