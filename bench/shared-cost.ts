@@ -1,12 +1,13 @@
 /**
  * What does a shared tier cost the hits that do not need it? Nodes with and without one that hold the same object are asked in short turns; what is compared is the processor time of
- * proxy and cache for each request (`schedstat` of all their threads, in nanoseconds), which other work on the machine changes less than it does the rate; nodes on one core, wrk on another. Since one
- * process may be faster than its twin for as long as it lives, all are started anew several times; and a second node without a shared tier stands beside them, which shows what the method itself makes of
- * no difference. The cache of hot hits is not asked at all: what it takes in a second is all that a tier can add to them. Needs wrk and two cores.
+ * proxy and cache for each request (`schedstat` of their threads, in nanoseconds), which other work on the machine changes less than it does the rate; nodes on one core, wrk on another. Since one
+ * process may be faster than its twin for as long as it lives, there are several of both kinds, and the interval says what others would have made of it. What the engine's compiling threads do is not
+ * in it: they work off what became hot when, which is chance and ends. The proxy has no part of a shared tier, so that the cache's part says more exactly what one adds. `--add FILE` keeps what was
+ * found there, and reckons with what is there from runs before. Needs wrk and two cores.
  *
- *   bun run bench/shared-cost.ts [--hot 64MiB|0] [--lives 4] [--rounds 10] [--ms 600]
+ *   bun run bench/shared-cost.ts [--hot 64MiB|0] [--nodes 3] [--rounds 8] [--ms 1500] [--warm-up 4000] [--add FILE]
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { someBytes } from "../tests/support/bytes.ts";
 import { CountingOrigin } from "../tests/support/counting-origin.ts";
 import { RedisServer } from "../tests/support/redis.ts";
@@ -17,12 +18,15 @@ const given = (name: string) => process.argv[process.argv.indexOf(name) + 1];
 const option = (name: string, fallback: number) =>
   process.argv.includes(name) ? Number(given(name)) || fallback : fallback;
 const HOT = process.argv.includes("--hot") ? given("--hot")! : "64MiB";
-const LIVES = option("--lives", 4);
-const ROUNDS = option("--rounds", 10);
-const ROUND_MS = option("--ms", 600);
-const WARM_UP_MS = 4_000;
-const KINDS = ["plain", "again", "shared"] as const;
+const NODES = option("--nodes", 3);
+const ROUNDS = option("--rounds", 8);
+const ROUND_MS = option("--ms", 1_500);
+const WARM_UP_MS = option("--warm-up", 4_000);
+const ADD = process.argv.includes("--add") ? given("--add") : undefined;
+const KINDS = ["plain", "shared"] as const;
 const SAMPLES = 2_000;
+/** Threads of JavaScriptCore that compile what is hot. */
+const COMPILERS = /^(JITWorker|JSCWarmUp)/;
 
 type Kind = (typeof KINDS)[number];
 
@@ -33,20 +37,29 @@ interface Running {
   cache: number;
 }
 
-/** Processor time: of both processes for each request, in microseconds; of the cache each second, in milliseconds. */
+/** Processor time: of both processes for each request, and of the cache, in microseconds; of the cache each second, in milliseconds. */
 interface Cost {
   microsEach: number;
+  cacheMicrosEach: number;
+  /** Besides. */
+  compilingMicrosEach: number;
   cacheMs: number;
 }
 
-/** Nanoseconds that the threads of a process have run. */
-function ranNs(pid: number): number {
-  let sum = 0;
+/** What the nodes of one run took, each the median of its rounds. */
+type Run = Record<Kind, Cost[]>;
+
+/** Nanoseconds that the threads of a process have run, without those that compile. */
+function ranNs(pid: number): { ns: number; compilingNs: number } {
+  let ns = 0;
+  let compilingNs = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     const text = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "latin1");
-    sum += Number(text.slice(0, text.indexOf(" ")));
+    const ran = Number(text.slice(0, text.indexOf(" ")));
+    if (COMPILERS.test(readFileSync(`/proc/${pid}/task/${thread}/comm`, "latin1"))) compilingNs += ran;
+    else ns += ran;
   }
-  return sum;
+  return { ns, compilingNs };
 }
 
 async function start(kind: Kind, origin: string, shared: string): Promise<Running> {
@@ -69,19 +82,31 @@ async function load({ node, proxy, cache }: Running, ms: number): Promise<Cost> 
   const text = await new Response(wrk.stdout).text();
   if (/Non-2xx|Socket errors/.test(text)) throw new Error(text);
   const requests = Number(/(\d+) requests in/.exec(text)?.[1]);
-  const cacheNs = ranNs(cache) - cacheBefore;
+  const [proxyAfter, cacheAfter] = [ranNs(proxy), ranNs(cache)];
   const seconds = (performance.now() - startedMs) / 1000;
-  return { microsEach: (ranNs(proxy) - proxyBefore + cacheNs) / 1000 / requests, cacheMs: cacheNs / 1e6 / seconds };
+  const cacheNs = cacheAfter.ns - cacheBefore.ns;
+  const compilingNs =
+    proxyAfter.compilingNs - proxyBefore.compilingNs + cacheAfter.compilingNs - cacheBefore.compilingNs;
+  return {
+    microsEach: (proxyAfter.ns - proxyBefore.ns + cacheNs) / 1000 / requests,
+    cacheMicrosEach: cacheNs / 1000 / requests,
+    compilingMicrosEach: compilingNs / 1000 / requests,
+    cacheMs: cacheNs / 1e6 / seconds,
+  };
 }
 
-/** The median of what the lives say, and the interval that holds 95 % of such medians, when lives and rounds are drawn again from those there are. */
-function estimate(lives: readonly number[][]): string {
-  const of = (some: readonly number[][]) => median(some.map(median));
+/** How much more the nodes with a shared tier take, in percent of what the others do; and the interval that holds 95 % of what is found when the nodes of each run are drawn again. */
+function estimate(runs: readonly Run[], name: "microsEach" | "cacheMicrosEach"): string {
+  const mean = (costs: readonly Cost[], of: keyof Cost) =>
+    costs.reduce((sum, cost) => sum + cost[of], 0) / costs.length;
+  const more = ({ plain, shared }: Run) => (100 * (mean(shared, name) - mean(plain, name))) / mean(plain, "microsEach");
+  const of = (some: readonly Run[]) => some.reduce((sum, run) => sum + more(run), 0) / some.length;
+  const again = (costs: readonly Cost[]) => costs.map(() => draw(costs));
   const drawn = Array.from({ length: SAMPLES }, () =>
-    of(lives.map(() => draw(lives)).map((rounds) => rounds.map(() => draw(rounds)))),
+    of(runs.map(({ plain, shared }) => ({ plain: again(plain), shared: again(shared) }))),
   ).sort((a, b) => a - b);
-  const at = (share: number) => drawn[Math.floor(share * (SAMPLES - 1))]!.toFixed(3);
-  return `${of(lives).toFixed(3)} (95 %: ${at(0.025)} to ${at(0.975)})`;
+  const at = (share: number) => drawn[Math.floor(share * (SAMPLES - 1))]!.toFixed(2);
+  return `${of(runs).toFixed(2)} % (95 %: ${at(0.025)} to ${at(0.975)})`;
 }
 
 function draw<Value>(values: readonly Value[]): Value {
@@ -96,42 +121,40 @@ console.log(machine());
 await using redis = await RedisServer.start();
 await using origin = CountingOrigin.start();
 origin.set("/object", { body: someBytes(1024, 1), headers: { "Cache-Control": "max-age=3600" } });
-const costs: Record<Kind, Cost[]> = { plain: [], again: [], shared: [] };
-const ratios = { again: [] as number[][], shared: [] as number[][] };
-for (let life = 0; life < LIVES; life++) {
-  await using stack = new AsyncDisposableStack();
-  const nodes: Running[] = [];
-  // What is started first is not always the same.
-  for (let index = 0; index < KINDS.length; index++) {
-    const running = await start(KINDS[(index + life) % KINDS.length]!, origin.url, redis.url);
-    stack.defer(() => running.node[Symbol.asyncDispose]());
-    nodes.push(running);
+const runs: Run[] = ADD !== undefined && existsSync(ADD) ? JSON.parse(readFileSync(ADD, "utf8")) : [];
+await using stack = new AsyncDisposableStack();
+const nodes: { running: Running; rounds: Cost[] }[] = [];
+for (let index = 0; index < KINDS.length * NODES; index++) {
+  const running = await start(KINDS[index % KINDS.length]!, origin.url, redis.url);
+  stack.defer(() => running.node[Symbol.asyncDispose]());
+  nodes.push({ running, rounds: [] });
+}
+for (const { running } of nodes) await load(running, WARM_UP_MS);
+for (let round = 0; round < ROUNDS; round++)
+  for (let index = 0; index < nodes.length; index++) {
+    const { running, rounds } = nodes[(index + round) % nodes.length]!;
+    rounds.push(await load(running, ROUND_MS));
   }
-  for (const running of nodes) await load(running, WARM_UP_MS);
-  const rounds: Record<"again" | "shared", number[]> = { again: [], shared: [] };
-  for (let round = 0; round < ROUNDS; round++) {
-    const took = new Map<Kind, Cost>();
-    for (let index = 0; index < nodes.length; index++) {
-      const running = nodes[(index + round) % nodes.length]!;
-      took.set(running.kind, await load(running, ROUND_MS));
-    }
-    for (const kind of KINDS) costs[kind].push(took.get(kind)!);
-    for (const kind of ["again", "shared"] as const)
-      rounds[kind].push(took.get(kind)!.microsEach / took.get("plain")!.microsEach);
-  }
-  for (const kind of ["again", "shared"] as const) ratios[kind].push(rounds[kind]);
-}
-console.log(`--hot ${HOT}: ${LIVES} lives of three nodes, ${ROUNDS} rounds of ${ROUND_MS} ms each, hits of 1 KiB`);
-const middle = (kind: Kind, name: keyof Cost) => median(costs[kind].map((cost) => cost[name]));
-for (const kind of KINDS) {
-  const [each, cache] = [middle(kind, "microsEach").toFixed(2), middle(kind, "cacheMs").toFixed(1)];
-  console.log(`  ${kind}: ${each} us a request; the cache takes ${cache} ms a second`);
-}
-console.log(`  another node without, beside one without: ${estimate(ratios.again)}`);
-console.log(`  with a shared tier, beside one without:   ${estimate(ratios.shared)}`);
-if (HOT !== "0") {
-  const more = middle("shared", "cacheMs") - Math.min(middle("plain", "cacheMs"), middle("again", "cacheMs"));
-  console.log(
-    `  hot hits do not come to the cache, which takes ${more.toFixed(1)} ms a second more: ${(more / 10).toFixed(2)} % of a core`,
-  );
-}
+const middleOf = (rounds: readonly Cost[]): Cost => {
+  const of = (name: keyof Cost) => median(rounds.map((cost) => cost[name]));
+  return {
+    microsEach: of("microsEach"),
+    cacheMicrosEach: of("cacheMicrosEach"),
+    compilingMicrosEach: of("compilingMicrosEach"),
+    cacheMs: of("cacheMs"),
+  };
+};
+const costsOf = (kind: Kind) =>
+  nodes.filter(({ running }) => running.kind === kind).map(({ rounds }) => middleOf(rounds));
+runs.push({ plain: costsOf("plain"), shared: costsOf("shared") });
+if (ADD !== undefined) writeFileSync(ADD, `${JSON.stringify(runs)}\n`);
+console.log(`--hot ${HOT}, hits of 1 KiB: ${runs.length} runs of ${NODES} nodes of each kind`);
+for (const kind of KINDS)
+  for (const { microsEach, cacheMicrosEach, compilingMicrosEach } of runs.at(-1)![kind])
+    console.log(
+      `  ${kind}: ${microsEach.toFixed(2)} us a request, ${cacheMicrosEach.toFixed(2)} of them the cache's; ${compilingMicrosEach.toFixed(2)} more for compiling`,
+    );
+console.log(`  a shared tier adds ${estimate(runs, "microsEach")}`);
+console.log(`  in the cache alone, of the whole: ${estimate(runs, "cacheMicrosEach")}`);
+const cacheMs = (kind: Kind) => median(runs.flatMap((run) => run[kind].map((cost) => cost.cacheMs)));
+console.log(`  the cache takes ${(cacheMs("shared") - cacheMs("plain")).toFixed(1)} ms a second more`);

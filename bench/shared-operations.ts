@@ -4,7 +4,7 @@
  *
  *   bun run bench/shared-operations.ts [--objects 400]
  */
-import { parseSharedAddress, SharedTier } from "@proj/shared-tier";
+import { LogPositionFile, PurgeLog, parseSharedAddress, SharedKeys, SharedTier } from "@proj/shared-tier";
 import { DecidingOrigin } from "../tests/caching/origin.ts";
 import { someBytes } from "../tests/support/bytes.ts";
 import { CountingOrigin } from "../tests/support/counting-origin.ts";
@@ -16,6 +16,7 @@ import { machine } from "./support/machine.ts";
 const OBJECTS = Number(process.argv[process.argv.indexOf("--objects") + 1]) || 400;
 const BYTES = 30_000;
 const IDLE_SECONDS = 8;
+const IDLE_NODES = 50;
 const PURGES = 40;
 const LOOKS = 2_000;
 /** Objects that two nodes are asked for at once, and how long the origin takes. */
@@ -60,7 +61,7 @@ await using a = await Webproxy.start({ origin: origin.url, args });
 await using b = await Webproxy.start({ origin: origin.url, args });
 await Bun.sleep(2_000);
 const idle = await measure("a second of two idle nodes", IDLE_SECONDS, rest);
-console.log(`  that is ${((idle.micros - nobody.micros) / 2).toFixed(0)} us for each node`);
+console.log(`  that is ${((idle.commands - nobody.commands) / 2).toFixed(1)} commands for each node`);
 const ask = async (node: Webproxy) => {
   for (const path of paths) await http(node.http, path);
   await Bun.sleep(1_500);
@@ -133,6 +134,27 @@ console.log(`a purge is acknowledged by both after ${((performance.now() - start
   }
   const each = (found.at(-1)! - found[0]!) / (POSITIONS.at(-1)! - POSITIONS[0]!);
   console.log(`  that is ${each.toFixed(2)} us for each node`);
+}
+
+/** Two nodes are hardly seen among what an engine does anyway: signs of life of many. */
+{
+  const host = {
+    recall: async () => {},
+    forgetBefore: async () => {},
+    apply: async () => ({ count: Promise.resolve({ responses: 0, bodyBytes: 0 }) }),
+    tell: () => {},
+    meet: () => {},
+  };
+  const logs = Array.from({ length: IDLE_NODES }, (_, index) => {
+    const file = new LogPositionFile(undefined);
+    const address = parseSharedAddress(redis.url)!;
+    return new PurgeLog({ address, keys: new SharedKeys("idle"), node: `node-${index}`, host, file, log: () => {} });
+  });
+  await Promise.all(logs.map((log) => log.started()));
+  await Bun.sleep(2_000);
+  const what = `a second of an idle node, with ${IDLE_NODES} of them`;
+  await measure(what, IDLE_SECONDS * IDLE_NODES, rest, idle);
+  await Promise.all(logs.map((log) => log.close()));
 }
 
 /** How often a node looks while another one waits for an origin that takes a while. */

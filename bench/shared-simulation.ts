@@ -27,7 +27,7 @@ const MEASURED = {
   missAndWrite: { commands: 16.1, micros: 435 },
   hit: { commands: 4.0, micros: 226 },
   /** A second of one node without any traffic. */
-  idleNode: { commands: 10.1, micros: 858 },
+  idleNode: { commands: 8.0, micros: 147 },
   /** One purge, for each node. */
   purge: { commands: 15.0, micros: 532 },
   /** A node that waits for another's origin request (50 ms) looks again so often. */
@@ -46,9 +46,9 @@ const ASSUMED = {
   /** As long as the origin takes, another node waits for what one fetches. */
   originSeconds: 0.05,
 };
-/** The answer to a purge asks for all positions so often, until all have applied it (ACK_POLL_MS of the purge log). */
+/** The answer to a purge asks for all positions so often, until all have applied it (ACK_POLL_MS of `LogPresence`). */
 const ACK_POLL_MS = 20;
-/** Each node asks for all positions each second, or, of many nodes, each 10 ms for each of them (`SharedNode.watch`). */
+/** Each node asks for all positions each second, or, of many nodes, each 10 ms for each of them (`LogPresence`). */
 const WATCH_SECONDS = (nodes: number) => Math.max(1, nodes / 100);
 /** As large a cluster as Redis recommends. */
 const MASTERS_MAX = 1_000;
