@@ -497,9 +497,9 @@ export class CacheClient {
   }
 
   /** Who can do without what a shard has dropped does, rather than wait until it is late. */
-  #lookForRefusals({ refusing }: Link): void {
+  #lookForRefusals({ refusing, watch }: Link): void {
     const nowMs = this.#now();
-    refusing.look(nowMs);
+    refusing.look(nowMs, (shard) => watch.isStalled(shard));
     for (let index = this.#asks.length - 1; index >= 0; index--) {
       const ask = this.#asks[index]!;
       if (!ask.owner.canDoWithout || !refusing.isRefused(ask.shard, ask.askedMs, nowMs)) continue;
