@@ -23,6 +23,8 @@ const RECONNECT_MS_MAX = 500;
 /** A master that has moved is looked for again this often before a command is given up. */
 const REDIRECTIONS_MAX = 3;
 const REDIRECT_DELAY_MS = 20;
+/** What is wrong about a slot shows when it is asked; this is for masters that have come without a fault. */
+const SLOTS_EVERY_MS = 10_000;
 
 /**
  * One connection to the engine, or one to each node of a cluster; made and made again in the background. It finds out by itself whether it speaks to a
@@ -288,7 +290,7 @@ function makeClient(address: SharedAddress, mode: Mode, answered: { host: string
       retryDelayOnClusterDown: REDIRECT_DELAY_MS,
       retryDelayOnTryAgain: REDIRECT_DELAY_MS,
       slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
-      slotsRefreshInterval: 1_000,
+      slotsRefreshInterval: SLOTS_EVERY_MS,
       clusterRetryStrategy: retryStrategy,
       ...(address.isTls && {
         dnsLookup: (name: string, done: (error: null, name: string) => void) => done(null, name),
