@@ -372,6 +372,7 @@ export class ChannelServer {
   }
 
   #sayUnreadable(error: SystemCallError): void {
+    this.#counters.add("unreadableMessages");
     if (this.#isUnreadable) return;
     this.#isUnreadable = true;
     this.#onUnreadable(error);

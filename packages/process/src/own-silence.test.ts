@@ -43,6 +43,12 @@ describe("OwnSilence.parts()", () => {
     expect(partsAfter(unknown)?.ownMs).toBe(20 * LOOK_AFTER_MS);
   });
 
+  test("does not count as its own what a thread had waited before it ended, of which the kernel says nothing any more", () => {
+    const waited = { state: "other", ranMs: 100, waitedMs: 16_000 } as const;
+    const ended = { state: "other", ranMs: 0, waitedMs: 0 } as const;
+    expect(partsAfter([waited, ended])?.ownMs).toBe(2 * LOOK_AFTER_MS);
+  });
+
   test("tells how much of it was seen to be a wait for a disk", () => {
     const disk = { state: "disk" } as const;
     const between = { state: "other" } as const;

@@ -47,7 +47,9 @@ export class OwnSilence {
     const now = next(this.#silent.get(thread), this.#timesOf(threadId), silentMs);
     this.#silent.set(thread, now);
     const { times, waitedBeforeMs, queuedMs, diskMs } = now;
-    const ownMs = silentMs - (times.waitedMs - waitedBeforeMs) - queuedMs;
+    // Of a thread that has ended meanwhile the kernel says nothing any more: what it had waited before is not to be counted as its own.
+    const waitedMs = Math.max(0, times.waitedMs - waitedBeforeMs);
+    const ownMs = silentMs - waitedMs - queuedMs;
     return { ownMs, diskMs, waitsForDisk: times.state === "disk" };
   }
 }

@@ -497,9 +497,9 @@ export class CacheClient {
   }
 
   /** Who can do without what a shard has dropped does, rather than wait until it is late. */
-  #lookForRefusals({ refusing, watch }: Link): void {
+  #lookForRefusals({ refusing }: Link): void {
     const nowMs = this.#now();
-    refusing.look(nowMs, (shard) => watch.isStalled(shard));
+    refusing.look(nowMs);
     for (let index = this.#asks.length - 1; index >= 0; index--) {
       const ask = this.#asks[index]!;
       if (!ask.owner.canDoWithout || !refusing.isRefused(ask.shard, ask.askedMs, nowMs)) continue;
@@ -613,7 +613,7 @@ function refusedBy({ buffer }: SharedMemory): (shard: number) => number {
   return (shard) => {
     const page = pages.get(shard) ?? new Counters(CACHE_COUNTERS, threadCounters(buffer, shard));
     pages.set(shard, page);
-    return page.get("refusedMessages");
+    return page.get("unreadableMessages");
   };
 }
 

@@ -6,31 +6,16 @@ function setUp() {
   return { refused, shards: new RefusingShards(2, (shard) => refused[shard]!) };
 }
 
-const NONE = () => false;
-
 test("RefusingShards.isRefused() is what was asked before the shard refused something, and is not answered in a quarter of a second", () => {
   const { refused, shards } = setUp();
-  shards.look(1_000, NONE);
+  shards.look(1_000);
   expect(shards.isRefused(0, 700, 1_000)).toBeFalse(); // refused before we asked anything
   refused[0]!++;
-  shards.look(1_050, NONE);
+  shards.look(1_050);
   expect(shards.isRefused(0, 1_000, 1_050)).toBeFalse(); // it may still answer
-  shards.look(1_250, NONE);
+  shards.look(1_250);
   expect([shards.isRefused(0, 1_000, 1_250), shards.isRefused(1, 1_000, 1_250)]).toEqual([true, false]);
   expect(shards.isRefused(0, 1_060, 1_400)).toBeFalse(); // asked later
-});
-
-test("RefusingShards.isRefused() excuses a shard that was silent for what it refuses then", () => {
-  const { refused, shards } = setUp();
-  shards.look(1_000, (shard) => shard === 0);
-  for (let nowMs = 1_050; nowMs < 2_000; nowMs += 50) {
-    refused[0]!++;
-    shards.look(nowMs, NONE);
-    expect(shards.isRefused(0, 900, nowMs)).toBeFalse();
-  }
-  refused[0]!++;
-  shards.look(2_000, NONE);
-  expect(shards.isRefused(0, 1_750, 2_000)).toBeTrue();
 });
 
 test("RefusingShards.rest() lasts a second, is over with an answer, and what is news is told once", () => {

@@ -2,39 +2,31 @@
 const ANSWERED_BY_MS = 250;
 /** After that it is asked again: it may be able by then, and to find that it is not costs a quarter of a second. */
 const REST_MS = 1_000;
-/** A shard that was silent finds what it has been asked meanwhile taken back, and refuses that, as it should. */
-const AFTER_SILENCE_MS = 1_000;
 
 /**
- * Shards of one life of the cache that take what they are asked and drop it, since they can not read it: they get no more memory or descriptors for our segments, or take our message for
- * nonsense. They count that where we can read it; the question itself would be waited for until it is late.
+ * Shards of one life of the cache that take what they are asked and drop it, since they can not read it: they get no more memory or descriptors for our segments. They
+ * count that where we can read it, and not with what they refuse for other reasons; the question itself would be waited for until it is late.
  */
 export class RefusingShards {
   readonly #refusedOf: (shard: number) => number;
-  readonly #shards: { refused: number; refusedAtMs: number; excusedUntilMs: number; restsUntilMs: number }[];
+  readonly #shards: { refused: number; refusedAtMs: number; restsUntilMs: number }[];
   #resting = 0;
 
-  /** @param refusedOf How many messages the shard says that it has refused. */
+  /** @param refusedOf How many messages the shard says that it could not read. */
   constructor(shards: number, refusedOf: (shard: number) => number) {
     this.#refusedOf = refusedOf;
     this.#shards = Array.from({ length: shards }, (_, shard) => ({
       refused: refusedOf(shard),
       refusedAtMs: Number.NEGATIVE_INFINITY,
-      excusedUntilMs: Number.NEGATIVE_INFINITY,
       restsUntilMs: 0,
     }));
   }
 
-  /**
-   * To be called now and then, before {@link isRefused}.
-   *
-   * @param isSilent Of a shard: what it refuses then, and for a while after it, is not counted.
-   */
-  look(nowMs: number, isSilent: (shard: number) => boolean): void {
+  /** To be called now and then, before {@link isRefused}. */
+  look(nowMs: number): void {
     for (const [index, shard] of this.#shards.entries()) {
       const refused = this.#refusedOf(index);
-      if (isSilent(index)) shard.excusedUntilMs = nowMs + AFTER_SILENCE_MS;
-      if (refused > shard.refused && nowMs >= shard.excusedUntilMs) shard.refusedAtMs = nowMs;
+      if (refused > shard.refused) shard.refusedAtMs = nowMs;
       shard.refused = refused;
     }
   }

@@ -81,6 +81,7 @@ export const CACHE_COUNTERS = [
   "sharedWrittenBytes",
   "sharedAloneOpen",
   "sharedBreakersOpen",
+  "unreadableMessages",
 ] as const;
 
 /** What a proxy thread measures of the requests it answers, by what became of them; of hot hits a sample, weighted. */
