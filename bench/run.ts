@@ -22,6 +22,7 @@ const QUESTIONS: Readonly<Record<string, readonly string[]>> = {
   gap: ["gap.ts"],
   "idle-connections": ["idle-connections.ts"],
   million: ["million.ts"],
+  silences: ["silences.ts"],
   eviction: ["eviction.ts"],
   endurance: ["endurance.ts"],
   "ipc-there-and-back": ["ipc/there-and-back.ts"],
