@@ -29,6 +29,12 @@ const FILES = {
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" }, // int getsockopt(int, int, int, void *, socklen_t *)
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" }, // int setsockopt(int, int, int, const void *, socklen_t)
   syscall: { args: ["i64", "i32", "ptr", "i64", "i64", "i64", "i64"], returns: "i64" }, // long syscall(long, ...): for what not every C library has a wrapper
+  epoll_create1: { args: ["i32"], returns: "i32" }, // int epoll_create1(int)
+  epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" }, // int epoll_ctl(int, int, int, struct epoll_event *)
+  epoll_wait: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" }, // int epoll_wait(int, struct epoll_event *, int, int)
+  accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" }, // int accept4(int, struct sockaddr *, socklen_t *, int)
+  recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i32" }, // ssize_t recv(int, void *, size_t, int)
+  send: { args: ["i32", "ptr", "u64", "i32"], returns: "i32" }, // ssize_t send(int, const void *, size_t, int)
   memfd_create: { args: ["ptr", "u32"], returns: "i32" }, // int memfd_create(const char *, unsigned)
 } as const satisfies Record<string, FFIFunction>;
 

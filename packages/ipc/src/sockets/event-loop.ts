@@ -1,0 +1,274 @@
+import { drainMicrotasks } from "bun:jsc";
+import { check } from "../check.ts";
+import { ERRNO, SystemCallError } from "../errno.ts";
+import { errno, libc } from "../libc.ts";
+import { bunEpoll } from "./bun-epoll.ts";
+
+const EPOLL_CLOEXEC = 0o2000000;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+
+/** What epoll_wait says of a descriptor; the numbers of sys/epoll.h. */
+export const EPOLL = { IN: 0x1, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDHUP: 0x2000, ET: 1 << 31 } as const;
+
+/** Descriptors that are looked at in one go. */
+const EVENTS_MAX = 128;
+// struct epoll_event: 32 bits of events and 64 of data, packed on x64 only.
+const WORDS = process.arch === "x64" ? 3 : 4;
+const DATA = process.arch === "x64" ? 1 : 2;
+
+/** So long may this loop go on before Bun's own gets a turn, for its timers and for what it was not seen to wait for. */
+const SHARE_MS = 1;
+/** With nothing to do it waits longer and longer, up to this: how late a timer of Bun's can be then. */
+const REST_MS_MAX = 8;
+
+/** Somebody who waits for a descriptor. */
+export interface Watcher {
+  /** @param events Bits of {@link EPOLL}. Whoever has stopped watching in the same turn is not told. */
+  ready(events: number): void;
+  /** About once a second. */
+  sweep?(nowMs: number): void;
+}
+
+/** Somebody who has to be told by other means than a descriptor while the thread is awake: see Doorbell. */
+export interface Sleeper {
+  /** The thread is about to wait. Returns false when there is still work to do: then it does not, and this is called again at the end of another turn. */
+  fallAsleep(): boolean;
+  /** It has waited, and there is something to do. */
+  wakeUp(): void;
+}
+
+/** A place in the loop; `undefined` watcher: it is free. The generation tells who had it before. */
+interface Place {
+  watcher: Watcher | undefined;
+  generation: number;
+}
+
+const SWEEP_MS = 1000;
+/** Bun ends a process for an error if there is nothing else to do: it is thrown once that is so, and the loop goes on, where somebody catches it, when that has been heard. */
+const THROWN_MS = 10;
+const AFTER_ERROR_MS = 100;
+
+/**
+ * An event loop of our own on top of Bun's, for descriptors that should cost less than Bun's sockets do: what a system call costs and one call of a function. There is one for each
+ * thread, {@link EventLoop.current}.
+ *
+ * While it has something to watch it is the one that waits, in epoll_wait(2), also for Bun's loop, whose epoll instance it watches as one more descriptor. Bun's loop gets a turn when it has
+ * something to do, and in any case every few milliseconds: timers, promises, workers' messages, TLS go on, a timer up to 8 ms late while nothing happens and 2 ms otherwise.
+ * A loop that watches something keeps its process alive.
+ */
+export class EventLoop {
+  static #current: EventLoop | undefined;
+
+  readonly #epoll: number;
+  readonly #events = new Int32Array(new ArrayBuffer(EVENTS_MAX * WORDS * 4));
+  readonly #change = new Int32Array(new ArrayBuffer(WORDS * 4));
+  readonly #places: Place[] = [];
+  readonly #free: number[] = [];
+  #watched = 0;
+  /** Who is to be told in this turn although nothing has happened to its descriptor. */
+  #soon: Watcher[] = [];
+  #endOfTurn: (() => void)[] = [];
+  readonly #sleepers = new Set<Sleeper>();
+  #isAsleep = true;
+  /** What the last epoll_wait has found, and how much of it was handed out: a handler that throws does not lose the rest. */
+  #found = 0;
+  #handed = 0;
+  #isBunDue = false;
+  #isRunning = false;
+  #restMs = SHARE_MS;
+  #nowMs = performance.now();
+  #sweptMs = this.#nowMs;
+
+  /** The calling thread's, made at the first call. @throws {SystemCallError} `EMFILE`: no descriptor left. */
+  static current(): EventLoop {
+    EventLoop.#current ??= new EventLoop();
+    return EventLoop.#current;
+  }
+
+  private constructor() {
+    this.#epoll = check("epoll_create1", "an event loop", libc().epoll_create1(EPOLL_CLOEXEC));
+    const bun = bunEpoll();
+    // Where it can not be told, Bun's loop gets its turns by the clock only.
+    if (bun !== undefined) this.#control(EPOLL_CTL_ADD, bun, EPOLL.IN, BUN, 0);
+  }
+
+  /** Milliseconds on the clock of `performance.now()`, as of when this turn began. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /**
+   * Tells `watcher` what happens to a descriptor, from the next turn on, until {@link unwatch}.
+   *
+   * @param events Bits of {@link EPOLL}; ERR and HUP are always told.
+   * @returns What {@link unwatch} takes.
+   * @throws {SystemCallError} `EEXIST`: it is watched already. `EPERM`: it can not be waited for (a file). `ENOSPC`: `fs.epoll.max_user_watches`.
+   */
+  watch(fildes: number, events: number, watcher: Watcher): number {
+    const index = this.#free.pop() ?? this.#places.push({ watcher: undefined, generation: 0 }) - 1;
+    const place = this.#places[index]!;
+    try {
+      this.#control(EPOLL_CTL_ADD, fildes, events, index, place.generation);
+    } catch (error) {
+      this.#free.push(index);
+      throw error;
+    }
+    place.watcher = watcher;
+    this.#watched += 1;
+    this.#run();
+    return index;
+  }
+
+  /** Call it before the descriptor is closed. */
+  unwatch(fildes: number, index: number): void {
+    const place = this.#places[index]!;
+    place.watcher = undefined;
+    place.generation = (place.generation + 1) | 0;
+    this.#free.push(index);
+    this.#watched -= 1;
+    libc().epoll_ctl(this.#epoll, EPOLL_CTL_DEL, fildes, this.#change);
+  }
+
+  /** Asks it before each wait, until the returned function is called. */
+  addSleeper(sleeper: Sleeper): () => void {
+    this.#sleepers.add(sleeper);
+    this.#isAsleep = false;
+    return () => this.#sleepers.delete(sleeper);
+  }
+
+  /** `watcher.ready(0)` is called in the next turn, which comes at once. */
+  callSoon(watcher: Watcher): void {
+    this.#soon.push(watcher);
+  }
+
+  /** Calls back once when this turn has told all it had to tell; from outside of a turn, at the end of the next one, which comes at once. */
+  atEndOfTurn(callback: () => void): void {
+    if (this.#isRunning) this.#endOfTurn.push(callback);
+    else setImmediate(callback);
+  }
+
+  /**
+   * What `setImmediate` is to Bun's loop: calls back once after what has happened meanwhile was told. (An immediate waits until this loop gives Bun's a turn.)
+   *
+   * @returns Calls it off.
+   */
+  static defer(callback: () => void): () => void {
+    const loop = EventLoop.#current;
+    if (loop === undefined || !loop.#isRunning) {
+      const immediate = setImmediate(callback);
+      return () => clearImmediate(immediate);
+    }
+    const deferred = { ready: callback };
+    loop.callSoon(deferred);
+    return () => {
+      deferred.ready = () => {};
+    };
+  }
+
+  #control(operation: number, fildes: number, events: number, index: number, generation: number): void {
+    this.#change[0] = events;
+    this.#change[DATA] = index;
+    this.#change[DATA + 1] = generation;
+    check("epoll_ctl", `descriptor ${fildes}`, libc().epoll_ctl(this.#epoll, operation, fildes, this.#change));
+  }
+
+  #run(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    setImmediate(this.#takeTurns);
+  }
+
+  /** Turns of this loop between two of Bun's. */
+  readonly #takeTurns = (): void => {
+    try {
+      this.#takeTurnsUntil(performance.now() + SHARE_MS);
+    } catch (error) {
+      // Bun 1.4.5 does not end a process for an error that nobody catches while there are immediates.
+      setTimeout(this.#takeTurns, AFTER_ERROR_MS);
+      setTimeout(() => {
+        throw error;
+      }, THROWN_MS);
+      return;
+    }
+    this.#isRunning = this.#watched > 0;
+    if (this.#isRunning) setImmediate(this.#takeTurns);
+  };
+
+  #takeTurnsUntil(untilMs: number): void {
+    this.#isBunDue = false;
+    do {
+      this.#nowMs = performance.now();
+    } while (this.#takeTurn() && this.#watched > 0 && !this.#isBunDue && this.#nowMs < untilMs);
+    if (this.#nowMs - this.#sweptMs >= SWEEP_MS) this.#sweep();
+  }
+
+  /** Whether there was anything to do. */
+  #takeTurn(): boolean {
+    if (this.#handed === this.#found) this.#wait();
+    const hasFound = this.#handed < this.#found || this.#isWanted;
+    this.#restMs = hasFound ? SHARE_MS : Math.min(REST_MS_MAX, this.#restMs * 2);
+    if (!hasFound && this.#isAsleep) return false;
+    if (this.#isAsleep) for (const sleeper of this.#sleepers) sleeper.wakeUp();
+    this.#isAsleep = false;
+    this.#handOut();
+    this.#handOutSoon();
+    drainMicrotasks();
+    this.#isAsleep = this.#settle();
+    return true;
+  }
+
+  /** Somebody has work for it that needs no event. */
+  get #isWanted(): boolean {
+    return this.#soon.length > 0 || this.#endOfTurn.length > 0;
+  }
+
+  #wait(): void {
+    this.#handed = 0;
+    const mayWait = this.#isAsleep && !this.#isWanted;
+    const found = libc().epoll_wait(this.#epoll, this.#events, EVENTS_MAX, mayWait ? this.#restMs : 0);
+    this.#found = Math.max(0, found);
+    if (found >= 0) return;
+    const failure = errno();
+    if (failure !== ERRNO.EINTR) throw new SystemCallError("epoll_wait", "an event loop", failure);
+  }
+
+  /** Ends a turn: whether all have fallen asleep. */
+  #settle(): boolean {
+    let isAsleep = true;
+    for (const sleeper of this.#sleepers) if (!sleeper.fallAsleep()) isAsleep = false;
+    drainMicrotasks();
+    while (this.#endOfTurn.length > 0) this.#endOfTurn.shift()!();
+    drainMicrotasks();
+    return isAsleep;
+  }
+
+  #handOut(): void {
+    while (this.#handed < this.#found) {
+      const at = this.#handed * WORDS;
+      this.#handed += 1;
+      const index = this.#events[at + DATA]!;
+      if (index === BUN) {
+        this.#isBunDue = true;
+        continue;
+      }
+      const { watcher, generation } = this.#places[index]!;
+      if (generation === this.#events[at + DATA + 1]) watcher?.ready(this.#events[at]!);
+    }
+  }
+
+  #handOutSoon(): void {
+    if (this.#soon.length === 0) return;
+    const soon = this.#soon;
+    this.#soon = [];
+    for (const watcher of soon) watcher.ready(0);
+  }
+
+  #sweep(): void {
+    this.#sweptMs = this.#nowMs;
+    for (let index = 0; index < this.#places.length; index++) this.#places[index]!.watcher?.sweep?.(this.#nowMs);
+  }
+}
+
+/** Where Bun's own epoll instance stands in the place of an index. */
+const BUN = -1;

@@ -1,0 +1,105 @@
+import { ERRNO } from "../errno.ts";
+import { errno, libc } from "../libc.ts";
+import { sameSocket } from "../listening-socket.ts";
+import { EPOLL, EventLoop, type Watcher } from "./event-loop.ts";
+import { ADDRESS_BYTES } from "./peer-address.ts";
+import { type StreamHandler, StreamSocket } from "./stream-socket.ts";
+
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+/** Connections accepted in a turn: then those that are open have theirs. */
+const ACCEPTS_PER_TURN = 32;
+/** How long connections wait when none can be accepted: trying at once, as the kernel suggests, would take a whole processor. */
+const PAUSE_MS = 100;
+
+const address = new Uint8Array(new ArrayBuffer(ADDRESS_BYTES));
+const addressBytes = new Uint32Array(new ArrayBuffer(4));
+const on = new Int32Array(new ArrayBuffer(4)).fill(1);
+
+/** Who is told of a connection that was accepted. */
+export interface AcceptedHandler extends StreamHandler {
+  /** The first that is told. */
+  opened(socket: StreamSocket): void;
+}
+
+/** Accepts the connections of a listening socket in the event loop of the thread that made it. */
+export class StreamListener implements Watcher {
+  readonly #loop: EventLoop;
+  readonly #fildes: number;
+  readonly #handlerFor: () => AcceptedHandler;
+  #place: number | undefined;
+  #pause: ReturnType<typeof setTimeout> | undefined;
+  #isStopped = false;
+
+  /**
+   * Accepts from now on, in the calling thread.
+   *
+   * @param fildes Of a socket that listens and does not block; it stays the caller's. TCP_NODELAY is set on it: what its connections write leaves at once.
+   * @param handlerFor Called for each connection.
+   * @throws {SystemCallError} `EMFILE`: no descriptor left. `EBADF`: it is closed.
+   * @example
+   * const listener = StreamListener.accept(fildes, () => new Echo());
+   * listener.stop();
+   */
+  static accept(fildes: number, handlerFor: () => AcceptedHandler): StreamListener {
+    return new StreamListener(fildes, handlerFor);
+  }
+
+  private constructor(fildes: number, handlerFor: () => AcceptedHandler) {
+    this.#loop = EventLoop.current();
+    this.#handlerFor = handlerFor;
+    this.#fildes = sameSocket(fildes);
+    libc().setsockopt(this.#fildes, IPPROTO_TCP, TCP_NODELAY, on, 4); // inherited by what is accepted; refused where it is not TCP
+    this.#place = this.#loop.watch(this.#fildes, EPOLL.IN, this);
+  }
+
+  /** Accepts no more; connections that are open go on. */
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    clearTimeout(this.#pause);
+    this.#rest();
+    libc().close(this.#fildes);
+  }
+
+  ready(): void {
+    for (let accepted = 0; accepted < ACCEPTS_PER_TURN && !this.#isStopped; accepted++) {
+      addressBytes[0] = ADDRESS_BYTES;
+      const fildes = libc().accept4(this.#fildes, address, addressBytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fildes === -1) return this.#refused(errno());
+      this.#open(fildes);
+    }
+  }
+
+  #open(fildes: number): void {
+    const handler = this.#handlerFor();
+    let socket: StreamSocket;
+    try {
+      socket = new StreamSocket(fildes, handler, address.slice());
+    } catch (error) {
+      libc().close(fildes);
+      throw error;
+    }
+    handler.opened(socket);
+  }
+
+  /** accept(2): errors of a connection that is gone already come here too, and are passed over. */
+  #refused(failure: number): void {
+    if (failure === ERRNO.EAGAIN || failure === ERRNO.EINVAL) return; // the latter: somebody has ended its listening
+    if (!EXHAUSTED.has(failure)) return;
+    this.#rest();
+    this.#pause = setTimeout(() => {
+      this.#place = this.#loop.watch(this.#fildes, EPOLL.IN, this);
+    }, PAUSE_MS);
+  }
+
+  #rest(): void {
+    if (this.#place !== undefined) this.#loop.unwatch(this.#fildes, this.#place);
+    this.#place = undefined;
+  }
+}
+
+/** ENFILE, EMFILE, ENOBUFS, ENOMEM: no descriptor or no memory is left. */
+const EXHAUSTED = new Set([23, 24, 105, 12]);

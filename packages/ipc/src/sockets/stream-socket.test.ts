@@ -1,0 +1,279 @@
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync, readlinkSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { watchdog } from "../../test/names.ts";
+import type { SystemCallError } from "../errno.ts";
+import { libc } from "../libc.ts";
+import { keepListening } from "../listening-socket.ts";
+import { type AcceptedHandler, StreamListener } from "./stream-listener.ts";
+import { StreamSocket } from "./stream-socket.ts";
+
+setDefaultTimeout(60_000);
+
+/** Writes down what it is told. */
+class Recorder implements AcceptedHandler {
+  socket!: StreamSocket;
+  bytes = 0;
+  told: string[] = [];
+  error: SystemCallError | undefined;
+  onReceived: (chunk: Uint8Array) => void = () => {};
+  onDrained: () => void = () => {};
+  readonly #waiting = new Map<string, () => void>();
+
+  opened(socket: StreamSocket): void {
+    this.socket = socket;
+    this.#tell("opened");
+  }
+
+  received(chunk: Uint8Array): void {
+    this.bytes += chunk.length;
+    this.onReceived(chunk);
+    this.#tell("received");
+  }
+
+  drained(): void {
+    this.onDrained();
+    this.#tell("drained");
+  }
+
+  halfClosed(): void {
+    this.#tell("halfClosed");
+  }
+
+  timedOut(): void {
+    this.#tell("timedOut");
+  }
+
+  closed(error?: SystemCallError): void {
+    this.error = error;
+    this.#tell("closed");
+  }
+
+  /** Resolves when that has been told at least once. */
+  async until(what: string): Promise<void> {
+    if (this.told.includes(what)) return;
+    await watchdog(new Promise<void>((resolve) => void this.#waiting.set(what, resolve)), `${what} (${this.told})`);
+  }
+
+  #tell(what: string): void {
+    this.told.push(what);
+    this.#waiting.get(what)?.();
+  }
+}
+
+let server: StreamListener;
+let port: number;
+let accepted: Recorder[];
+let next: PromiseWithResolvers<Recorder>;
+
+beforeEach(() => {
+  accepted = [];
+  next = Promise.withResolvers();
+  const opened = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const fildes = keepListening((opened as typeof opened & { fd: number }).fd);
+  ({ port } = opened);
+  opened.stop(true);
+  server = StreamListener.accept(fildes, () => {
+    const recorder = new Recorder();
+    accepted.push(recorder);
+    queueMicrotask(() => next.resolve(recorder));
+    return recorder;
+  });
+  libc().close(fildes);
+});
+
+afterEach(() => {
+  server.stop();
+  for (const { socket } of accepted) socket.terminate();
+});
+
+/** A client of Node's, and our end of its connection. */
+async function pair(): Promise<{ client: Socket; end: Recorder }> {
+  const client = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
+  client.on("error", () => {});
+  const end = await watchdog(next.promise, "a connection");
+  next = Promise.withResolvers();
+  return { client, end };
+}
+
+/** What a client reads until its peer ends or breaks off. */
+function readAll(client: Socket): Promise<{ bytes: number; error?: string }> {
+  let bytes = 0;
+  const { promise, resolve } = Promise.withResolvers<{ bytes: number; error?: string }>();
+  client.on("data", (chunk) => {
+    bytes += chunk.length;
+  });
+  client.on("end", () => resolve({ bytes }));
+  client.on("error", (error: NodeJS.ErrnoException) => resolve({ bytes, error: error.code ?? "" }));
+  return watchdog(promise, "the end of what the client reads");
+}
+
+test("octets come in order, whole, whatever their number", async () => {
+  const { client, end } = await pair();
+  const sent = new Bun.CryptoHasher("sha256");
+  const got = new Bun.CryptoHasher("sha256");
+  end.onReceived = (chunk) => void got.update(chunk);
+  for (let index = 0; index < 200; index++) {
+    const chunk = crypto.getRandomValues(new Uint8Array(1 + ((index * 7919) % 60_000)));
+    sent.update(chunk);
+    client.write(chunk);
+  }
+  client.end();
+  await end.until("halfClosed");
+  expect(got.digest("hex")).toBe(sent.digest("hex"));
+  end.socket.end();
+  expect(end.told.at(-1)).toBe("closed");
+});
+
+test("what the kernel does not take is written again once it has room", async () => {
+  const { client, end } = await pair();
+  client.pause();
+  const body = crypto.getRandomValues(new Uint8Array(65_536));
+  const whole = Buffer.concat(Array.from({ length: 400 }, () => body)); // 26 MB: more than any socket buffer
+  let sent = end.socket.write(whole);
+  expect(sent).toBeLessThan(whole.length);
+  end.onDrained = () => {
+    sent += end.socket.write(whole.subarray(sent));
+    if (sent === whole.length) end.socket.shutdown();
+  };
+  const hash = new Bun.CryptoHasher("sha256");
+  client.on("data", (chunk: Buffer) => void hash.update(chunk));
+  const read = readAll(client);
+  client.resume();
+  expect(await read).toEqual({ bytes: whole.length });
+  expect(hash.digest("hex")).toBe(new Bun.CryptoHasher("sha256").update(whole).digest("hex"));
+  client.end();
+  await end.until("closed");
+  expect(end.error).toBeUndefined();
+  expect(end.told).not.toContain("halfClosed"); // this side had ended first
+});
+
+test("while it is paused nothing is received, and the peer has to wait", async () => {
+  const { client, end } = await pair();
+  end.socket.pause();
+  const bytes = 32 * 1024 * 1024;
+  client.write(Buffer.alloc(bytes));
+  client.end();
+  await Bun.sleep(200);
+  expect(end.told).toEqual(["opened"]);
+  expect(client.bytesWritten - client.writableLength).toBeLessThan(bytes);
+  end.onReceived = () => {
+    end.socket.pause();
+    setTimeout(() => end.socket.resume(), 0);
+  };
+  end.socket.resume();
+  await end.until("halfClosed");
+  expect(end.bytes).toBe(bytes);
+});
+
+test("a reset is told as an error, after what came before it", async () => {
+  const { client, end } = await pair();
+  end.socket.pause();
+  client.write("the last words");
+  await Bun.sleep(50);
+  client.resetAndDestroy();
+  await end.until("closed");
+  expect(end.bytes).toBe("the last words".length);
+  expect(end.error?.code).toBe("ECONNRESET");
+  expect([end.socket.write(Buffer.from("x")), end.socket.fd, end.socket.remoteAddress]).toEqual([-1, -1, undefined]);
+});
+
+test("a write that finds the peer gone is told as an error, never as an end in order", async () => {
+  const { client, end } = await pair();
+  client.destroy();
+  await end.until("halfClosed");
+  end.onDrained = () => {};
+  while (end.socket.write(Buffer.alloc(1024)) >= 0) await Bun.sleep(1);
+  await end.until("closed");
+  expect(["EPIPE", "ECONNRESET"]).toContain(end.error?.code ?? "");
+});
+
+test("terminate breaks off: the client sees a reset, not an end", async () => {
+  const { client, end } = await pair();
+  const read = readAll(client);
+  end.socket.write(Buffer.from("half"));
+  end.socket.terminate();
+  expect(await read).toMatchObject({ error: "ECONNRESET" });
+  expect(end.told).toEqual(["opened", "closed"]);
+});
+
+test("end lets what was written reach the client", async () => {
+  const { client, end } = await pair();
+  const read = readAll(client);
+  end.socket.write(Buffer.from("goodbye"));
+  end.socket.end();
+  expect(await read).toEqual({ bytes: 7 });
+  client.destroy();
+});
+
+test("a time-out is told once, and 0 calls it off", async () => {
+  const [first, second] = [await pair(), await pair()];
+  first.end.socket.timeout(0.01);
+  second.end.socket.timeout(0.01);
+  second.end.socket.timeout(0);
+  await first.end.until("timedOut");
+  await Bun.sleep(1500);
+  expect(first.end.told).toEqual(["opened", "timedOut"]);
+  expect(second.end.told).toEqual(["opened"]);
+});
+
+test("the peer's address is told until it is closed", async () => {
+  const { end } = await pair();
+  expect(end.socket.remoteAddress).toBe("127.0.0.1");
+});
+
+test("a connection that Bun has made is taken over, and its peer does not notice", async () => {
+  const mine = new Recorder();
+  const bunClosed = Promise.withResolvers<void>();
+  const options = { hostname: "127.0.0.1", port };
+  await Bun.connect({
+    ...options,
+    socket: {
+      open(socket) {
+        mine.opened(StreamSocket.takeOver(socket, mine));
+      },
+      data() {},
+      close: () => bunClosed.resolve(),
+    },
+  });
+  await watchdog(bunClosed.promise, "the close of Bun's socket");
+  const end = await watchdog(next.promise, "a connection");
+  mine.socket.write(Buffer.from("ping"));
+  await end.until("received");
+  end.socket.write(Buffer.from("pong!"));
+  await mine.until("received");
+  expect([end.bytes, mine.bytes]).toEqual([4, 5]);
+  mine.socket.end();
+  await end.until("halfClosed");
+  expect(end.error).toBeUndefined();
+});
+
+test("a thousand connections come and go, and leave no descriptor", async () => {
+  const sockets = () =>
+    readdirSync("/proc/self/fd").filter((fildes) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fildes}`).startsWith("socket:");
+      } catch {
+        return false;
+      }
+    }).length;
+  await pair();
+  const before = sockets();
+  for (let index = 0; index < 1000; index++) {
+    const { client, end } = await pair();
+    end.onReceived = (chunk) => void end.socket.write(chunk);
+    const read = readAll(client);
+    client.write("?");
+    client.end();
+    await end.until("halfClosed");
+    end.socket.end();
+    expect(await read).toEqual({ bytes: 1 });
+    client.destroy();
+  }
+  await watchdog(
+    (async () => {
+      while (sockets() > before) await Bun.sleep(10);
+    })(),
+    "all descriptors closed",
+  );
+});
