@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dir, "..");
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "packages/ipc": [],
   "packages/protocol": [],
-  "packages/origin": ["@proj/protocol"],
+  "packages/origin": ["@proj/ipc", "@proj/protocol"],
   "packages/process": ["@proj/ipc", "@proj/protocol"],
   "packages/shared-tier": [],
   "packages/cache": ["@proj/ipc", "@proj/process", "@proj/origin", "@proj/protocol", "@proj/shared-tier"],

@@ -1,6 +1,7 @@
 import {
   Doorbell,
   DoorbellRinger,
+  EventLoop,
   MessageQueue,
   objectName,
   type Segment,
@@ -121,6 +122,7 @@ export class ChannelServer {
   readonly #noticeView = new DataView(this.#noticeMessage.buffer);
   readonly #notices: number[] = [];
   readonly #toRing = new Set<number>();
+  readonly #loop = EventLoop.current();
   readonly #peerCheck: ReturnType<typeof setInterval>;
   #peer: Peer | undefined;
   #looking = false;
@@ -155,6 +157,7 @@ export class ChannelServer {
     this.#bell = Doorbell.listen({
       name: objectName(this.#names.bell("cache", options.shard)),
       flag: { memory: options.control, offset: sleepingOffset(options.shard) },
+      loop: this.#loop,
       look: () => this.#look(),
     });
     this.#peerCheck = setInterval(() => this.#checkPeer(), PEER_CHECK_MS);
@@ -193,7 +196,7 @@ export class ChannelServer {
     this.#toRing.add(ask.thread);
     if (this.#looking || this.#ringing) return;
     this.#ringing = true;
-    setImmediate(() => {
+    this.#loop.atEndOfTurn(() => {
       this.#ringing = false;
       this.#ringAll();
     });

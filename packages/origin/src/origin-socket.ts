@@ -1,3 +1,4 @@
+import { type StreamHandler, StreamSocket } from "@proj/ipc";
 import {
   BodyDecoder,
   type Fields,
@@ -40,7 +41,7 @@ export interface SocketOwner {
 }
 
 /** Drives one {@link Connection}: does the I/O that its phases ask for, one exchange at a time. */
-export class OriginSocket implements Carrier {
+export class OriginSocket implements Carrier, StreamHandler {
   /** The tick at which whatever is under way has taken too long; `undefined`: nothing is waited for. */
   deadline: number | undefined;
   /** How long it may be kept without use: less than the pool would, when the origin said so. */
@@ -48,7 +49,8 @@ export class OriginSocket implements Carrier {
   readonly #owner: SocketOwner;
   readonly #isTls: boolean;
   #connection: Connection = { phase: "connecting" };
-  #socket: Socket<OriginSocket> | undefined;
+  /** Bun's with TLS, ours without. */
+  #socket: Socket<OriginSocket | undefined> | StreamSocket | undefined;
   /** The connection attempt has ended, in a connection or without. */
   #isSettled = false;
   #exchange: Exchange | undefined;
@@ -71,7 +73,7 @@ export class OriginSocket implements Carrier {
     this.deadline = owner.deadlines.after(owner.timeouts.connectMs);
     // In an executor, so that what connect() throws outright is reported later too, like what it rejects with.
     new Promise((resolve) => {
-      resolve(Bun.connect<OriginSocket>({ ...address, data: this, socket: HANDLERS }));
+      resolve(Bun.connect<OriginSocket | undefined>({ ...address, data: this, socket: HANDLERS }));
     }).catch((error: Error) => this.refused(error));
   }
 
@@ -133,15 +135,20 @@ export class OriginSocket implements Carrier {
     if (this.#connection.phase !== "closed") this.#advance({ type: "timed-out" });
   }
 
-  opened(socket: Socket<OriginSocket>): void {
+  opened(socket: Socket<OriginSocket | undefined>): void {
     this.#isSettled = true;
     if (this.#connection.phase === "closed") {
       socket.terminate();
       this.#owner.forgotten();
       return;
     }
-    this.#socket = socket;
-    if (!this.#isTls) this.#connected();
+    if (this.#isTls) {
+      this.#socket = socket;
+      return;
+    }
+    socket.data = undefined;
+    this.#socket = StreamSocket.takeOver(socket, this);
+    this.#connected();
   }
 
   secured(isAuthorized: boolean, error: Error | null): void {
@@ -171,11 +178,21 @@ export class OriginSocket implements Carrier {
     );
   }
 
-  peerClosed(how: "end" | "reset", error?: Error): void {
+  halfClosed(): void {
+    this.#peerClosed("end");
+  }
+
+  /** Once this side is half-closed, the peer's end is told as this alone. */
+  closed(error?: Error): void {
+    this.#peerClosed(this.#endsTunnel && error === undefined ? "end" : "reset", error);
+  }
+
+  /** Bun is not asked to tell time-outs: {@link deadline} is what counts. */
+  timedOut(): void {}
+
+  #peerClosed(how: "end" | "reset", error?: Error): void {
     if (this.#connection.phase === "closed") return;
-    // Once this side is half-closed, the platform reports the peer's FIN as a close without `end`.
-    const inOrder = how === "end" || (this.#endsTunnel && error === undefined);
-    this.#advance({ type: "peer-closed", how: inOrder ? "end" : "reset", isTls: this.#isTls }, error);
+    this.#advance({ type: "peer-closed", how, isTls: this.#isTls }, error);
   }
 
   write(exchange: Exchange, bytes: Uint8Array): boolean {
@@ -185,7 +202,7 @@ export class OriginSocket implements Carrier {
     return this.#unsent.length === 0;
   }
 
-  flush(): void {
+  drained(): void {
     const exchange = this.#exchange;
     if (exchange === undefined || this.#unsent.length === 0) return;
     this.#unsent.dropFirst(this.#hand(this.#unsent.bytes.subarray(0, this.#unsent.length)));
@@ -214,7 +231,7 @@ export class OriginSocket implements Carrier {
   }
 
   /** The next read. `chunk` is not kept: its memory is reused. */
-  take(chunk: Uint8Array): void {
+  received(chunk: Uint8Array): void {
     if (this.#connection.phase === "closed") return;
     this.#advance(BYTES);
     if (this.#connection.phase === "tunnelling") {
@@ -436,12 +453,12 @@ const COMPLETE: ConnectionEvent = { type: "content-complete", isClean: false };
 const CLEANLY_COMPLETE: ConnectionEvent = { type: "content-complete", isClean: true };
 
 // No `error` handler: what a handler of ours throws is our bug and has to end the thread; TLS failures come to
-// `close` too.
-const HANDLERS: SocketHandler<OriginSocket> = {
-  open: (socket) => socket.data.opened(socket),
-  handshake: (socket, isAuthorized, error) => socket.data.secured(isAuthorized, error),
-  data: (socket, chunk) => socket.data.take(chunk),
-  drain: (socket) => socket.data.flush(),
-  end: (socket) => socket.data.peerClosed("end"),
-  close: (socket, error) => socket.data.peerClosed("reset", error),
+// `close` too. Nobody is told any more of a socket that was taken over.
+const HANDLERS: SocketHandler<OriginSocket | undefined> = {
+  open: (socket) => socket.data?.opened(socket),
+  handshake: (socket, isAuthorized, error) => socket.data?.secured(isAuthorized, error),
+  data: (socket, chunk) => socket.data?.received(chunk),
+  drain: (socket) => socket.data?.drained(),
+  end: (socket) => socket.data?.halfClosed(),
+  close: (socket, error) => socket.data?.closed(error),
 };

@@ -126,6 +126,7 @@ export class CacheClient {
   readonly #counters: Counters<ProxyCounter>;
   readonly #isAlive: (pid: number, startTime: number) => boolean;
   readonly #now: () => number;
+  readonly #atEndOfTurn: (callback: () => void) => void;
   readonly #onAttach: (versions: Int32Array) => void;
   readonly #onLost: () => void;
   readonly #onSilence: (isSilent: boolean) => void;
@@ -163,6 +164,8 @@ export class CacheClient {
     counters: Counters<ProxyCounter>;
     isAlive: (pid: number, startTime: number) => boolean;
     now: () => number;
+    /** Calls back once when this turn of the event loop is over. */
+    atEndOfTurn: (callback: () => void) => void;
     /** Told of each life of the cache: the versions of its stripes, readable until the next call. */
     onAttach: (versions: Int32Array) => void;
     /** Told once when the cache that was attached has died. */
@@ -178,6 +181,7 @@ export class CacheClient {
     this.#counters = options.counters;
     this.#isAlive = options.isAlive;
     this.#now = options.now;
+    this.#atEndOfTurn = options.atEndOfTurn;
     this.#onAttach = options.onAttach;
     this.#onLost = options.onLost;
     this.#onSilence = options.onSilence;
@@ -387,7 +391,7 @@ export class CacheClient {
     this.#link!.shards[shard]!.outbox.push(record);
     if (this.#flushing) return;
     this.#flushing = true;
-    setImmediate(() => {
+    this.#atEndOfTurn(() => {
       this.#flushing = false;
       this.#flush();
     });

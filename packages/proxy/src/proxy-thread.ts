@@ -1,4 +1,4 @@
-import { Doorbell, objectName, SegmentPool, SharedMemory, threadTimes } from "@proj/ipc";
+import { Doorbell, EventLoop, objectName, SegmentPool, SharedMemory, threadTimes } from "@proj/ipc";
 import { healthRecord, OriginClient, statesByName } from "@proj/origin";
 import { everyBeat, type Heartbeat, isAlive, runThread, StalledThreads, startHeartbeat } from "@proj/process";
 import {
@@ -76,7 +76,10 @@ class ProxyThread {
     this.#pool = SegmentPool.open(objectName(names.pool));
     const counters = new Counters(PROXY_COUNTERS, threadCounters(this.#control.buffer, options.thread));
     const hot = new HotTier(options.hotBytes, now);
-    const cache = new CacheClient({ ...options, counters, isAlive, now, ...cacheNews(options, hot, log) });
+    const loop = EventLoop.current();
+    const atEndOfTurn = (callback: () => void) => loop.atEndOfTurn(callback);
+    const news = cacheNews(options, hot, log);
+    const cache = new CacheClient({ ...options, counters, isAlive, now, atEndOfTurn, ...news });
     const access = new AccessRecorder({
       ring: new AccessRingWriter(this.#rings.buffer, options.thread),
       slots: (index) => threadHistogram(this.#control.buffer, options.thread, index),
@@ -95,6 +98,7 @@ class ProxyThread {
     this.#bell = Doorbell.listen({
       name: objectName(names.bell("proxy", options.thread)),
       flag: { memory: this.#control, offset: sleepingOffset(options.thread) },
+      loop,
       look: () => cache.look(),
     });
     const invalidator = new Invalidator(cache, this.#context.pool);

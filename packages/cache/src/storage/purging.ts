@@ -1,3 +1,4 @@
+import { EventLoop } from "@proj/ipc";
 import type { PurgeCount } from "../purge.ts";
 import type { StoredResponse } from "../stored-response.ts";
 import type { DiskStorage } from "./disk-storage.ts";
@@ -125,8 +126,7 @@ export class Purging {
   }
 
   #goOnSoon(): void {
-    const turn = setImmediate(() => this.#takeTurn());
-    this.#callOff = () => clearImmediate(turn);
+    this.#callOff = EventLoop.defer(() => this.#takeTurn());
   }
 
   #goOnLater(): void {

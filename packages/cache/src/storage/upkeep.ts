@@ -1,3 +1,4 @@
+import { EventLoop } from "@proj/ipc";
 import type { DiskStorage } from "./disk-storage.ts";
 import type { MemoryStorage } from "./memory-storage.ts";
 import type { TieredStorage, Tiers } from "./tiered-storage.ts";
@@ -24,7 +25,7 @@ export class Upkeep {
   #askedBefore = 0;
   #turn: ReturnType<typeof setTimeout> | undefined;
   readonly #sweeps: ReturnType<typeof setInterval>;
-  #listing: ReturnType<typeof setImmediate> | undefined;
+  #callOffListing: (() => void) | undefined;
   #sweepAt = 0;
 
   /**
@@ -59,7 +60,7 @@ export class Upkeep {
     this.#storage.onWork = () => {};
     clearTimeout(this.#turn);
     clearInterval(this.#sweeps);
-    if (this.#listing !== undefined) clearImmediate(this.#listing);
+    this.#callOffListing?.();
     this.#storage.writeBehind?.run(LAST_TURN_MS);
   }
 
@@ -75,7 +76,7 @@ export class Upkeep {
     const untilMs = this.#nowMs() + budgetMs;
     while (this.#disk?.listNext() === true) {
       if (this.#nowMs() < untilMs) continue;
-      this.#listing = setImmediate(() => this.#list(TURN_MS));
+      this.#callOffListing = EventLoop.defer(() => this.#list(TURN_MS));
       return;
     }
   }

@@ -1,4 +1,4 @@
-import { limitSendBuffer, sameSocket } from "@proj/ipc";
+import { type AcceptedHandler, limitSendBuffer, StreamListener, type StreamSocket } from "@proj/ipc";
 import type { Counters, ProxyCounter } from "@proj/protocol";
 import { LINGER_TIMEOUT_S, NEAR_US, SEND_BUFFER_BYTES } from "../limits.ts";
 
@@ -17,7 +17,7 @@ export interface Connection {
   stopping(): void;
 }
 
-/** What a connection needs of its socket; see Bun's Socket. */
+/** What a connection needs of its socket; see StreamSocket of `@proj/ipc`. */
 export interface ClientSocket {
   /** Undefined once it is closed. */
   readonly remoteAddress: string | undefined;
@@ -109,24 +109,43 @@ export class Acceptor {
  * @throws {SystemCallError} `EMFILE`.
  */
 export function listen(fd: number, acceptor: Acceptor): Listener {
-  const server = Bun.listen<Connection | undefined>({
-    ...listeningOn(sameSocket(fd)),
-    socket: {
-      open(socket) {
-        socket.data = acceptor.accept(socket as typeof socket & { fd: number });
-      },
-      data: (socket, chunk) => socket.data?.received(chunk),
-      drain: (socket) => socket.data?.drained(),
-      end: (socket) => (socket.data === undefined ? void socket.end() : socket.data.halfClosed()),
-      timeout: (socket) => (socket.data === undefined ? void socket.terminate() : socket.data.timedOut()),
-      close: (socket) => acceptor.closed(socket.data),
-      error: (socket) => socket.terminate(),
-    },
-  });
-  return { stop: () => server.stop(false) };
+  return StreamListener.accept(fd, () => new Client(acceptor));
 }
 
-/** Bun 1.4.5 takes the descriptor of a socket that listens in place of an address; its types want an address. */
-function listeningOn(fd: number): { hostname: string; port: number; allowHalfOpen: boolean } {
-  return { fd, allowHalfOpen: true } as unknown as ReturnType<typeof listeningOn>;
+/** What a client's socket tells goes to its connection; of who was turned away, nothing goes anywhere. */
+class Client implements AcceptedHandler {
+  readonly #acceptor: Acceptor;
+  #socket: StreamSocket | undefined;
+  #connection: Connection | undefined;
+
+  constructor(acceptor: Acceptor) {
+    this.#acceptor = acceptor;
+  }
+
+  opened(socket: StreamSocket): void {
+    this.#socket = socket;
+    this.#connection = this.#acceptor.accept(socket);
+  }
+
+  received(chunk: Uint8Array): void {
+    this.#connection?.received(chunk);
+  }
+
+  drained(): void {
+    this.#connection?.drained();
+  }
+
+  halfClosed(): void {
+    if (this.#connection === undefined) this.#socket?.end();
+    else this.#connection.halfClosed();
+  }
+
+  timedOut(): void {
+    if (this.#connection === undefined) this.#socket?.terminate();
+    else this.#connection.timedOut();
+  }
+
+  closed(): void {
+    this.#acceptor.closed(this.#connection);
+  }
 }
