@@ -147,7 +147,13 @@ export class OriginSocket implements Carrier, StreamHandler {
       return;
     }
     socket.data = undefined;
-    this.#socket = StreamSocket.takeOver(socket, this);
+    try {
+      this.#socket = StreamSocket.takeOver(socket, this);
+    } catch (error) {
+      socket.terminate();
+      this.#fail("ERR_ORIGIN_CONNECT", "no descriptor for a connection to the origin: raise ulimit -n", error as Error);
+      return;
+    }
     this.#connected();
   }
 

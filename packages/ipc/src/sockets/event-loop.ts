@@ -120,14 +120,19 @@ export class EventLoop {
     return index;
   }
 
-  /** Call it before the descriptor is closed. */
+  /** Tells nothing of it any more. Call it before the descriptor is closed. */
   unwatch(fildes: number, index: number): void {
+    this.forget(index);
+    libc().epoll_ctl(this.#epoll, EPOLL_CTL_DEL, fildes, this.#change);
+  }
+
+  /** As {@link unwatch}, of a descriptor that was closed and was the only one of what it stood for: the kernel has forgotten it by itself. */
+  forget(index: number): void {
     const place = this.#places[index]!;
     place.watcher = undefined;
     place.generation = (place.generation + 1) | 0;
     this.#free.push(index);
     this.#watched -= 1;
-    libc().epoll_ctl(this.#epoll, EPOLL_CTL_DEL, fildes, this.#change);
   }
 
   /** Asks it before each wait, until the returned function is called. */

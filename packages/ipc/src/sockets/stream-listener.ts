@@ -75,19 +75,23 @@ export class StreamListener implements Watcher {
 
   #open(fildes: number): void {
     const handler = this.#handlerFor();
-    let socket: StreamSocket;
+    const socket = this.#socketOf(fildes, handler);
+    if (socket !== undefined) handler.opened(socket);
+  }
+
+  /** Undefined where the kernel watches no more descriptors for this user: the connection is closed then. */
+  #socketOf(fildes: number, handler: AcceptedHandler): StreamSocket | undefined {
     try {
-      socket = new StreamSocket(fildes, handler, address.slice());
-    } catch (error) {
+      return new StreamSocket(fildes, handler, address.slice());
+    } catch {
       libc().close(fildes);
-      throw error;
+      return undefined;
     }
-    handler.opened(socket);
   }
 
   /** accept(2): errors of a connection that is gone already come here too, and are passed over. */
   #refused(failure: number): void {
-    if (failure === ERRNO.EAGAIN || failure === ERRNO.EINVAL) return; // the latter: somebody has ended its listening
+    if (failure === ERRNO.EINVAL) return this.#rest(); // somebody has ended its listening, of which the kernel would tell without end
     if (!EXHAUSTED.has(failure)) return;
     this.#rest();
     this.#pause = setTimeout(() => {

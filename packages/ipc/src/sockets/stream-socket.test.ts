@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { watchdog } from "../../test/names.ts";
 import type { SystemCallError } from "../errno.ts";
 import { libc } from "../libc.ts";
-import { keepListening } from "../listening-socket.ts";
+import { endListening, keepListening } from "../listening-socket.ts";
 import { type AcceptedHandler, StreamListener } from "./stream-listener.ts";
 import { StreamSocket } from "./stream-socket.ts";
 
@@ -63,6 +63,7 @@ class Recorder implements AcceptedHandler {
 
 let server: StreamListener;
 let port: number;
+let listening: number;
 let accepted: Recorder[];
 let next: PromiseWithResolvers<Recorder>;
 
@@ -79,11 +80,12 @@ beforeEach(() => {
     queueMicrotask(() => next.resolve(recorder));
     return recorder;
   });
-  libc().close(fildes);
+  listening = fildes;
 });
 
 afterEach(() => {
   server.stop();
+  libc().close(listening);
   for (const { socket } of accepted) socket.terminate();
 });
 
@@ -215,6 +217,17 @@ test("a time-out is told once, and 0 calls it off", async () => {
   await Bun.sleep(1500);
   expect(first.end.told).toEqual(["opened", "timedOut"]);
   expect(second.end.told).toEqual(["opened"]);
+});
+
+test("a listener whose listening somebody has ended accepts no more, and does not take a processor for it", async () => {
+  const { end } = await pair();
+  endListening(listening);
+  await Bun.sleep(50);
+  const before = process.cpuUsage();
+  await Bun.sleep(300);
+  const { user, system } = process.cpuUsage(before);
+  expect(user + system).toBeLessThan(200_000); // microseconds: a loop that spins takes all 300 ms
+  end.socket.write(Buffer.from("goes on"));
 });
 
 test("the peer's address is told until it is closed", async () => {

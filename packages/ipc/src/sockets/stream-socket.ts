@@ -58,7 +58,7 @@ export class StreamSocket implements Watcher {
   #failure: SystemCallError | undefined;
 
   /**
-   * @param fildes Of a connected socket that does not block (O_NONBLOCK). It is this object's from here on, and closed by it.
+   * @param fildes Of a connected socket that does not block (O_NONBLOCK). It is this object's from here on, and closed by it; there is no other one of the socket (dup(2)).
    * @param handler Told of everything, from the next turn of the event loop on; of an end that this side brings about at once.
    * @param address Of the peer: a struct sockaddr.
    * @throws {SystemCallError} `ENOSPC`: `fs.epoll.max_user_watches`; the descriptor is still the caller's then.
@@ -243,8 +243,8 @@ export class StreamSocket implements Watcher {
     if (this.#fildes === -1) return;
     const fildes = this.#fildes;
     this.#fildes = -1;
-    this.#loop.unwatch(fildes, this.#place);
     libc().close(fildes);
+    this.#loop.forget(this.#place);
     this.#handler.closed(error);
   }
 }
