@@ -26,6 +26,8 @@ const LOOKS_PER_TURN = 16;
 const RING = new Uint8Array(new ArrayBuffer(8));
 RING[0] = 1;
 
+const NOBODY = { ready() {} };
+
 /** What is read of rings, which nobody looks at. */
 const rings = new Uint8Array(new ArrayBuffer(256));
 
@@ -207,7 +209,8 @@ export class Doorbell implements Disposable, Waker {
    */
   look(): void {
     if (this.#looking || this.#closed) return;
-    if (this.#lookUntilAsleep() || this.#loop !== undefined) return; // in a loop of ours, the end of the turn looks again
+    if (this.#lookUntilAsleep()) return;
+    if (this.#loop !== undefined) return this.#loop.callSoon(NOBODY); // whose turn ends with another look
     this.#nextTurn ??= setImmediate(() => {
       this.#nextTurn = undefined;
       this.look();

@@ -9,7 +9,7 @@ const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 
 /** What epoll_wait says of a descriptor; the numbers of sys/epoll.h. */
-export const EPOLL = { IN: 0x1, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDHUP: 0x2000, ET: 1 << 31 } as const;
+export const EPOLL = { IN: 0x1, PRI: 0x2, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDHUP: 0x2000, ET: 1 << 31 } as const;
 
 /** Descriptors that are looked at in one go. */
 const EVENTS_MAX = 128;
@@ -26,8 +26,8 @@ const REST_MS_MAX = 8;
 export interface Watcher {
   /** @param events Bits of {@link EPOLL}. Whoever has stopped watching in the same turn is not told. */
   ready(events: number): void;
-  /** About once a second. */
-  sweep?(nowMs: number): void;
+  /** About once a second. @param clockMs See {@link EventLoop.clockMs}. */
+  sweep?(clockMs: number): void;
 }
 
 /** Somebody who has to be told by other means than a descriptor while the thread is awake: see Doorbell. */
@@ -45,6 +45,8 @@ interface Place {
 }
 
 const SWEEP_MS = 1000;
+/** So much is the most that a thread is taken to have been there between two sweeps. */
+const SWEEP_MS_MAX = 2000;
 /** Bun ends a process for an error if there is nothing else to do: it is thrown once that is so, and the loop goes on, where somebody catches it, when that has been heard. */
 const THROWN_MS = 10;
 const AFTER_ERROR_MS = 100;
@@ -67,8 +69,8 @@ export class EventLoop {
   readonly #free: number[] = [];
   #watched = 0;
   /** Who is to be told in this turn although nothing has happened to its descriptor. */
-  #soon: Watcher[] = [];
-  #endOfTurn: (() => void)[] = [];
+  readonly #soon: Watcher[] = [];
+  readonly #endOfTurn: (() => void)[] = [];
   readonly #sleepers = new Set<Sleeper>();
   #isAsleep = true;
   /** What the last epoll_wait has found, and how much of it was handed out: a handler that throws does not lose the rest. */
@@ -79,6 +81,7 @@ export class EventLoop {
   #restMs = SHARE_MS;
   #nowMs = performance.now();
   #sweptMs = this.#nowMs;
+  #clockMs = 0;
 
   /** The calling thread's, made at the first call. @throws {SystemCallError} `EMFILE`: no descriptor left. */
   static current(): EventLoop {
@@ -93,9 +96,12 @@ export class EventLoop {
     if (bun !== undefined) this.#control(EPOLL_CTL_ADD, bun, EPOLL.IN, BUN, 0);
   }
 
-  /** Milliseconds on the clock of `performance.now()`, as of when this turn began. */
-  get nowMs(): number {
-    return this.#nowMs;
+  /**
+   * Milliseconds on the clock by which {@link Watcher.sweep} goes: between two sweeps it moves by two seconds at most. What has come while the thread was kept from running, or the machine was
+   * asleep, is read before anybody is taken to have been silent.
+   */
+  get clockMs(): number {
+    return this.#clockMs + Math.min(SWEEP_MS_MAX, this.#nowMs - this.#sweptMs);
   }
 
   /**
@@ -196,7 +202,7 @@ export class EventLoop {
       }, THROWN_MS);
       return;
     }
-    this.#isRunning = this.#watched > 0;
+    this.#isRunning = this.#watched > 0 || this.#isWanted;
     if (this.#isRunning) setImmediate(this.#takeTurns);
   };
 
@@ -219,7 +225,7 @@ export class EventLoop {
     this.#handOut();
     this.#handOutSoon();
     drainMicrotasks();
-    this.#isAsleep = this.#settle();
+    this.#settle();
     return true;
   }
 
@@ -238,14 +244,13 @@ export class EventLoop {
     if (failure !== ERRNO.EINTR) throw new SystemCallError("epoll_wait", "an event loop", failure);
   }
 
-  /** Ends a turn: whether all have fallen asleep. */
-  #settle(): boolean {
-    let isAsleep = true;
-    for (const sleeper of this.#sleepers) if (!sleeper.fallAsleep()) isAsleep = false;
+  /** Ends a turn: those who have to be told that it does fall asleep, or do not. */
+  #settle(): void {
+    this.#isAsleep = true;
+    for (const sleeper of this.#sleepers) if (!sleeper.fallAsleep()) this.#isAsleep = false;
     drainMicrotasks();
     while (this.#endOfTurn.length > 0) this.#endOfTurn.shift()!();
     drainMicrotasks();
-    return isAsleep;
   }
 
   #handOut(): void {
@@ -263,15 +268,13 @@ export class EventLoop {
   }
 
   #handOutSoon(): void {
-    if (this.#soon.length === 0) return;
-    const soon = this.#soon;
-    this.#soon = [];
-    for (const watcher of soon) watcher.ready(0);
+    for (let left = this.#soon.length; left > 0; left--) this.#soon.shift()!.ready(0);
   }
 
   #sweep(): void {
+    this.#clockMs = this.clockMs;
     this.#sweptMs = this.#nowMs;
-    for (let index = 0; index < this.#places.length; index++) this.#places[index]!.watcher?.sweep?.(this.#nowMs);
+    for (let index = 0; index < this.#places.length; index++) this.#places[index]!.watcher?.sweep?.(this.#clockMs);
   }
 }
 

@@ -38,7 +38,7 @@ export class StreamListener implements Watcher {
    *
    * @param fildes Of a socket that listens and does not block; it stays the caller's. TCP_NODELAY is set on it: what its connections write leaves at once.
    * @param handlerFor Called for each connection.
-   * @throws {SystemCallError} `EMFILE`: no descriptor left. `EBADF`: it is closed.
+   * @throws {SystemCallError} `EMFILE`: no descriptor left. `EBADF`: it is closed. `ENOSPC`: `fs.epoll.max_user_watches`.
    * @example
    * const listener = StreamListener.accept(fildes, () => new Echo());
    * listener.stop();
@@ -52,7 +52,12 @@ export class StreamListener implements Watcher {
     this.#handlerFor = handlerFor;
     this.#fildes = sameSocket(fildes);
     libc().setsockopt(this.#fildes, IPPROTO_TCP, TCP_NODELAY, on, 4); // inherited by what is accepted; refused where it is not TCP
-    this.#place = this.#loop.watch(this.#fildes, EPOLL.IN, this);
+    try {
+      this.#place = this.#loop.watch(this.#fildes, EPOLL.IN, this);
+    } catch (error) {
+      libc().close(this.#fildes);
+      throw error;
+    }
   }
 
   /** Accepts no more; connections that are open go on. */
@@ -94,8 +99,16 @@ export class StreamListener implements Watcher {
     if (failure === ERRNO.EINVAL) return this.#rest(); // somebody has ended its listening, of which the kernel would tell without end
     if (!EXHAUSTED.has(failure)) return;
     this.#rest();
+    this.#goOnLater();
+  }
+
+  #goOnLater(): void {
     this.#pause = setTimeout(() => {
-      this.#place = this.#loop.watch(this.#fildes, EPOLL.IN, this);
+      try {
+        this.#place = this.#loop.watch(this.#fildes, EPOLL.IN, this);
+      } catch {
+        this.#goOnLater(); // the kernel still has too little
+      }
     }, PAUSE_MS);
   }
 

@@ -98,6 +98,15 @@ async function pair(): Promise<{ client: Socket; end: Recorder }> {
   return { client, end };
 }
 
+async function until(condition: () => boolean): Promise<void> {
+  await watchdog(
+    (async () => {
+      while (!condition()) await Bun.sleep(1);
+    })(),
+    String(condition),
+  );
+}
+
 /** What a client reads until its peer ends or breaks off. */
 function readAll(client: Socket): Promise<{ bytes: number; error?: string }> {
   let bytes = 0;
@@ -188,6 +197,45 @@ test("a write that finds the peer gone is told as an error, never as an end in o
   while (end.socket.write(Buffer.alloc(1024)) >= 0) await Bun.sleep(1);
   await end.until("closed");
   expect(["EPIPE", "ECONNRESET"]).toContain(end.error?.code ?? "");
+});
+
+test("what the peer has sent before its reset is told, although a write has found the reset first", async () => {
+  const { client, end } = await pair();
+  end.socket.pause(); // nothing is read before the write
+  client.write("413, and all of it");
+  await Bun.sleep(50);
+  client.resetAndDestroy();
+  await until(() => end.socket.write(Buffer.alloc(16)) < 0 || end.told.includes("closed"));
+  await end.until("closed");
+  expect(end.bytes).toBe("413, and all of it".length);
+  expect(["EPIPE", "ECONNRESET"]).toContain(end.error?.code ?? "");
+  expect(end.told).not.toContain("halfClosed");
+});
+
+test("a reset that a write finds within its own turn is no end in order", async () => {
+  const { client, end } = await pair();
+  end.onReceived = () => {
+    Bun.sleepSync(100); // the reset comes meanwhile
+    end.socket.write(Buffer.alloc(16));
+  };
+  client.write("words");
+  setTimeout(() => client.resetAndDestroy(), 0);
+  await end.until("closed");
+  expect(end.told).not.toContain("halfClosed");
+});
+
+test("what is behind urgent data is read, too", async () => {
+  const { end } = await pair();
+  const sender = Bun.spawnSync([
+    "python3",
+    "-c",
+    `import socket; s=socket.create_connection(("127.0.0.1",${port})); s.sendall(b"0123456789"); s.send(b"!",socket.MSG_OOB); s.sendall(b"0123456789"); import time; time.sleep(0.05)`,
+  ]);
+  expect(sender.exitCode).toBe(0);
+  await until(() => accepted.length === 2);
+  await accepted[1]!.until("halfClosed");
+  expect(accepted[1]!.bytes).toBe(20);
+  end.socket.end();
 });
 
 test("terminate breaks off: the client sees a reset, not an end", async () => {

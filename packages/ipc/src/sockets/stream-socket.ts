@@ -11,7 +11,9 @@ const SO_ERROR = 4;
 const SO_LINGER = 13;
 
 /** Everything that can happen, told once each time it begins (EPOLLET): a socket is never told to the kernel again. */
-const EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.ET;
+const EVENTS = EPOLL.IN | EPOLL.PRI | EPOLL.OUT | EPOLL.RDHUP | EPOLL.ET;
+/** A short read is not the last then: the end of the stream, or what is behind urgent data (MSG_OOB), comes after it. */
+const MORE = EPOLL.PRI | EPOLL.RDHUP | EPOLL.HUP;
 /** Reads of one socket in a turn: then the others have theirs. */
 const READS_PER_TURN = 4;
 
@@ -112,7 +114,10 @@ export class StreamSocket implements Watcher {
     if (length === 0) return 0;
     for (;;) {
       const taken = libc().send(this.#fildes, bytes, length, MSG_NOSIGNAL);
-      if (taken === length) return taken;
+      if (taken === length) {
+        this.#waitsForRoom = false;
+        return taken;
+      }
       if (taken >= 0) {
         this.#waitsForRoom = true;
         return taken;
@@ -127,7 +132,7 @@ export class StreamSocket implements Watcher {
 
   /** Calls {@link StreamHandler.timedOut} once, that many seconds from now, give or take one; it replaces the one before. 0: never. */
   timeout(seconds: number): void {
-    this.#deadlineMs = seconds === 0 ? Number.POSITIVE_INFINITY : this.#loop.nowMs + seconds * 1000;
+    this.#deadlineMs = seconds === 0 ? Number.POSITIVE_INFINITY : this.#loop.clockMs + seconds * 1000;
   }
 
   /** Nothing is received until {@link resume}: what comes waits in the kernel, and its sender with it. */
@@ -165,8 +170,7 @@ export class StreamSocket implements Watcher {
 
   ready(events: number): void {
     if (this.#fildes === -1) return;
-    if (this.#failure !== undefined) return this.#close(this.#failure);
-    if ((events & EPOLL.ERR) !== 0) return this.#failed();
+    if ((events & EPOLL.ERR) !== 0 || this.#failure !== undefined) return this.#failed();
     if (this.#waitsForRoom && (events & EPOLL.OUT) !== 0) {
       this.#waitsForRoom = false;
       this.#handler.drained();
@@ -174,11 +178,11 @@ export class StreamSocket implements Watcher {
     }
     if ((events & ~EPOLL.OUT) === 0 && !this.#isUnread) return;
     if (this.#isPaused) this.#isUnread = true;
-    else this.#read((events & (EPOLL.RDHUP | EPOLL.HUP)) !== 0 || this.#isUnread);
+    else this.#read((events & MORE) !== 0 || this.#isUnread);
   }
 
-  sweep(nowMs: number): void {
-    if (this.#deadlineMs > nowMs) return;
+  sweep(clockMs: number): void {
+    if (this.#deadlineMs > clockMs) return;
     this.#deadlineMs = Number.POSITIVE_INFINITY;
     this.#handler.timedOut();
   }
@@ -209,8 +213,9 @@ export class StreamSocket implements Watcher {
       }
       const failure = bytes === 0 ? 0 : errno();
       if (failure === ERRNO.EINTR) continue;
-      if (bytes === 0) this.#ended();
-      else if (failure !== ERRNO.EAGAIN) this.#close(new SystemCallError("recv", SUBJECT, failure));
+      // A write that failed has taken the error with it: what looks like the end of the stream is a reset.
+      if (bytes === 0 && this.#failure === undefined) this.#ended();
+      else if (failure !== ERRNO.EAGAIN) this.#close(this.#failure ?? new SystemCallError("recv", SUBJECT, failure));
       return 0;
     }
   }
@@ -221,10 +226,11 @@ export class StreamSocket implements Watcher {
     else this.#handler.halfClosed();
   }
 
-  /** The peer has reset it. What it had sent before, which may be a whole response, is told first, also to who has paused. */
+  /** The peer has reset it, as the kernel says or a write has found. What it had sent before, which may be a whole response, is told first, also to who has paused. */
   #failed(): void {
     if (!this.#hasPeerEnded) while (this.#receive() > 0);
     if (this.#fildes === -1) return;
+    if (this.#failure !== undefined) return this.#close(this.#failure);
     optionBytes[0] = 4;
     const isTold = libc().getsockopt(this.#fildes, SOL_SOCKET, SO_ERROR, option, optionBytes) === 0;
     const failure = isTold ? option[0]! : 0;
