@@ -61,6 +61,7 @@ export class AccessFeed {
   }
 
   poll(): void {
+    this.#letGoOfCut();
     const nowMs = performance.now();
     if (nowMs - this.#attachedAtMs > REATTACH_MS) {
       this.#attachedAtMs = nowMs;
@@ -96,8 +97,13 @@ export class AccessFeed {
     this.#reader = undefined;
   }
 
-  #drain(): void {
+  /** Whoever touches what somebody has cut short ends by SIGBUS: this comes before each touch. */
+  #letGoOfCut(): void {
     if (this.#memory?.isWhole === false) this.#letGo();
+  }
+
+  #drain(): void {
+    this.#letGoOfCut();
     if (this.#reader === undefined) return;
     const records: TakenRecord[] = [];
     const lost = this.#reader.read((record, thread) => records.push({ ...record, thread }));
