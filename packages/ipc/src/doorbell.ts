@@ -47,7 +47,7 @@ export type DoorbellOptions = DoorbellChannel & {
   readonly flag: DoorbellFlag;
   /** Does the work that is there and says whether it found some. Called again until it returns false. Must not wait. */
   readonly look?: () => boolean;
-  /** Where rings are waited for: in this event loop of the calling thread, which hears of them at a third of the cost; by default in Bun's. */
+  /** Where rings are waited for: in this event loop of the calling thread, and only while it waits; by default in Bun's. */
   readonly loop?: EventLoop;
   /** Milliseconds between looks that nobody rang for (default 100). */
   readonly sweepMs?: number;

@@ -49,7 +49,7 @@ export const CACHE_HELP: Readonly<Record<CacheCounter, string>> = {
   bellsRung: "Times that a sleeping proxy thread was woken.",
   lostWakeups: "Times that the slow timer found work no doorbell had told of: must stay 0.",
   refusedMessages: "Messages of the proxy that broke a rule of the channel.",
-  unreadableMessages: "Messages refused since the kernel gave no memory or descriptors for what they name",
+  unreadableMessages: "Messages refused since the kernel gave no memory or descriptors for what they name.",
   originRequests: "Requests to the origin.",
   originErrors: "Requests that the origin failed.",
   originBytes: "Bytes of bodies received from the origin.",

@@ -118,5 +118,5 @@ export class StreamListener implements Watcher {
   }
 }
 
-/** ENFILE, EMFILE, ENOBUFS, ENOMEM: no descriptor or no memory is left. */
-const EXHAUSTED = new Set([23, 24, 105, 12]);
+/** No descriptor or no memory is left. */
+const EXHAUSTED: ReadonlySet<number> = new Set([ERRNO.ENFILE, ERRNO.EMFILE, ERRNO.ENOBUFS, ERRNO.ENOMEM]);

@@ -38,8 +38,8 @@ export interface StreamHandler {
 }
 
 /**
- * A connected stream socket (TCP or Unix) in the event loop of the thread that made it. It has Bun's Socket for a model, in what it can and what its functions are called, and costs a third
- * of its processor time. Nothing here blocks, and nothing is kept: what the kernel does not take is the caller's to write again.
+ * A connected stream socket (TCP or Unix) in the event loop of the thread that made it. It has Bun's Socket for a model, in what it can and what its functions are called, and costs less
+ * (docs/performance.md of the repository has figures). Nothing here blocks, and nothing is kept: what the kernel does not take is the caller's to write again.
  *
  * @see recv(2), send(2), epoll(7)
  */
