@@ -105,7 +105,6 @@ export class SharedMemory implements Disposable {
    *
    * @param options.readOnly Map without the right to write: a write through such a view ends the process with SIGSEGV. So does
    *   `Atomics.load`, once it is optimised: Bun 1.4.5 makes it an addition of zero. Read plainly.
-   * @param options.watchesLength Keep a descriptor, so that {@link SharedMemory.isWhole} can tell.
    * @throws {SystemCallError} `ENOENT`: never created, or already unlinked. `EACCES`: its mode excludes this user, or it
    *   belongs to another user (anybody may create a name in /dev/shm, so what a stranger put there is not used).
    *   `EINVAL` from `mmap`: its creator has not sized it yet.
@@ -113,9 +112,8 @@ export class SharedMemory implements Disposable {
    * @example
    * using memory = SharedMemory.open(objectName("/my-app.frames"));
    */
-  static open(name: ObjectName, options: { readOnly?: boolean; watchesLength?: boolean } = {}): SharedMemory {
+  static open(name: ObjectName, options: { readOnly?: boolean } = {}): SharedMemory {
     const readOnly = options.readOnly ?? false;
-    const keep = options.watchesLength ?? false;
     const oflag = (readOnly ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_CLOEXEC;
     const path = cString(name);
     const fildes = check(
@@ -124,12 +122,9 @@ export class SharedMemory implements Disposable {
       openUnleased(() => libc().shm_open(path, oflag, 0)),
     );
     try {
-      const memory = SharedMemory.#overDescriptor(name, fildes, readOnly, keep);
-      if (!keep) libc().close(fildes);
-      return memory;
-    } catch (error) {
+      return SharedMemory.#overDescriptor(name, fildes, readOnly, false);
+    } finally {
       libc().close(fildes);
-      throw error;
     }
   }
 
@@ -240,16 +235,6 @@ export class SharedMemory implements Disposable {
   /** The descriptor of anonymous memory, to hand to a child; undefined for memory with a name. */
   get fildes(): number | undefined {
     return this.#closed || this.name !== undefined ? undefined : this.#fildes;
-  }
-
-  /** Whether it still has the length that is mapped: reading what somebody has cut off ends this process with SIGBUS. Only with `watchesLength`. */
-  get isWhole(): boolean {
-    return this.#fildes === undefined || statOf(this.#fildes, this.#subject).size >= this.length;
-  }
-
-  /** Whether it can be opened by its name no more: somebody has unlinked it, and may have made another one under that name. Only with `watchesLength`. */
-  get isUnlinked(): boolean {
-    return this.#fildes !== undefined && statOf(this.#fildes, this.#subject).nlink === 0;
   }
 
   /** Whether views of it may only be read: writing through them ends the process with SIGSEGV. */
