@@ -24,6 +24,7 @@ export const ERRNO = {
   EMFILE: 24,
   EPIPE: 32,
   ENOSYS: 38,
+  ENODATA: 61,
   EOPNOTSUPP: 95,
   ENOBUFS: 105,
   ETIMEDOUT: 110,

@@ -35,6 +35,7 @@ const FILES = {
   accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" }, // int accept4(int, struct sockaddr *, socklen_t *, int)
   recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i32" }, // ssize_t recv(int, void *, size_t, int)
   send: { args: ["i32", "ptr", "u64", "i32"], returns: "i32" }, // ssize_t send(int, const void *, size_t, int)
+  sendfile64: { args: ["i32", "i32", "ptr", "u64"], returns: "i32" }, // ssize_t sendfile64(int, int, off64_t *, size_t)
   memfd_create: { args: ["ptr", "u32"], returns: "i32" }, // int memfd_create(const char *, unsigned)
 } as const satisfies Record<string, FFIFunction>;
 

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { watchdog } from "../../test/names.ts";
+import { testName, watchdog } from "../../test/names.ts";
 import type { SystemCallError } from "../errno.ts";
 import { libc } from "../libc.ts";
 import { endListening, keepListening } from "../listening-socket.ts";
+import { SharedMemory } from "../shared-memory.ts";
 import { type AcceptedHandler, StreamListener } from "./stream-listener.ts";
 import { StreamSocket } from "./stream-socket.ts";
 
@@ -157,6 +158,51 @@ test("what the kernel does not take is written again once it has room", async ()
   await end.until("closed");
   expect(end.error).toBeUndefined();
   expect(end.told).not.toContain("halfClosed"); // this side had ended first
+});
+
+test("shared memory is sent without a copy, from any position, although its name and descriptor are gone before it is read", async () => {
+  const { client, end } = await pair();
+  client.pause();
+  const name = testName("sent");
+  const length = 26 * 1024 * 1024 + 123; // more than any socket buffer
+  const writer = SharedMemory.create(name, length);
+  const block = crypto.getRandomValues(new Uint8Array(65_536));
+  for (let at = 0; at < length; at += block.length) writer.bytes.set(block.subarray(0, length - at), at);
+  const from = 4097;
+  const expected = new Bun.CryptoHasher("sha256").update("head ").update(writer.bytes.subarray(from)).digest("hex");
+  const memory = SharedMemory.open(name, { readOnly: true, keepsDescriptor: true });
+  writer.unlink();
+  writer.close();
+  expect(end.socket.write(Buffer.from("head "), true)).toBe(5);
+  let sent = from;
+  end.onDrained = () => {
+    sent += end.socket.sendFile(memory.fildes!, sent, length - sent);
+    if (sent < length) return;
+    memory.close();
+    end.socket.shutdown();
+  };
+  end.onDrained();
+  expect(sent).toBeGreaterThan(from);
+  expect(sent).toBeLessThan(length);
+  const hash = new Bun.CryptoHasher("sha256");
+  client.on("data", (chunk: Buffer) => void hash.update(chunk));
+  const read = readAll(client);
+  client.resume();
+  expect(await read).toEqual({ bytes: 5 + length - from });
+  expect(hash.digest("hex")).toBe(expected);
+  client.end();
+});
+
+test("a file that ends before what is to be sent of it breaks the connection, and the caller is told why", async () => {
+  const { client, end } = await pair();
+  const read = readAll(client);
+  using memory = SharedMemory.anonymous(1000);
+  expect(end.socket.sendFile(memory.fildes!, 0, 1000)).toBe(1000);
+  expect(end.socket.sendFile(memory.fildes!, 900, 101)).toBe(-1);
+  await end.until("closed");
+  expect(end.error?.code).toBe("ENODATA");
+  expect((await read).bytes).toBeLessThanOrEqual(1100);
+  expect(end.socket.sendFile(memory.fildes!, 0, 1)).toBe(-1);
 });
 
 test("while it is paused nothing is received, and the peer has to wait", async () => {

@@ -5,6 +5,7 @@ import { EPOLL, EventLoop, type Watcher } from "./event-loop.ts";
 import { hostOf } from "./peer-address.ts";
 
 const MSG_NOSIGNAL = 0x4000;
+const MSG_MORE = 0x8000;
 const SHUT_WR = 1;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
@@ -16,12 +17,16 @@ const EVENTS = EPOLL.IN | EPOLL.PRI | EPOLL.OUT | EPOLL.RDHUP | EPOLL.ET;
 const MORE = EPOLL.PRI | EPOLL.RDHUP | EPOLL.HUP;
 /** Reads of one socket in a turn: then the others have theirs. */
 const READS_PER_TURN = 4;
+/** Bytes of a file that one socket is given in a turn: a peer that reads as fast as the kernel hands out would have it all, and the others nothing meanwhile. */
+const FILE_BYTES_PER_TURN = 4 * 1024 * 1024;
 
 /** What is received goes through here: one for each thread, lent to the handler for the time of its call. */
 const received = new Uint8Array(new ArrayBuffer(128 * 1024));
 const SUBJECT = "a connection";
 const option = new Int32Array(new ArrayBuffer(8));
 const optionBytes = new Uint32Array(new ArrayBuffer(4));
+/** An off_t. */
+const offset = new Uint32Array(new ArrayBuffer(8));
 
 /** What happens to a {@link StreamSocket}. */
 export interface StreamHandler {
@@ -55,6 +60,8 @@ export class StreamSocket implements Watcher {
   /** Something may be there to read that the kernel will not tell of again. */
   #isUnread = false;
   #waitsForRoom = false;
+  /** There is room that the kernel will not tell of. */
+  #hasRoom = false;
   #hasPeerEnded = false;
   #hasEnded = false;
   #failure: SystemCallError | undefined;
@@ -107,27 +114,49 @@ export class StreamSocket implements Watcher {
     return this.#host;
   }
 
-  /** Returns how many bytes the kernel took; when not all, {@link StreamHandler.drained} tells when to write the rest. Below 0: it is closed, or {@link shutdown}. */
-  write(bytes: Uint8Array): number {
-    if (this.#fildes === -1 || this.#hasEnded || this.#failure !== undefined) return -1;
+  /**
+   * Returns how many bytes the kernel took; when not all, {@link StreamHandler.drained} tells when to write the rest. Below 0: it is closed, or {@link shutdown}.
+   *
+   * @param isMore Something follows at once, and may leave in one packet with it (MSG_MORE).
+   */
+  write(bytes: Uint8Array, isMore = false): number {
+    if (this.#isEnded) return -1;
     const { length } = bytes;
     if (length === 0) return 0;
     for (;;) {
-      const taken = libc().send(this.#fildes, bytes, length, MSG_NOSIGNAL);
-      if (taken === length) {
-        this.#waitsForRoom = false;
-        return taken;
-      }
-      if (taken >= 0) {
-        this.#waitsForRoom = true;
-        return taken;
-      }
+      const taken = libc().send(this.#fildes, bytes, length, isMore ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL);
+      if (taken >= 0) return this.#took(taken, length);
       const failure = errno();
-      if (failure === ERRNO.EINTR) continue;
-      if (failure !== ERRNO.EAGAIN) return this.#broke(failure);
-      this.#waitsForRoom = true;
-      return 0;
+      if (failure !== ERRNO.EINTR) return this.#refused("send", failure);
     }
+  }
+
+  /**
+   * As {@link write}, with bytes of a file or of shared memory, which are not copied: the kernel refers to their pages until the peer has read them, however long that takes. So nobody may
+   * write into them any more, ever. That the file is unlinked or closed meanwhile does no harm.
+   *
+   * @param file A descriptor of what is sent; it stays the caller's.
+   * @param position Where in the file the bytes begin, and `length` how many there are. All have to be in it: where it ends before, the connection is closed with `ENODATA`.
+   * @see sendfile(2)
+   * @example
+   * socket.write(head, true);
+   * const taken = socket.sendFile(memory.fildes!, 0, memory.length);
+   */
+  sendFile(file: number, position: number, length: number): number {
+    if (this.#isEnded) return -1;
+    const most = Math.min(length, FILE_BYTES_PER_TURN);
+    let taken = 0;
+    while (taken < most) {
+      offset[0] = position + taken;
+      offset[1] = (position + taken) / 2 ** 32;
+      const more = libc().sendfile64(this.#fildes, file, offset, most - taken);
+      if (more > 0) taken += more;
+      else if (more === 0) return this.#refused("sendfile", ERRNO.ENODATA);
+      else if (errno() === ERRNO.EAGAIN) return this.#took(taken, length);
+      else if (errno() !== ERRNO.EINTR) return this.#refused("sendfile", errno());
+    }
+    if (most < length) this.#goOnSoon();
+    return this.#took(taken, length);
   }
 
   /** Calls {@link StreamHandler.timedOut} once, that many seconds from now, give or take one; it replaces the one before. 0: never. */
@@ -171,8 +200,9 @@ export class StreamSocket implements Watcher {
   ready(events: number): void {
     if (this.#fildes === -1) return;
     if ((events & EPOLL.ERR) !== 0 || this.#failure !== undefined) return this.#failed();
-    if (this.#waitsForRoom && (events & EPOLL.OUT) !== 0) {
+    if (this.#waitsForRoom && ((events & EPOLL.OUT) !== 0 || this.#hasRoom)) {
       this.#waitsForRoom = false;
+      this.#hasRoom = false;
       this.#handler.drained();
       if (this.#fildes === -1) return;
     }
@@ -238,9 +268,25 @@ export class StreamSocket implements Watcher {
       this.#close(failure === 0 ? undefined : new SystemCallError("recv", SUBJECT, failure));
   }
 
-  /** A write has failed, which the kernel tells once: the next turn tells the handler, not this call within one of its own. */
-  #broke(failure: number): -1 {
-    this.#failure = new SystemCallError("send", SUBJECT, failure);
+  /** Nothing can be written any more. */
+  get #isEnded(): boolean {
+    return this.#fildes === -1 || this.#hasEnded || this.#failure !== undefined;
+  }
+
+  #goOnSoon(): void {
+    this.#hasRoom = true;
+    this.#loop.callSoon(this);
+  }
+
+  #took(taken: number, length: number): number {
+    this.#waitsForRoom = taken < length;
+    return taken;
+  }
+
+  /** No room; or the write has failed, which the kernel tells once: the next turn tells the handler, not this call within one of its own. */
+  #refused(syscall: string, failure: number): number {
+    if (failure === ERRNO.EAGAIN) return this.#took(0, 1);
+    this.#failure = new SystemCallError(syscall, SUBJECT, failure);
     this.#loop.callSoon(this);
     return -1;
   }
