@@ -97,7 +97,6 @@ export {
 } from "./channel/access-record.ts";
 export {
   AccessReader,
-  type AccessRingsCopy,
   AccessRingWriter,
   accessRingsBytes,
   initAccessRings,

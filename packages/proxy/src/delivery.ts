@@ -61,6 +61,8 @@ interface Portion {
   /** What still goes out: offsets into `bytes`; undefined until it is framed. */
   range: { start: number; end: number } | undefined;
   bytes: Uint8Array;
+  /** Where `bytes` are the whole of a body on loan. */
+  readonly loan?: Loan;
   /** False once the bytes were copied out and the segment went back. */
   holdsSegment: boolean;
 }
@@ -340,7 +342,8 @@ export class Delivery implements AskOwner {
   }
 
   /** The body on loan is one more portion, in nobody's segment. */
-  #takeLoan({ ask }: Portion, answer: PortionAnswer, { bytes }: Loan): void {
+  #takeLoan({ ask }: Portion, answer: PortionAnswer, loan: Loan): void {
+    const { bytes } = loan;
     const body: PortionAnswer = { ...answer, bytes: bytes.length, last: true, payloadOffset: 0, loan: undefined };
     this.#step({ type: "asked", bytes: bytes.length });
     this.#step({ type: "portion", ...body, endBytes: undefined });
@@ -353,6 +356,7 @@ export class Delivery implements AskOwner {
       answer: body,
       range,
       bytes,
+      loan,
       holdsSegment: false,
     });
   }
@@ -386,7 +390,7 @@ export class Delivery implements AskOwner {
   /** True when the whole portion has gone out. */
   #send(portion: Portion, range: { start: number; end: number }): boolean {
     while (range.start < range.end) {
-      const taken = this.#sink.write(portion.bytes.subarray(range.start, range.end));
+      const taken = this.#write(portion, range);
       if (taken < 0) {
         this.clientLeft();
         return false;
@@ -401,6 +405,11 @@ export class Delivery implements AskOwner {
       }
     }
     return true;
+  }
+
+  #write({ bytes, loan }: Portion, { start, end }: { start: number; end: number }): number {
+    if (loan !== undefined) return this.#sink.writeLoan(loan, start);
+    return this.#sink.write(bytes.subarray(start, end), this.#portions[1]?.loan !== undefined);
   }
 
   /** Step 11, with a second segment if one is free: the cache fills while the first is being sent. */

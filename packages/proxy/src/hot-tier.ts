@@ -10,13 +10,10 @@ import {
 } from "@proj/protocol";
 import type { Loan } from "./loan-table.ts";
 
-const NOTHING = new Uint8Array(0);
 /** Room before the stored fields for everything that is rendered anew: status line, length, age, Cache-Status. */
 const HEAD_START_ROOM = 256;
 /** No response may take more than this part of the tier. */
 const SHARE = 8;
-/** A lent body up to this length is copied behind its head after all: one write of 64 KiB costs a fifth less than two. */
-const JOINED_BYTES_MAX = 128 * 1024;
 /** What an entry weighs beside its bytes. */
 const OVERHEAD_BYTES = 512;
 
@@ -116,7 +113,7 @@ export class HotTier {
    *
    * @param hotKey Its target, and of which site it is where there are several.
    * @param hash Of what of its target is in the cache's key.
-   * @param payload Head block and body, whole; or the head block alone, with the body on `loan`, which is retained while the response is kept from it.
+   * @param payload Head block and body, whole; or the head block alone, with the body on `loan`, which is retained while the response is kept.
    * @param ageSeconds Its age now, and `ttlSeconds` how long it is still fresh, as the cache told.
    */
   keep(
@@ -136,18 +133,15 @@ export class HotTier {
     const former = this.#entries.get(key);
     if (former !== undefined) this.#remove(key, former);
     this.#makeRoom(bytesNeeded);
-    const joined = loan !== undefined && loan.bytes.length <= JOINED_BYTES_MAX ? loan.bytes : NOTHING;
-    const bytes = Buffer.from(new ArrayBuffer(HEAD_START_ROOM + payload.length + joined.length));
+    const bytes = Buffer.from(new ArrayBuffer(HEAD_START_ROOM + payload.length));
     bytes.set(payload, HEAD_START_ROOM);
-    bytes.set(joined, HEAD_START_ROOM + payload.length);
-    const keptLoan = joined === NOTHING ? loan : undefined;
-    keptLoan?.retain();
+    loan?.retain();
     const freshness = freshnessNow(response, this.#nowMs());
     const { bodyBytes } = response;
     const unrendered = { ready: bytes, readyUntilMs: Number.NEGATIVE_INFINITY };
     this.#entries.set(key, {
       bytes,
-      loan: keptLoan,
+      loan,
       payloadOffset: HEAD_START_ROOM,
       bodyBytes,
       freshness,

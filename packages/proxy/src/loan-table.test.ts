@@ -65,18 +65,19 @@ describe("ReadyResponse", () => {
   test("sends head and loan in pieces of any size, in order, and gives the loan back once", () => {
     for (const piece of [1, 7, 100, 1000]) {
       let givenBack = 0;
-      const loan = { bytes: new Uint8Array(50).fill(2), retain() {}, giveBack: () => givenBack++ };
+      const loan = { bytes: new Uint8Array(50).fill(2), fildes: 0, retain() {}, giveBack: () => givenBack++ };
       const response = new ReadyResponse(new Uint8Array(20).fill(1), loan);
       const sent: number[] = [];
       let outcome = "waits";
       while (outcome === "waits") {
         let room = piece;
-        outcome = response.send((bytes) => {
+        const take = (bytes: Uint8Array) => {
           const taken = Math.min(room, bytes.length);
           room -= taken;
           sent.push(...bytes.subarray(0, taken));
           return taken;
-        });
+        };
+        outcome = response.send({ take, takeLoan: ({ bytes }, start) => take(bytes.subarray(start)) });
       }
       expect(outcome).toBe("sent");
       expect(sent).toEqual([...Array(20).fill(1), ...Array(50).fill(2)]);
@@ -88,10 +89,11 @@ describe("ReadyResponse", () => {
     let givenBack = 0;
     const response = new ReadyResponse(new Uint8Array(5), {
       bytes: new Uint8Array(5),
+      fildes: 0,
       retain() {},
       giveBack: () => givenBack++,
     });
-    expect(response.send(() => -1)).toBe("gone");
+    expect(response.send({ take: () => -1, takeLoan: () => -1 })).toBe("gone");
     response.drop();
     response.drop();
     expect(givenBack).toBe(1);

@@ -7,6 +7,8 @@ const IDLE_BYTES_MAX = 64 * 1024 * 1024;
 /** A body of the cache that this thread has mapped, read-only. Whoever borrowed it gives it back; its bytes must not be touched after that. */
 export interface Loan {
   readonly bytes: Uint8Array;
+  /** Of the object they are in, from its beginning: what has been written there stays as it is, so that it can be sent without a copy. */
+  readonly fildes: number;
   /** One more borrower. */
   retain(): void;
   giveBack(): void;
@@ -40,7 +42,7 @@ export class LoanTable {
   #map(name: string): MappedLoan | undefined {
     let memory: SharedMemory;
     try {
-      memory = SharedMemory.open(objectName(name), { readOnly: true });
+      memory = SharedMemory.open(objectName(name), { readOnly: true, keepsDescriptor: true });
     } catch {
       return undefined;
     }
@@ -73,6 +75,7 @@ class MappedLoan implements Loan {
   readonly name: string;
   readonly memory: SharedMemory;
   readonly bytes: Uint8Array;
+  readonly fildes: number;
   readonly #onUse: (isIdle: boolean) => void;
   #borrowers = 0;
 
@@ -80,6 +83,7 @@ class MappedLoan implements Loan {
     this.name = name;
     this.memory = memory;
     this.bytes = memory.bytes;
+    this.fildes = memory.fildes!;
     this.#onUse = onUse;
   }
 

@@ -1,4 +1,4 @@
-import type { Socket } from "bun";
+import type { ClientSocket } from "./listeners/connection.ts";
 
 /** What small pieces are gathered into, so that head, chunk heads and content leave in one write. One for the thread: whoever writes last owns it. */
 const gathered = Buffer.from(new ArrayBuffer(64 * 1024));
@@ -18,7 +18,7 @@ const NONE = new Uint8Array(0);
  * waits here, so whoever produces them has to stop when told.
  */
 export class Outgoing {
-  readonly #socket: Pick<Socket, "write">;
+  readonly #socket: Pick<ClientSocket, "write">;
   readonly #onHeldBack: () => void;
   readonly #onSent: (bytes: number) => void;
   #isHeld = false;
@@ -30,7 +30,7 @@ export class Outgoing {
    * @param told.onHeldBack The kernel takes no more just now. Called whenever it has left something.
    * @param told.onSent It has taken so many octets.
    */
-  constructor(socket: Pick<Socket, "write">, told: { onHeldBack: () => void; onSent: (bytes: number) => void }) {
+  constructor(socket: Pick<ClientSocket, "write">, told: { onHeldBack: () => void; onSent: (bytes: number) => void }) {
     this.#socket = socket;
     this.#onHeldBack = told.onHeldBack;
     this.#onSent = told.onSent;

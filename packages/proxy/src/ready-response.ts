@@ -1,9 +1,18 @@
 import type { Loan } from "./loan-table.ts";
 
+/** Who takes bytes on their way to a client: says how many, below 0 when the connection is gone. */
+export interface ByteTaker {
+  /** @param isMore Something follows at once. */
+  take(bytes: Uint8Array, isMore: boolean): number;
+  /** From `start` on. */
+  takeLoan(loan: Loan, start: number): number;
+}
+
 /** A response that nobody has to be asked for any more: its bytes, and perhaps a body on loan behind them. */
 export class ReadyResponse {
   #bytes: Uint8Array;
   #loan: Loan | undefined;
+  #loanSent = 0;
 
   /** @param loan The body behind `bytes`; taken over, and given back once it is out or {@link drop} is called. */
   constructor(bytes: Uint8Array, loan?: Loan) {
@@ -11,23 +20,22 @@ export class ReadyResponse {
     this.#loan = loan;
   }
 
-  /**
-   * Hands the kernel what it takes.
-   *
-   * @param write Returns how many bytes were taken, or below 0 when the connection is gone.
-   */
-  send(write: (bytes: Uint8Array) => number): "sent" | "waits" | "gone" {
-    for (;;) {
-      const taken = this.#bytes.length === 0 ? 0 : write(this.#bytes);
+  /** Hands the client what it takes. */
+  send(client: ByteTaker): "sent" | "waits" | "gone" {
+    if (this.#bytes.length > 0) {
+      const taken = client.take(this.#bytes, this.#loan !== undefined);
       if (taken < 0) return "gone";
       this.#bytes = this.#bytes.subarray(taken);
       if (this.#bytes.length > 0) return "waits";
-      if (this.#loan === undefined || this.#bytes.buffer === this.#loan.bytes.buffer) {
-        this.drop();
-        return "sent";
-      }
-      this.#bytes = this.#loan.bytes;
     }
+    if (this.#loan !== undefined) {
+      const taken = client.takeLoan(this.#loan, this.#loanSent);
+      if (taken < 0) return "gone";
+      this.#loanSent += taken;
+      if (this.#loanSent < this.#loan.bytes.length) return "waits";
+    }
+    this.drop();
+    return "sent";
   }
 
   /** It will not be sent to the end: the loan goes back. */

@@ -1,4 +1,5 @@
 import type { PortionAnswer, Refusal, ResponseAnswer } from "@proj/protocol";
+import type { Loan } from "./loan-table.ts";
 
 /** Why there is no response: the cache's word, or the request does not fit into a segment, or there is no cache. */
 export type RefusalReason = Refusal | "request-too-large" | "cache-away";
@@ -24,8 +25,14 @@ export interface ResponseSink {
   frame(segment: Uint8Array, portion: PortionAnswer): { start: number; end: number };
   /** Whether bytes of the stream go out as they are, so that a portion may be cut anywhere and asked for again. */
   readonly framesBody: boolean;
-  /** Hands bytes to the kernel; returns how many it took, or below 0 when the connection is gone. */
-  write(bytes: Uint8Array): number;
+  /**
+   * Hands bytes to the kernel; returns how many it took, or below 0 when the connection is gone.
+   *
+   * @param isMore Something follows at once.
+   */
+  write(bytes: Uint8Array, isMore: boolean): number;
+  /** The same, of a body on loan, from `start` on. */
+  writeLoan(loan: Loan, start: number): number;
   /** Nothing went out yet, and this is why nothing will: the wire's own words for it. */
   refuse(reason: RefusalReason): void;
   /** The whole stream went out. */

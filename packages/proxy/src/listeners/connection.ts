@@ -1,6 +1,7 @@
 import { type AcceptedHandler, limitSendBuffer, StreamListener, type StreamSocket } from "@proj/ipc";
 import type { Counters, ProxyCounter } from "@proj/protocol";
 import { LINGER_TIMEOUT_S, NEAR_US, SEND_BUFFER_BYTES } from "../limits.ts";
+import type { Loan } from "../loan-table.ts";
 
 /** One client connection, whatever it speaks: what its socket tells it. */
 export interface Connection {
@@ -23,8 +24,14 @@ export interface ClientSocket {
   readonly remoteAddress: string | undefined;
   /** Its descriptor; below 0 where it has none whose options could be set. */
   readonly fd: number;
-  /** Returns how many bytes were taken, below 0 when it is closed; the rest is to be written again once it has drained. */
-  write(bytes: Uint8Array): number;
+  /**
+   * Returns how many bytes were taken, below 0 when it is closed; the rest is to be written again once it has drained.
+   *
+   * @param isMore Something follows at once.
+   */
+  write(bytes: Uint8Array, isMore?: boolean): number;
+  /** As `write`, of a file whose bytes stay as they are, without a copy; where the socket can. */
+  sendFile?(fildes: number, position: number, length: number): number;
   timeout(seconds: number): void;
   pause(): void;
   resume(): void;
@@ -36,6 +43,11 @@ export interface ClientSocket {
 /** Where a client is; an IPv4 address in its own form also on a socket that takes both kinds. */
 export function clientAddress(socket: ClientSocket): string {
   return (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
+}
+
+/** Writes what is on loan from `start` on, without a copy where the socket can; returns as {@link ClientSocket.write}. */
+export function writeLoan(socket: ClientSocket, { bytes, fildes }: Loan, start: number): number {
+  return socket.sendFile?.(fildes, start, bytes.length - start) ?? socket.write(bytes.subarray(start));
 }
 
 /**

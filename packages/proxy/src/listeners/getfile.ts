@@ -14,12 +14,13 @@ import { GetfilePass, type GetfilePassClient } from "../getfile-pass.ts";
 import type { HeldBack } from "../held-back.ts";
 import { type HotResponse, readyWith } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
+import type { Loan } from "../loan-table.ts";
 import { Outgoing } from "../outgoing.ts";
 import type { ProxySite } from "../proxy-site.ts";
 import type { ProxySites } from "../proxy-sites.ts";
 import { ReadyResponse } from "../ready-response.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
-import type { ClientSocket, Connection } from "./connection.ts";
+import { type ClientSocket, type Connection, writeLoan } from "./connection.ts";
 import { GetfileRecord } from "./getfile-record.ts";
 import { ReadySender, type ReadySenderOwner } from "./ready-sender.ts";
 
@@ -121,7 +122,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     }
     this.#record.answered(response);
     this.#head = formatResponseHead(this.#settings.wire, { status: "OK", length: portion.bodyBytes });
-    this.#sender.expectBody(portion.bodyBytes);
+    if (portion.loan === undefined) this.#sender.expectBody(portion.bodyBytes);
     return true;
   }
 
@@ -136,9 +137,16 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     return { start, end: payloadOffset + bytes };
   }
 
-  write(bytes: Uint8Array): number {
-    const taken = this.#socket.write(bytes);
-    if (taken < bytes.length) this.#socket.timeout(SEND_TIMEOUT_S);
+  write(bytes: Uint8Array, isMore: boolean): number {
+    return this.#took(this.#socket.write(bytes, isMore), bytes.length);
+  }
+
+  writeLoan(loan: Loan, start: number): number {
+    return this.#took(writeLoan(this.#socket, loan, start), loan.bytes.length - start);
+  }
+
+  #took(taken: number, length: number): number {
+    if (taken < length) this.#socket.timeout(SEND_TIMEOUT_S);
     if (taken > 0) this.#record.sentPortion(taken);
     return taken;
   }

@@ -14,6 +14,7 @@ import { hasDecidingFields, mayPass } from "../deciding-fields.ts";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
 import { type HotResponse, readyWith } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, PIPELINE_BYTES_MAX, SEND_TIMEOUT_S } from "../limits.ts";
+import type { Loan } from "../loan-table.ts";
 import { Outgoing } from "../outgoing.ts";
 import { echoOf, type OwnResponse, renderOwnResponse } from "../own-response.ts";
 import { PassRequest } from "../pass-request.ts";
@@ -27,7 +28,7 @@ import { outgoingFraming, renderHotHeadStart } from "../response-head.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import { type Route, routeOf } from "../route.ts";
 import type { TrustedPeers } from "../trusted-peers.ts";
-import type { ClientSocket, Connection } from "./connection.ts";
+import { type ClientSocket, type Connection, writeLoan } from "./connection.ts";
 import { HttpRecord } from "./http-record.ts";
 import type { HttpSettings } from "./http-settings.ts";
 import { PassPace } from "./pass-pace.ts";
@@ -144,7 +145,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     this.#record.answered(response);
     const framing = outgoingFraming(this.#request!, response.status, portion.bodyBytes);
     this.#framer.begin(response, framing, this.connectionOption(framing.kind !== "until-close"));
-    this.#sender.expectBody(portion.bodyBytes);
+    if (portion.loan === undefined) this.#sender.expectBody(portion.bodyBytes);
     return true;
   }
 
@@ -162,10 +163,19 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     return this.#framer.frame(segment, portion);
   }
 
-  write(bytes: Uint8Array): number {
+  write(bytes: Uint8Array, isMore: boolean): number {
     // What the kernel has left of an interim response goes first.
-    const taken = this.#out?.isHeldBack === true ? 0 : this.#socket.write(bytes);
-    if (taken < bytes.length) this.#socket.timeout(SEND_TIMEOUT_S);
+    const taken = this.#out?.isHeldBack === true ? 0 : this.#socket.write(bytes, isMore);
+    return this.#took(taken, bytes.length);
+  }
+
+  writeLoan(loan: Loan, start: number): number {
+    const taken = this.#out?.isHeldBack === true ? 0 : writeLoan(this.#socket, loan, start);
+    return this.#took(taken, loan.bytes.length - start);
+  }
+
+  #took(taken: number, length: number): number {
+    if (taken < length) this.#socket.timeout(SEND_TIMEOUT_S);
     if (taken > 0) this.#record.sentPortion(taken);
     return taken;
   }

@@ -1,8 +1,9 @@
 import { type HotResponse, restOf } from "../hot-tier.ts";
 import { SEND_TIMEOUT_S } from "../limits.ts";
-import { ReadyResponse } from "../ready-response.ts";
+import type { Loan } from "../loan-table.ts";
+import { type ByteTaker, ReadyResponse } from "../ready-response.ts";
 import type { LargeSender, SendTurns } from "../send-turns.ts";
-import { boundSendBuffer, type ClientSocket } from "./connection.ts";
+import { boundSendBuffer, type ClientSocket, writeLoan } from "./connection.ts";
 
 /** Whose responses a {@link ReadySender} sends: the client's connection. */
 export interface ReadySenderOwner {
@@ -13,7 +14,7 @@ export interface ReadySenderOwner {
 }
 
 /** Sends one client what needs nobody's help any more, as fast as it takes it: one response at a time. */
-export class ReadySender implements LargeSender {
+export class ReadySender implements LargeSender, ByteTaker {
   readonly #socket: ClientSocket;
   readonly #turns: SendTurns;
   readonly #owner: ReadySenderOwner;
@@ -33,7 +34,7 @@ export class ReadySender implements LargeSender {
     return this.#ready !== undefined;
   }
 
-  /** A body of that length is about to be written, whoever writes it; undefined: nobody knows its length. */
+  /** A body of that length is about to be copied into the kernel, whoever writes it; undefined: nobody knows its length. What is on loan is not copied. */
   expectBody(bodyBytes: number | undefined): void {
     this.#isBounded ||= boundSendBuffer(this.#socket, bodyBytes);
   }
@@ -41,7 +42,6 @@ export class ReadySender implements LargeSender {
   /** @param ready What {@link HotResponse.ready} is for this client: all of the response but for a body on loan. */
   sendHot(hot: HotResponse, ready: Uint8Array): void {
     if (hot.loan !== undefined) {
-      this.expectBody(hot.bodyBytes);
       hot.loan.retain();
       this.#ready = new ReadyResponse(restOf(hot, ready, 0), hot.loan);
       this.#turns.ask(this);
@@ -56,7 +56,7 @@ export class ReadySender implements LargeSender {
   }
 
   send(ready: ReadyResponse): void {
-    const outcome = ready.send(this.#write);
+    const outcome = ready.send(this);
     if (outcome === "gone") return ready.drop();
     if (outcome === "waits") {
       this.#ready = ready;
@@ -85,9 +85,16 @@ export class ReadySender implements LargeSender {
     this.#ready.drop();
   }
 
-  readonly #write = (bytes: Uint8Array): number => {
-    const taken = this.#socket.write(bytes);
+  take(bytes: Uint8Array, isMore: boolean): number {
+    return this.#told(this.#socket.write(bytes, isMore));
+  }
+
+  takeLoan(loan: Loan, start: number): number {
+    return this.#told(writeLoan(this.#socket, loan, start));
+  }
+
+  #told(taken: number): number {
     if (taken > 0) this.#owner.sent(taken);
     return taken;
-  };
+  }
 }
