@@ -68,11 +68,19 @@ export class ClientRequest {
     return TAKES_TRAILERS.test(this.#wanted.fieldSection);
   }
 
-  /** The end-to-end request fields, in their order and case. */
+  /** The end-to-end request fields, in their order and case. Nobody may change them: requests that say the same share them. */
   get fields(): Fields {
-    this.#fields ??= this.wire === "getfile" ? GETFILE_FIELDS : parseSection(this.#wanted.fieldSection);
+    this.#fields ??= this.wire === "getfile" ? GETFILE_FIELDS : sectionOf(this.#wanted.fieldSection);
     return this.#fields;
   }
+}
+
+/** Of the section that came last: the same kind of client says the same again and again. */
+let last: { readonly text: string; readonly fields: Fields } = { text: "", fields: new Fields() };
+
+function sectionOf(text: string): Fields {
+  if (text !== last.text) last = { text, fields: parseSection(text) };
+  return last.fields;
 }
 
 /** Field lines that the proxy has parsed already; a peer gone mad gets the lines up to the first that is none. */

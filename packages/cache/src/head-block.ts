@@ -1,4 +1,4 @@
-import { endToEndFields, type Fields, type ResponseHead } from "@proj/protocol";
+import { endToEndFields, type Fields, ofSameFields, type ResponseHead, writeLatin1 } from "@proj/protocol";
 
 /** How this hop names itself (RFC 9110 section 7.6.3): the protocol received, a pseudonym. */
 export const VIA = "1.1 webproxy";
@@ -11,16 +11,23 @@ const RENDERED_ANEW = new Set(["content-length", "age", "cache-status"]);
 const RENDERED_ANEW_BUT_AGE = new Set(["content-length", "cache-status"]);
 
 /**
- * The fields of a response as a head block: lines, our Via behind any other, and the closing CRLF.
+ * The fields of a response as a head block: lines, our Via behind any other, and the closing CRLF. Nobody may change it: others may be given it too.
  *
  * @param fields End-to-end fields.
  * @param age "ours" when the proxy says how old it is; "theirs" for a response that only passes.
  */
 export function renderHeadBlock(fields: Fields, age: "ours" | "theirs"): Uint8Array {
-  const left = age === "ours" ? RENDERED_ANEW : RENDERED_ANEW_BUT_AGE;
-  const lines = fields.filter((lowerName) => !left.has(lowerName));
-  lines.add("Via", VIA);
-  return new Uint8Array(Buffer.from(`${lines.render()}\r\n`, "latin1"));
+  return age === "theirs" && fields.has("age") ? withTheirAge(fields) : withoutAge(fields);
+}
+
+const withoutAge = ofSameFields((fields) => blockOf(fields.without(RENDERED_ANEW)));
+const withTheirAge = ofSameFields((fields) => blockOf(fields.without(RENDERED_ANEW_BUT_AGE)));
+
+function blockOf(fields: Fields): Uint8Array {
+  const text = `${fields.render()}Via: ${VIA}\r\n\r\n`;
+  const block = new Uint8Array(text.length);
+  writeLatin1(block, text, 0);
+  return block;
 }
 
 /** An interim response as it goes out; it has no content, whatever its fields say. */

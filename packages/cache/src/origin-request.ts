@@ -1,4 +1,4 @@
-import { CONDITIONAL_FIELD_NAMES, Fields, SURROGATE_CAPABILITY } from "@proj/protocol";
+import { CONDITIONAL_FIELD_NAMES, Fields, ofSameFields, SURROGATE_CAPABILITY } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
 import { VIA } from "./head-block.ts";
 
@@ -18,10 +18,16 @@ const NOT_FOR_OTHERS = new Set([
 
 /**
  * The fields of a request that may be answered to others too: the client's, without what only concerns that client; with our own conditions where
- * something is to be validated, or our own Range.
+ * something is to be validated, or our own Range. Nobody may change them: others may be given them too.
  */
 export function fillFields(request: ClientRequest, own: readonly (readonly [string, string])[]): Fields {
-  const fields = request.fields.filter((lowerName) => !NOT_FOR_OTHERS.has(lowerName));
+  return own.length === 0 ? plainFillFields(request.fields) : fillFieldsWith(request.fields, own);
+}
+
+const plainFillFields = ofSameFields((client) => fillFieldsWith(client, []));
+
+function fillFieldsWith(client: Fields, own: readonly (readonly [string, string])[]): Fields {
+  const fields = client.filter((lowerName) => !NOT_FOR_OTHERS.has(lowerName));
   for (const [name, value] of own) fields.add(name, value);
   addConnection(fields);
   fields.add("Surrogate-Capability", SURROGATE_CAPABILITY);

@@ -79,6 +79,7 @@ export {
   withDate,
 } from "./caching/validation.ts";
 export {
+  ANY_REQUEST,
   matchesByLanguage,
   matchesExactly,
   matchingVariants,
@@ -232,6 +233,7 @@ export { HeadScanner } from "./http1/head-scanner.ts";
 export { type BodyLimits, DEFAULT_BODY_LIMITS, DEFAULT_HEAD_LIMITS, type HeadLimits } from "./http1/limits.ts";
 export type { Malformed } from "./http1/malformed.ts";
 export { latin1, writeLatin1 } from "./http1/octets.ts";
+export { ofSameFields } from "./http1/of-same-fields.ts";
 export { reasonPhrase } from "./http1/status.ts";
 export { checkHost, parseTarget, type Target } from "./http1/target.ts";
 export {

@@ -1,5 +1,6 @@
 import { isInnerList, type List, parseList } from "structured-headers";
 import type { Fields } from "../http1/fields.ts";
+import { ofSameFields } from "../http1/of-same-fields.ts";
 import { listMembers } from "./list-members.ts";
 
 /** More tags than this on one response, or longer ones (in chars), are left out: an index must not be an origin's to fill. */
@@ -10,11 +11,11 @@ const TAG_CHARS_MAX = 1024;
  * The tags by which a stored response can be purged, once each: Surrogate-Key (separated by spaces), Cache-Tag (by
  * commas), and its {@link cacheGroups}.
  */
-export function cacheTags(response: Fields): string[] {
+export const cacheTags = ofSameFields((response): readonly string[] => {
   const keys = response.all("surrogate-key").flatMap((line) => line.split(/[ \t]+/));
   const tags = response.all("cache-tag").flatMap(listMembers);
   return limited([...keys, ...tags, ...cacheGroups(response)]);
-}
+});
 
 /** The groups a stored response belongs to (RFC 9875 section 2); of one origin, and case-sensitive. */
 export function cacheGroups(response: Fields): string[] {

@@ -144,11 +144,11 @@ const NOT_STORED = new Set(["proxy-authenticate", "proxy-authentication-info", "
 /**
  * The fields of a response to store: not those of section 3.1, nor those a qualified `no-cache` or `private` withholds.
  *
- * @param endToEnd The response's fields as `endToEndFields` leaves them.
+ * @param endToEnd The response's fields as `endToEndFields` leaves them. Where all of them are to be stored it is what is returned, so nobody may change it any more.
  */
 export function fieldsToStore(endToEnd: Fields): Fields {
   const { control } = effectiveCacheControl(endToEnd);
   const withheld =
     control.withheldFields.length === 0 ? NOT_STORED : new Set([...NOT_STORED, ...control.withheldFields]);
-  return endToEnd.filter((lowerName) => !withheld.has(lowerName));
+  return endToEnd.without(withheld);
 }

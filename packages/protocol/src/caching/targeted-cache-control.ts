@@ -1,5 +1,5 @@
 import { type Dictionary, isInnerList, parseDictionary, Token } from "structured-headers";
-import type { Fields } from "../http1/fields.ts";
+import { ofSameFields } from "../http1/of-same-fields.ts";
 import { type CacheControl, cacheControlFrom, parseCacheControl } from "./cache-control.ts";
 import { type Directive, parseDirectives } from "./directives.ts";
 import { listMembers } from "./list-members.ts";
@@ -22,16 +22,18 @@ export const SURROGATE_CAPABILITY = `${SURROGATE_NAME}="Surrogate/1.0"`;
  * The first usable one of CDN-Cache-Control, Surrogate-Control, Cache-Control; where one of the first two is used,
  * Cache-Control and Expires have no say: compare `source`.
  */
-export function effectiveCacheControl(response: Fields): EffectiveCacheControl {
+export const effectiveCacheControl = ofSameFields((response): EffectiveCacheControl => {
   const cdn = response.get("cdn-cache-control");
   const cdnDirectives = cdn === undefined ? undefined : parseTargeted(cdn);
   if (cdnDirectives !== undefined) return { source: "cdn-cache-control", control: cacheControlFrom(cdnDirectives) };
-  const surrogateDirectives = parseSurrogate(response.all("surrogate-control"));
+  const surrogateDirectives = response.has("surrogate-control")
+    ? parseSurrogate(response.all("surrogate-control"))
+    : undefined;
   if (surrogateDirectives !== undefined) {
     return { source: "surrogate-control", control: cacheControlFrom(surrogateDirectives) };
   }
   return { source: "cache-control", control: parseCacheControl(response) };
-}
+});
 
 const INTEGER_DIRECTIVES = new Set(["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"]);
 /** A Decimal, which is another type than Integer: once parsed, 60.0 can not be told from 60. */

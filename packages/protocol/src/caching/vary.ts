@@ -2,13 +2,15 @@ import type { Fields } from "../http1/fields.ts";
 import { isToken, listMembers, trimOws } from "./list-members.ts";
 import { normalizeAcceptEncoding, normalizeAcceptLanguage, prefersLanguage } from "./negotiation.ts";
 
+const NO_NAMES: readonly string[] = [];
+
 /**
  * The fields of the request that a response depends on (RFC 9111 section 4.1): in lower case, sorted, once each; `"*"`
  * when it can never be matched, also when a member is no field name.
  */
 export function varyNames(response: Fields): readonly string[] | "*" {
   const value = response.get("vary");
-  if (value === undefined) return [];
+  if (value === undefined) return NO_NAMES;
   const names = new Set<string>();
   for (const member of listMembers(value)) {
     if (member === "*" || !isToken(member)) return "*";
@@ -60,6 +62,9 @@ export interface Variant {
     | undefined;
 }
 
+/** The variant of a response that depends on nothing: one object for all of them. */
+export const ANY_REQUEST: Variant = Object.freeze({ varyNames: NO_NAMES, varyKey: "", byLanguage: undefined });
+
 /**
  * The {@link Variant} of a response to `request`; undefined when Vary says that nothing will ever match it.
  *
@@ -68,6 +73,7 @@ export interface Variant {
 export function variantOf(request: Fields, response: Fields, ruled: readonly string[] = []): Variant | undefined {
   const own = varyNames(response);
   if (own === "*") return undefined;
+  if (own.length + ruled.length === 0) return ANY_REQUEST;
   const names = ruled.length === 0 ? own : [...new Set([...own, ...ruled])].sort();
   return { varyNames: names, varyKey: varyKey(names, request), byLanguage: byLanguage(names, request, response) };
 }

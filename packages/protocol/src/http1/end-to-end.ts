@@ -1,5 +1,6 @@
 import type { Fields } from "./fields.ts";
 import { listElements } from "./list.ts";
+import { ofSameFields } from "./of-same-fields.ts";
 
 /** Fields that concern one connection only (RFC 9110 section 7.6.1), whether Connection names them or not. */
 const HOP_BY_HOP = new Set([
@@ -60,17 +61,19 @@ const ALWAYS_END_TO_END = new Set([
  * The fields that go on to the next hop, in their order and case: without Connection, what it names, and what belongs to
  * one hop. Content-Length stays; whoever frames the body anew sets it.
  *
- * @param keep Which of them are wanted. Default: all.
+ * @param keep Which of them are wanted. Default: all; what is returned then may be given to others too, and is not to be changed.
  */
-export function endToEndFields(fields: Fields, keep: (lowerName: string) => boolean = all): Fields {
+export function endToEndFields(fields: Fields, keep?: (lowerName: string) => boolean): Fields {
+  return keep === undefined ? allEndToEnd(fields) : wanted(fields, keep);
+}
+
+const allEndToEnd = ofSameFields((fields) => wanted(fields, () => true));
+
+function wanted(fields: Fields, keep: (lowerName: string) => boolean): Fields {
   const named = namedByConnection(fields);
   if (named.length === 0) return fields.filter((lowerName) => !HOP_BY_HOP.has(lowerName) && keep(lowerName));
   const removed = new Set(named);
   return fields.filter((lowerName) => !HOP_BY_HOP.has(lowerName) && !removed.has(lowerName) && keep(lowerName));
-}
-
-function all(): boolean {
-  return true;
 }
 
 const NOTHING: readonly string[] = [];

@@ -14,6 +14,7 @@ export class Fields {
   private readonly values: string[];
   // Lower-cased only for the lines that a look-up's length agrees with: most lines of most heads are never asked for.
   private readonly lowers: (string | undefined)[];
+  #changes = 0;
 
   /**
    * Takes the arrays, which the caller must not touch again and must have checked. For parsers; all others use
@@ -36,6 +37,11 @@ export class Fields {
     const fields = new Fields();
     for (const [name, value] of pairs) fields.add(name, value);
     return fields;
+  }
+
+  /** How often it was changed since it was made: what was computed of it is good as long as this stays. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** How many lines there are. */
@@ -109,6 +115,7 @@ export class Fields {
    */
   add(name: string, value: string): void {
     checkFieldLine(name, value);
+    this.#changes++;
     this.names.push(name);
     this.values.push(value);
     this.lowers.push(undefined);
@@ -116,6 +123,7 @@ export class Fields {
 
   /** Adds the lines of another section at the end, in their order. */
   addAll({ names, values, lowers }: Fields): void {
+    this.#changes++;
     for (let i = 0; i < names.length; i++) {
       this.names.push(names[i]!);
       this.values.push(values[i]!);
@@ -160,6 +168,13 @@ export class Fields {
     return new Fields(names, values, lowers);
   }
 
+  /** The lines that have none of these names (in lower case): this very section where all of them stay, so nobody may change it any more. */
+  without(lowerNames: ReadonlySet<string>): Fields {
+    for (let i = 0; i < this.names.length; i++)
+      if (lowerNames.has(this.lowerName(i))) return this.filter((lowerName) => !lowerNames.has(lowerName));
+    return this;
+  }
+
   /** `Name: value` CRLF for each line, without the empty line that ends a section. Latin1: one char is one octet. */
   render(): string {
     let lines = "";
@@ -177,6 +192,7 @@ export class Fields {
   }
 
   private removeFrom(first: number, lowerName: string): void {
+    this.#changes++;
     let kept = first;
     for (let i = first; i < this.names.length; i++) {
       if (this.isNamed(i, lowerName)) continue;

@@ -1,4 +1,5 @@
 import type { Fields } from "./fields.ts";
+import { ofSameFields } from "./of-same-fields.ts";
 
 /**
  * A request head in HTTP/1.1, with the empty line. Write it as latin1: one char is one octet.
@@ -12,8 +13,11 @@ export function renderRequestHead(method: string, target: string, fields: Fields
     throw new TypeError(`Cannot render the method ${JSON.stringify(method)}: it is not a token`);
   if (!TARGET.test(target))
     throw new TypeError(`Cannot render the target ${JSON.stringify(target)}: it is not visible ASCII`);
-  return `${method} ${target} HTTP/1.1\r\n${first?.render() ?? ""}${fields.render()}\r\n`;
+  return `${method} ${target} HTTP/1.1\r\n${first === undefined ? "" : firstLines(first)}${lines(fields)}\r\n`;
 }
+
+const firstLines = ofSameFields((fields) => fields.render());
+const lines = ofSameFields((fields) => fields.render());
 
 /**
  * A response head in HTTP/1.1, with the empty line. Write it as latin1: one char is one octet.
