@@ -60,7 +60,8 @@ export class BlockList implements BodyStore {
       const index = Math.floor((position + done) / this.#blockBytes);
       const inBlock = position + done - index * this.#blockBytes;
       const count = Math.min(end - position - done, this.#blockBytes - inBlock);
-      into.set(this.#blocks[index]!.subarray(inBlock, inBlock + count), done);
+      const block = this.#blocks[index]!;
+      into.set(count === block.length ? block : block.subarray(inBlock, inBlock + count), done);
       done += count;
     }
     return done;

@@ -58,6 +58,8 @@ export class DiskStorage implements Storage {
   /** Bodies of copies that somebody still reads, who began before memory had them. */
   readonly #readCopies = new Map<number, BodyFile>();
   readonly #tails = new ColdTails();
+  /** The key that was hashed last: of one that is looked up the same is wanted several times. */
+  #hashed: { readonly key: string | undefined; readonly hash: number } = { key: undefined, hash: 0 };
   #nextVolatile = 0;
   #sweepAt = 0;
   /** The entry that is being written to: it can not go to make room for itself. */
@@ -227,6 +229,7 @@ export class DiskStorage implements Storage {
     const { key, variant } = response;
     const hash = this.#hashOf(key);
     this.#list(partitionOf(hash));
+    if (!this.#index.has(hash)) return;
     for (const slot of this.#index.slotsOf(hash)) {
       const other = this.#volatile.get(slot);
       if (other !== undefined && other !== response && other.key === key && replaces(response, other)) this.#drop(slot);
@@ -371,11 +374,14 @@ export class DiskStorage implements Storage {
   // -- Files and index
 
   #hashOf(key: string): number {
-    return targetHash(targetOf(key));
+    if (key !== this.#hashed.key) this.#hashed = { key, hash: targetHash(targetOf(key)) };
+    return this.#hashed.hash;
   }
 
   #list(partition: number): void {
-    for (const entry of this.#files.directories.list(partition, this.#options.owns)) this.#found(entry);
+    const { directories } = this.#files;
+    if (!directories.hasListed(partition))
+      for (const entry of directories.list(partition, this.#options.owns)) this.#found(entry);
     while (this.usedBytes > this.limitBytes) if (!this.evict()) break;
   }
 

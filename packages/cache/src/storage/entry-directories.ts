@@ -63,6 +63,11 @@ export class EntryDirectories {
     return join(partitionDirectory(this.#directory, partitionOf(entry.hash)), formatEntryName(entry));
   }
 
+  /** Whether it has been listed, and so never will be again. */
+  hasListed(partition: number): boolean {
+    return this.#isListed[partition] === 1;
+  }
+
   /** The entries of one of them, when they are asked for for the first time. @param owns Whether those with this hash are wanted. */
   list(partition: number, owns: (hash: number) => boolean): EntryName[] {
     if (this.#isListed[partition] === 1) return [];

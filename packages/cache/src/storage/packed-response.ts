@@ -1,4 +1,13 @@
-import { type CacheControl, Fields, type Freshness, type LifetimeBasis, type Variant } from "@proj/protocol";
+import {
+  ANY_REQUEST,
+  type CacheControl,
+  Fields,
+  type Freshness,
+  type LifetimeBasis,
+  ofSameFields,
+  type Variant,
+  writeLatin1,
+} from "@proj/protocol";
 import { renderHeadBlock } from "../head-block.ts";
 import type { StoredResponse } from "../stored-response.ts";
 import { Interned } from "./interned.ts";
@@ -50,7 +59,6 @@ const FIELD = {
 const WRITTEN_OUT = 0xffff;
 const LENGTH_MAX = 0xffff;
 const BASES: readonly LifetimeBasis[] = ["s-maxage", "max-age", "expires", "heuristic", "none"];
-const ANY_REQUEST: Variant = Object.freeze({ varyNames: [], varyKey: "", byLanguage: undefined });
 const NO_TAGS: readonly string[] = [];
 
 /** Names as they were sent, and in lower case. */
@@ -63,8 +71,38 @@ interface NameList {
 interface Extras {
   readonly variant?: Variant;
   readonly tags?: readonly string[];
-  readonly names?: readonly string[];
+  /** Joined by line feeds, which none of them holds. */
+  readonly names?: string;
   readonly control?: CacheControl;
+}
+
+/** The lines of a section as they go into a record. */
+interface Lines {
+  /** Joined by line feeds, which none of them holds. */
+  readonly names: string;
+  readonly lengths: readonly number[];
+  /** Back to back. */
+  readonly values: string;
+  /** Each value's length can be written down. */
+  readonly areShort: boolean;
+}
+
+/** An origin that says the same of many responses is read once. */
+const linesOf = ofSameFields((fields): Lines => {
+  const names: string[] = [];
+  const lengths: number[] = [];
+  let values = "";
+  for (const [name, value] of fields) {
+    names.push(name);
+    lengths.push(value.length);
+    values += value;
+  }
+  return { names: names.join("\n"), lengths, values, areShort: lengths.every((length) => length <= LENGTH_MAX) };
+});
+
+function nameList(joined: string): NameList {
+  const names = joined === "" ? [] : joined.split("\n");
+  return { names, lowers: names.map((name) => name.toLowerCase()) };
 }
 
 /** Writes stored responses into records, and makes responses of them again. */
@@ -84,19 +122,16 @@ export class ResponsePacker {
     const { key, fields, body, bodyBytes, parts, onlyForRange } = response;
     if (parts !== undefined || onlyForRange !== undefined || body.bytes !== bodyBytes) return undefined;
     if (bodyBytes > this.#log.recordBytesMax) return undefined;
-    const names: string[] = [];
-    const values: string[] = [];
-    for (const [name, value] of fields) {
-      names.push(name);
-      values.push(value);
-    }
+    const { names, lengths, values, areShort } = linesOf(fields);
     const keyBytes = Buffer.byteLength(key);
-    if (keyBytes > LENGTH_MAX || values.some((value) => value.length > LENGTH_MAX)) return undefined;
+    if (keyBytes > LENGTH_MAX || !areShort) return undefined;
     const shared = this.#sharedOf(response.freshness.control, names);
     const extras = renderExtras(response, names, shared);
     const extrasBytes = Buffer.byteLength(extras);
-    const valuesBytes = values.reduce((sum, value) => sum + value.length, 0);
-    const id = this.#log.add(FIELD.valueLengths + 2 * values.length + keyBytes + valuesBytes + extrasBytes + bodyBytes);
+    const valuesBytes = values.length;
+    const id = this.#log.add(
+      FIELD.valueLengths + 2 * lengths.length + keyBytes + valuesBytes + extrasBytes + bodyBytes,
+    );
     if (id === undefined) return undefined;
     const { bytes, view, offset } = this.#log.locate(id);
     writeNumbers(view, offset, response);
@@ -106,13 +141,14 @@ export class ResponsePacker {
     view.setUint16(offset + FIELD.names, shared.names ?? WRITTEN_OUT, true);
     view.setUint16(offset + FIELD.control, shared.control ?? WRITTEN_OUT, true);
     let at = offset + FIELD.valueLengths;
-    for (const value of values) {
-      view.setUint16(at, value.length, true);
+    for (const length of lengths) {
+      view.setUint16(at, length, true);
       at += 2;
     }
     at += bytes.write(key, at, keyBytes, "utf8");
-    for (const value of values) at += bytes.write(value, at, value.length, "latin1");
-    at += bytes.write(extras, at, extrasBytes, "utf8");
+    writeLatin1(bytes, values, at);
+    at += valuesBytes;
+    if (extrasBytes > 0) at += bytes.write(extras, at, extrasBytes, "utf8");
     if (readFully(response, bytes.subarray(at, at + bodyBytes))) return id;
     this.#log.free(id);
     return undefined;
@@ -149,12 +185,9 @@ export class ResponsePacker {
     };
   }
 
-  #sharedOf(
-    control: CacheControl,
-    names: readonly string[],
-  ): { names: number | undefined; control: number | undefined } {
+  #sharedOf(control: CacheControl, names: string): { names: number | undefined; control: number | undefined } {
     return {
-      names: this.#names.number(names.join("\n"), () => ({ names, lowers: names.map((name) => name.toLowerCase()) })),
+      names: this.#names.number(names, () => nameList(names)),
       control: this.#numbersOfControls.get(control) ?? this.#numberOf(control),
     };
   }
@@ -165,10 +198,9 @@ export class ResponsePacker {
     return number;
   }
 
-  #namesAt(view: DataView, offset: number, { names = [] }: Extras): NameList {
+  #namesAt(view: DataView, offset: number, { names = "" }: Extras): NameList {
     const number = view.getUint16(offset + FIELD.names, true);
-    if (number !== WRITTEN_OUT) return this.#names.value(number);
-    return { names, lowers: names.map((name) => name.toLowerCase()) };
+    return number === WRITTEN_OUT ? nameList(names) : this.#names.value(number);
   }
 
   #freshnessAt(view: DataView, offset: number, extras: Extras): Freshness {
@@ -202,17 +234,18 @@ function writeNumbers(
 
 function renderExtras(
   { variant, tags, freshness }: StoredResponse,
-  names: readonly string[],
+  names: string,
   shared: { names: number | undefined; control: number | undefined },
 ): string {
+  const isForAny = variant.varyNames.length === 0 && variant.varyKey === "" && variant.byLanguage === undefined;
+  if (isForAny && tags.length === 0 && shared.names !== undefined && shared.control !== undefined) return "";
   const extras: Extras = {
-    ...((variant.varyNames.length > 0 || variant.varyKey !== "" || variant.byLanguage !== undefined) && { variant }),
+    ...(!isForAny && { variant }),
     ...(tags.length > 0 && { tags }),
     ...(shared.names === undefined && { names }),
     ...(shared.control === undefined && { control: freshness.control }),
   };
-  const text = JSON.stringify(extras);
-  return text === "{}" ? "" : text;
+  return JSON.stringify(extras);
 }
 
 /** @param lengthsAt Where the lengths of the values are. */
@@ -230,7 +263,7 @@ function readFields(view: DataView, lengthsAt: number, text: string, { names, lo
 /** False when the body can not be read. */
 function readFully({ body }: StoredResponse, into: Uint8Array): boolean {
   for (let done = 0; done < into.length; ) {
-    const count = body.read(done, into.subarray(done));
+    const count = body.read(done, done === 0 ? into : into.subarray(done));
     if (count === 0) return false;
     done += count;
   }

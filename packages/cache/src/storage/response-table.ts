@@ -114,7 +114,11 @@ export class ResponseTable implements Room {
   // -- Responses
 
   lookup(key: string): readonly StoredResponse[] {
-    let slot = this.#chains.first(hashOf(key));
+    return this.#under(hashOf(key), key);
+  }
+
+  #under(hash: number, key: string): readonly StoredResponse[] {
+    let slot = this.#chains.first(hash);
     if (slot === 0) return NONE;
     const found: StoredResponse[] = [];
     for (; slot !== 0; slot = this.#chains.next(slot)) {
@@ -132,12 +136,15 @@ export class ResponseTable implements Room {
 
   /** Takes in a response whose body has its room already; false when there is none for the rest of it. */
   insert(response: StoredResponse): boolean {
-    for (const other of this.lookup(response.key)) if (replaces(response, other)) this.remove(other);
+    const { key } = response;
+    const hash = hashOf(key);
+    for (const other of this.#under(hash, key)) if (replaces(response, other)) this.remove(other);
     const record = this.#packer.pack(response);
-    const slot = record === undefined ? this.#insertObject(response) : this.#insertRecord(response, record);
+    const slot = record === undefined ? this.#insertObject(response, hash) : this.#insertRecord(response, hash, record);
     if (slot === undefined) return false;
     this.#places.set(response, slot);
-    const slots = this.#chains.slotsOf(hashOf(response.key));
+    if (this.#chains.next(slot) === 0) return true;
+    const slots = this.#chains.slotsOf(hash);
     if (slots.length > VARIANTS_MAX) this.#remove(slots[0]!);
     return true;
   }
@@ -184,30 +191,31 @@ export class ResponseTable implements Room {
   }
 
   /** It is not among the known ones: most are wanted much later or never, and objects that live on for a while cost the collector more than those that do not. */
-  #insertRecord(response: StoredResponse, record: number): number | undefined {
+  #insertRecord(response: StoredResponse, hash: number, record: number): number | undefined {
     if (!this.take(INDEX_BYTES)) {
       this.#log.free(record);
       return undefined;
     }
-    const slot = this.#insert(response, this.#weightOf(record));
+    const slot = this.#insert(response, hash, this.#weightOf(record));
     this.#records[slot] = record + 1;
     response.body.discard();
     response.body = this.#bodyOf(slot, response);
     return slot;
   }
 
-  #insertObject(response: StoredResponse): number | undefined {
+  #insertObject(response: StoredResponse, hash: number): number | undefined {
     const bytes = overheadBytes(response);
     if (!this.take(bytes)) return undefined;
-    const slot = this.#insert(response, bytes + response.body.bytes);
+    const slot = this.#insert(response, hash, bytes + response.body.bytes);
     this.#objects.set(slot, { response, overheadBytes: bytes });
     return slot;
   }
 
-  #insert(response: StoredResponse, weight: number): number {
+  /** @param hash Of its key. */
+  #insert(response: StoredResponse, hash: number, weight: number): number {
     const { key, variant } = response;
-    const slot = this.#order.insert(Bun.hash.xxHash32(`${key}\n${variant.varyKey}`), weight);
-    this.#chains.add(slot, hashOf(key));
+    const slot = this.#order.insert(variant.varyKey === "" ? hash : hashOf(`${key}\n${variant.varyKey}`), weight);
+    this.#chains.add(slot, hash);
     if (slot >= this.#serials.length) this.#grow();
     this.#serials[slot]!++;
     this.#records[slot] = 0;
