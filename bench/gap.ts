@@ -2,9 +2,10 @@
  * How long is nobody served when a process is killed or stopped, or one of its threads hangs? A prober asks 50 times a second each for something hot over HTTP and over GETFILE and for something new, every time
  * on a connection of its own; the longest while between two answers is the gap (others may have been kept waiting meanwhile: see the slowest answer). Each kind of fault strikes once both processes have served for a while.
  *
- *   bun run bench/gap.ts [--faults 20] [--fault SIGKILL] [--busy 2] [--threads 2] [-- WEBPROXY OPTIONS]
+ *   bun run bench/gap.ts [--faults 20] [--fault SIGKILL] [--again 100] [--busy 2] [--threads 2] [-- WEBPROXY OPTIONS]
  *
- * --fault: only of this kind (SIGKILL, SIGSTOP, spin: a thread computes without end, block: it waits in a system call, hold: a debugger has stopped it). --busy: so many loops that want a processor all the time run beside.
+ * --fault: only of this kind (SIGKILL, SIGSTOP, spin: a thread computes without end, block: it waits in a system call, hold: a debugger has stopped it). --again: what
+ * takes the place of the one that was struck is struck too, so many milliseconds after it serves. --busy: so many loops that want a processor all the time run beside.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -20,6 +21,7 @@ const { values: given, positionals } = parseArgs({
   options: {
     faults: { type: "string", default: "20" },
     fault: { type: "string" },
+    again: { type: "string" },
     busy: { type: "string", default: "0" },
     threads: { type: "string", default: "2" },
   },
@@ -66,15 +68,24 @@ async function suffer({ kind, sides }: Fault): Promise<ProberReport[]> {
   const reports: ProberReport[] = [];
   for (let count = 0; count < Number(given.faults); count++) {
     await Bun.sleep(WELL_MS);
-    const stats = await webproxy.stats();
     await prober.ask("report");
-    const pids = sides.map((side) => stats[side]!.pid);
-    const held = await Promise.all(sides.map((side, index) => strike(kind, pids[index]!, `${side} 0`)));
-    for (const pid of pids) await eventually(RECOVERY_MS, "it is replaced", () => isReplaced(pid));
-    for (const one of held) await one?.[Symbol.asyncDispose]();
+    await strikeAll(kind, sides);
+    if (given.again !== undefined) {
+      await Bun.sleep(Number(given.again));
+      await strikeAll(kind, sides);
+    }
     reports.push(await prober.ask("report"));
   }
   return reports;
+}
+
+/** Resolves once others serve in their place. */
+async function strikeAll(kind: Fault["kind"], sides: readonly Side[]): Promise<void> {
+  const stats = await webproxy.stats();
+  const pids = sides.map((side) => stats[side]!.pid);
+  const held = await Promise.all(sides.map((side, index) => strike(kind, pids[index]!, `${side} 0`)));
+  for (const pid of pids) await eventually(RECOVERY_MS, "it is replaced", () => isReplaced(pid));
+  for (const one of held) await one?.[Symbol.asyncDispose]();
 }
 
 async function strike(kind: Fault["kind"], pid: number, thread: string): Promise<AsyncDisposable | undefined> {

@@ -1,7 +1,9 @@
 /** What to do about a process that died: start it again after so many milliseconds, or give up after so many deaths in a row. */
 export type AfterDeath = { kind: "restart"; afterMs: number } | { kind: "give-up"; deaths: number };
 
-const SECOND_DELAY_MS = 50;
+/** Clients wait meanwhile, and what kills several in a short time is rarely what would kill the next one too. */
+const RESTARTS_AT_ONCE = 3;
+const DELAY_MIN_MS = 50;
 const DELAY_MAX_MS = 5_000;
 /**
  * A process that served for this long was well: its next death is a first one again. Starting one takes a fifth of that, so that even one that dies every time
@@ -13,12 +15,12 @@ const CRASH_LOOP_DEATHS = 5;
 const CRASH_LOOP_MS = 10_000;
 
 /**
- * Decides about each death of one process: after a first one it is started again at once, after the next 50 ms later and twice as late each time, up to 5 s. Five deaths
+ * Decides about each death of one process: after the first three it is started again at once, after the next 50 ms later and twice as late each time, up to 5 s. Five deaths
  * in a row without having served in between are a crash loop, however long each life took (one that hangs is killed after a while); of a process that has served before, if they go on for ten seconds.
  * Times are milliseconds of one monotonic clock.
  */
 export class RestartPolicy {
-  #delayMs = 0;
+  #deathsInRow = 0;
   #servedAt: number | undefined;
   #hasServed = false;
   #deathsUnserved: number[] = [];
@@ -30,14 +32,13 @@ export class RestartPolicy {
   }
 
   died(at: number): AfterDeath {
-    if (this.#servedAt !== undefined && at - this.#servedAt >= WELL_AFTER_MS) this.#delayMs = 0;
+    if (this.#servedAt !== undefined && at - this.#servedAt >= WELL_AFTER_MS) this.#deathsInRow = 0;
     if (this.#servedAt === undefined) this.#deathsUnserved.push(at);
     this.#servedAt = undefined;
     const deaths = this.#deathsUnserved.length;
     const isLoop = !this.#hasServed || at - (this.#deathsUnserved[0] ?? at) >= CRASH_LOOP_MS;
     if (deaths >= CRASH_LOOP_DEATHS && isLoop) return { kind: "give-up", deaths };
-    const afterMs = this.#delayMs;
-    this.#delayMs = Math.min(Math.max(afterMs * 2, SECOND_DELAY_MS), DELAY_MAX_MS);
-    return { kind: "restart", afterMs };
+    const late = this.#deathsInRow++ - RESTARTS_AT_ONCE;
+    return { kind: "restart", afterMs: late < 0 ? 0 : Math.min(DELAY_MIN_MS * 2 ** late, DELAY_MAX_MS) };
   }
 }

@@ -21,7 +21,7 @@ const END_ON_DISCONNECT = 'process.on("disconnect", () => process.exit());';
 const SERVE_WHEN_TOLD =
   'process.on("message", ({ type }) => { if (type === "settings") process.send({ type: "ready" }); }); process.send({ type: "settings-wanted" });';
 
-function supervise(script: string, spareScript?: string) {
+function supervise(script: string, spareScript?: string, count = 1) {
   let ready = 0;
   const messages: string[] = [];
   const gaveUp = Promise.withResolvers<CommandError>();
@@ -30,7 +30,7 @@ function supervise(script: string, spareScript?: string) {
     name: "test",
     command: () => [process.execPath, "-e", END_ON_DISCONNECT + script],
     ...(spareScript !== undefined && {
-      spareCommand: () => [process.execPath, "-e", END_ON_DISCONNECT + spareScript, "a spare"],
+      spares: { count, command: () => [process.execPath, "-e", END_ON_DISCONNECT + spareScript, "a spare"] },
     }),
     settings: () => SETTINGS,
     log: ({ message }) => messages.push(message),
@@ -116,13 +116,15 @@ describe("SupervisedProcess", () => {
     const { child, readyTimes } = supervise(READY + LIVE);
     child.start();
     await readyTimes(1);
-    process.kill(child.pid!, "SIGKILL");
-    await readyTimes(2);
-    process.kill(child.pid!, "SIGKILL"); // the second death in a short time: it waits
+    for (let death = 1; death <= 3; death++) {
+      process.kill(child.pid!, "SIGKILL");
+      await readyTimes(1 + death);
+    }
+    process.kill(child.pid!, "SIGKILL"); // the fourth death in a short time: it waits
     while (child.pid !== undefined) await Bun.sleep(1);
     await child.stop(1, NEVER);
     await Bun.sleep(150);
-    expect([child.pid, child.restarts]).toEqual([undefined, 1]);
+    expect([child.pid, child.restarts]).toEqual([undefined, 3]);
   });
 
   test("has a spare one in its place when it is killed, and then another spare one", async () => {
@@ -138,6 +140,21 @@ describe("SupervisedProcess", () => {
     const last = await spareOf(child);
     await child.stop(1, NEVER);
     expect(isThere(last)).toBeFalse();
+  });
+
+  test("has as many spare ones as it is to have, for deaths that follow one another", async () => {
+    const { child, readyTimes } = supervise(READY + LIVE, SERVE_WHEN_TOLD + LIVE, 2);
+    child.start();
+    await readyTimes(1);
+    while (sparesOf(child).length < 2) await Bun.sleep(5);
+    const spares = sparesOf(child);
+    for (const [index, spare] of spares.entries()) {
+      process.kill(child.pid!, "SIGKILL");
+      await readyTimes(2 + index);
+      expect(child.pid).toBe(spare);
+    }
+    await child.stop(1, NEVER);
+    expect(sparesOf(child)).toEqual([]);
   });
 
   test("does without a spare one that has died, or that dies in its place", async () => {
@@ -175,14 +192,19 @@ describe("SupervisedProcess", () => {
   });
 });
 
-/** The spare process once it is there. */
+/** The first spare process once it is there. */
 async function spareOf(child: SupervisedProcess): Promise<number> {
   for (;;) {
-    const children = readFileSync(`/proc/self/task/${process.pid}/children`, "latin1").trim().split(" ").map(Number);
-    const spare = children.find((pid) => pid !== child.pid && isSpare(pid));
+    const [spare] = sparesOf(child);
     if (spare !== undefined) return spare;
     await Bun.sleep(5);
   }
+}
+
+/** The oldest first. */
+function sparesOf(child: SupervisedProcess): number[] {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, "latin1").trim().split(" ").map(Number);
+  return children.filter((pid) => pid !== child.pid && isSpare(pid));
 }
 
 function isSpare(pid: number): boolean {

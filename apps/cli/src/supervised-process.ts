@@ -13,8 +13,8 @@ export interface SupervisedProcessOptions {
   watched?: { channel: string; side: Side };
   /** The command line, asked for anew at each start. */
   command: () => string[];
-  /** The command line of a process that loads the code and waits to take its place; undefined: none is kept. */
-  spareCommand?: () => string[];
+  /** Processes that have loaded the code and wait to take its place: how many, and their command line; undefined: none. */
+  spares?: { readonly count: number; readonly command: () => string[] };
   /** What it goes by, asked for anew whenever it is told. */
   settings: () => ChildSettings;
   log: Log;
@@ -35,7 +35,7 @@ interface SpareProcess {
 
 /** Each takes 8 MiB. A machine for more than these has processors to load the others when they are needed: together in a quarter of a second. */
 const SPARE_THREADS_MAX = 4;
-/** For whoever has waited for the process that serves now to be served first. */
+/** For whoever has waited for the process that serves now to be served first, and for the spare before this one to load. */
 const SPARE_AFTER_MS = 200;
 /** One that has ended by itself would perhaps do so again. */
 const NEXT_SPARE_AFTER_MS = 5_000;
@@ -43,7 +43,7 @@ const NEXT_SPARE_AFTER_MS = 5_000;
 /**
  * A child process that is kept running until {@link stop}: started anew when it dies, later each time, until that is hopeless.
  *
- * Where a spare one is kept, that takes its place when it dies, and has only to begin to serve; another one is made once it does.
+ * Where spare ones are kept, one takes its place when it dies, and has only to begin to serve; others are made once it does.
  *
  * It has a session of its own, so that a terminal's Ctrl-C reaches the supervisor alone, which ends its children in the right order.
  * It sees the supervisor's death as the end of the channel between them.
@@ -52,7 +52,8 @@ export class SupervisedProcess {
   readonly #options: SupervisedProcessOptions;
   readonly #policy = new RestartPolicy();
   #child: Bun.Subprocess | undefined;
-  #spare: SpareProcess | undefined;
+  /** The oldest first. */
+  #spares: SpareProcess[] = [];
   #spareTimer: Timer | undefined;
   #watch: ProcessWatch | undefined;
   #stalls = 0;
@@ -107,8 +108,7 @@ export class SupervisedProcess {
     this.#starts++;
     this.#complaint = undefined;
     this.#killedFor = undefined;
-    const spare = this.#spare;
-    this.#spare = undefined;
+    const spare = this.#spares.shift();
     this.#child = spare?.child ?? this.#spawn(this.#options.command());
     this.#watch = this.#watchOver(this.#child);
     if (spare?.isWaiting) this.#tell(0);
@@ -121,24 +121,27 @@ export class SupervisedProcess {
       env: withAllocatorSettings(process.env),
       serialization: "json",
       ipc: (message, from) => {
-        if (from === this.#spare?.child) this.#hearSpare(this.#spare, readChildMessage(message));
+        const spare = this.#spares.find((one) => one.child === from);
+        if (spare !== undefined) this.#hearSpare(spare, readChildMessage(message));
         else if (from === this.#child) this.#hear(readChildMessage(message));
       },
     });
     void child.exited.then(() => {
-      if (child === this.#spare?.child) this.#loseSpare();
+      const spare = this.#spares.find((one) => one.child === child);
+      if (spare !== undefined) this.#loseSpare(spare);
       else this.#handleDeath(child);
     });
     return child;
   }
 
-  #keepSpare(afterMs: number): void {
-    const { spareCommand } = this.#options;
+  /** One after the other. */
+  #keepSpares(afterMs: number): void {
+    const { spares } = this.#options;
     clearTimeout(this.#spareTimer);
-    if (spareCommand === undefined) return;
+    if (spares === undefined || this.#spares.length >= spares.count) return;
     this.#spareTimer = setTimeout(() => {
       if (!this.#isReady || this.#isStopping) return;
-      this.#spare ??= { child: this.#spawn(spareCommand()), isWaiting: false };
+      this.#spares.push({ child: this.#spawn(spares.command()), isWaiting: false });
     }, afterMs);
   }
 
@@ -148,20 +151,21 @@ export class SupervisedProcess {
     const threads = Math.min(this.#options.settings().options.threads, SPARE_THREADS_MAX);
     const wait: SupervisorMessage = { type: "wait", id: 0, threads };
     spare.child.send(wait);
+    this.#keepSpares(SPARE_AFTER_MS);
   }
 
-  #loseSpare(): void {
-    this.#spare = undefined;
-    this.#keepSpare(NEXT_SPARE_AFTER_MS);
+  #loseSpare(spare: SpareProcess): void {
+    this.#spares = this.#spares.filter((one) => one !== spare);
+    this.#keepSpares(NEXT_SPARE_AFTER_MS);
   }
 
-  /** It holds the descriptors that it has inherited. */
-  async #endSpare(): Promise<void> {
+  /** They hold the descriptors that they have inherited. */
+  async #endSpares(): Promise<void> {
     clearTimeout(this.#spareTimer);
-    const spare = this.#spare;
-    this.#spare = undefined;
-    spare?.child.kill("SIGKILL");
-    await spare?.child.exited;
+    const spares = this.#spares;
+    this.#spares = [];
+    for (const { child } of spares) child.kill("SIGKILL");
+    await Promise.all(spares.map(({ child }) => child.exited));
   }
 
   /**
@@ -231,7 +235,7 @@ export class SupervisedProcess {
     this.#isStopping = true;
     clearTimeout(this.#restartTimer);
     this.#watch?.stop(); // what it does while it ends has a limit of its own
-    await this.#endSpare();
+    await this.#endSpares();
     const child = this.#child;
     if (child === undefined) return;
     const kill = () => {
@@ -262,7 +266,7 @@ export class SupervisedProcess {
     this.#isReady = true;
     this.#hasServed = true;
     this.#policy.served(performance.now());
-    this.#keepSpare(SPARE_AFTER_MS);
+    this.#keepSpares(SPARE_AFTER_MS);
     void this.configure(); // they may have changed while it started
     this.#options.onReady();
   }

@@ -137,6 +137,9 @@ function inheritedAs({ http, getfile, https }: ClientSockets): { sockets: Client
   return { sockets: { http: inherit(http), getfile: inherit(getfile), https: https && inherit(https) }, fds };
 }
 
+/** While there is no proxy nobody is served, so that a second death in the time that a spare one takes to load is to find another one. Without the cache the origin serves. */
+const SPARES = { proxy: 2, cache: 1 } as const;
+
 /** The two children, started together, ended one after the other: the proxy needs the cache for what it still has to send. */
 export class ProcessPair {
   readonly cache: SupervisedProcess;
@@ -170,7 +173,7 @@ export class ProcessPair {
         inherited,
         watched: { channel: options.channel, side: name },
         command: () => commandOf({ side: name, isSpare: false }),
-        spareCommand: () => commandOf({ side: name, isSpare: true }),
+        spares: { count: SPARES[name], command: () => commandOf({ side: name, isSpare: true }) },
         settings: () => this.#settings,
         log,
         onReady: () => {
