@@ -186,7 +186,7 @@ export class Doorbell implements Disposable, Waker {
     const existed = libc().unlink(cString(pathOf(name))) === 0;
     const failure = existed ? 0 : errno();
     if (!existed && failure !== ERRNO.ENOENT) throw new SystemCallError("unlink", name, failure);
-    recordRemoval("fifo", name);
+    recordRemoval("fifo", name, existed);
     return existed;
   }
 

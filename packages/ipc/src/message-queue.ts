@@ -121,7 +121,7 @@ export class MessageQueue implements Disposable {
     const existed = libc().mq_unlink(cString(name)) === 0;
     const failure = existed ? 0 : errno();
     if (!existed && failure !== ERRNO.ENOENT) throw new SystemCallError("mq_unlink", name, failure);
-    if (options.registered !== false) recordRemoval("queue", name);
+    if (options.registered !== false) recordRemoval("queue", name, existed);
     return existed;
   }
 

@@ -1,6 +1,5 @@
 import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, symlinkSync, unlinkSync } from "node:fs";
 import { basename } from "node:path";
-import { isMainThread } from "node:worker_threads";
 import type { ObjectName } from "./object-name.ts";
 import { formatMaker, type Maker, makerState, parseMaker, thisProcess } from "./registry-maker.ts";
 import { settle } from "./registry-settle.ts";
@@ -102,9 +101,13 @@ export function recordCreation(kind: ObjectKind, name: ObjectName): boolean {
 /**
  * Removes the entry of an object that has just been unlinked, whoever made it. About 7 µs for an object of this process;
  * for another's, one look into the directory of each process that has made something. Call it after the unlink.
+ *
+ * @param existed Whether there was one to unlink. Where there was none only an entry of our own goes: that of a process that lives may be of what it is
+ *   about to make, and those of the dead are forgotten by whoever makes something next.
  */
-export function recordRemoval(kind: ObjectKind, name: ObjectName): void {
+export function recordRemoval(kind: ObjectKind, name: ObjectName, existed = true): void {
   const wasOurs = removeOwnEntry(kind, name);
+  if (!existed) return;
   // A lock's file is taken over from its dead holder as it is: both have made an entry. The next holder, who lives, may
   // have made one as well by now.
   if (kind === "lock") removeOthersEntry(kind, name, (maker) => makerState(maker) === "dead");
@@ -244,7 +247,7 @@ function tidy(base: string): void {
     const maker = parseMaker(makerName);
     if (maker !== undefined && makerState(maker) === "dead") settle(`${base}/${makerName}`, kindOf);
   }
-  if (isMainThread) process.once("exit", settleOwnEntries);
+  if (Bun.isMainThread) process.once("exit", settleOwnEntries);
 }
 
 function settleOwnEntries(): void {

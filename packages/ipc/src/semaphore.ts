@@ -110,7 +110,7 @@ export class Semaphore implements Disposable {
     const existed = libc().sem_unlink(cString(semaphoreName(name))) === 0;
     const failure = existed ? 0 : errno();
     if (!existed && failure !== ERRNO.ENOENT) throw new SystemCallError("sem_unlink", name, failure);
-    recordRemoval("semaphore", name);
+    recordRemoval("semaphore", name, existed);
     return existed;
   }
 

@@ -184,7 +184,7 @@ export class SharedMemory implements Disposable {
     const existed = libc().shm_unlink(cString(name)) === 0;
     const failure = existed ? 0 : errno();
     if (!existed && failure !== ERRNO.ENOENT) throw new SystemCallError("shm_unlink", name, failure);
-    if (options.registered !== false) recordRemoval("memory", name);
+    if (options.registered !== false) recordRemoval("memory", name, existed);
     return existed;
   }
 
