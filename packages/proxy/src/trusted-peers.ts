@@ -1,6 +1,14 @@
-import ipaddr from "ipaddr.js";
+import type ipaddr from "ipaddr.js";
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
+let loaded: typeof ipaddr | undefined;
+
+/** Loaded where anybody is trusted: 2 ms of each thread's start that few need. */
+function library(): typeof ipaddr {
+  loaded ??= require("ipaddr.js") as typeof ipaddr;
+  return loaded;
+}
 
 /** What `--trust-proxy` was given is no address and no network. */
 export class TrustProxyError extends Error {
@@ -28,18 +36,22 @@ export class TrustedPeers {
 
   /** @param address As the kernel gives it; an IPv4 address that came in over IPv6 is the IPv4 address. */
   has(address: string): boolean {
-    if (this.#networks.length === 0 || !ipaddr.isValid(address)) return false;
+    if (this.#networks.length === 0) return false;
+    const ipaddr = library();
+    if (!ipaddr.isValid(address)) return false;
     const peer = ipaddr.process(address);
     return this.#networks.some(([network, bits]) => isWithin(peer, network, bits));
   }
 }
 
 function isWithin(peer: Address, network: Address, bits: number): boolean {
-  if (peer instanceof ipaddr.IPv4) return network instanceof ipaddr.IPv4 && peer.match(network, bits);
-  return network instanceof ipaddr.IPv6 && peer.match(network, bits);
+  const { IPv4, IPv6 } = library();
+  if (peer instanceof IPv4) return network instanceof IPv4 && peer.match(network, bits);
+  return network instanceof IPv6 && peer.match(network, bits);
 }
 
 function parseNetwork(text: string): [Address, number] {
+  const ipaddr = library();
   try {
     if (text.includes("/")) return ipaddr.parseCIDR(text);
     // ipaddr.js takes "10" and octal parts for addresses, which nobody writes on purpose.
