@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
+import type { ChildProcess } from "./child-process.ts";
 import { CommandError, messageOf, usageError } from "./command-error.ts";
-import { readConfigFile } from "./config-file.ts";
 import { FLAGS, flagNames } from "./flags.ts";
 import { type FlagName, type Options, parseOptions, type RawOptions, type Sources, sourceOf } from "./options.ts";
 import type { PurgeWish } from "./purge.ts";
@@ -19,11 +19,25 @@ const GET_OPTIONS: readonly FlagName[] = ["host", "getfilePort", "getfileWire"];
 /**
  * Runs the command that the arguments name and resolves to the exit code of the process: 0 ended as asked, 1 it could not run,
  * 2 it was asked wrongly. A refusal is one message on standard error.
+ *
+ * @param cache A spare process for the cache, where one has been started ahead.
  */
-export async function runCommandLine(args: readonly string[], stop: StopRequest): Promise<number> {
+export async function runCommandLine(
+  args: readonly string[],
+  stop: StopRequest,
+  cache: ChildProcess | undefined,
+): Promise<number> {
   let exitCode = 0;
-  const program = commandLine(stop, (code) => {
+  const setExitCode = (code: number) => {
     exitCode = code;
+  };
+  const program = commandLine({
+    stop,
+    cache,
+    exitWith:
+      (run) =>
+      async (...given) =>
+        setExitCode(await run(...given)),
   });
   try {
     await program.parseAsync(args, { from: "user" });
@@ -42,20 +56,14 @@ function complaint(error: unknown): string {
   return `Cannot go on: ${message}. RLIMIT_NOFILE allows too few open files: raise it (ulimit -n 65536; LimitNOFILE= in systemd)`;
 }
 
-/** What each command is added with: the request to stop, and how its outcome becomes the exit code. */
+/** What each command is added with: the request to stop, a cache started ahead, and how its outcome becomes the exit code. */
 interface Surroundings {
   stop: StopRequest;
+  cache: ChildProcess | undefined;
   exitWith: <Arguments extends unknown[]>(run: Run<Arguments>) => (...given: Arguments) => Promise<void>;
 }
 
-function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Command {
-  const surroundings: Surroundings = {
-    stop,
-    exitWith:
-      (run) =>
-      async (...given) =>
-        setExitCode(await run(...given)),
-  };
+function commandLine(surroundings: Surroundings): Command {
   const program = new Command("webproxy")
     .description("A caching web proxy as two processes that share memory: GETFILE and HTTP in, an HTTP origin behind.")
     .version(packageJson.version, "--version", "print the version")
@@ -77,7 +85,7 @@ function commandLine(stop: StopRequest, setExitCode: (code: number) => void): Co
   return program;
 }
 
-function addStart(program: Command, { stop, exitWith }: Surroundings): void {
+function addStart(program: Command, { stop, cache, exitWith }: Surroundings): void {
   const start = withConfig(withOptions(program.command("start", { isDefault: true }), flagNames()))
     .description("run cache and proxy under a supervisor (the default command)")
     .usage("[options]")
@@ -88,7 +96,7 @@ function addStart(program: Command, { stop, exitWith }: Surroundings): void {
         const sources = await sourcesOf(flags);
         const options = parseOptions(sources);
         const { runSupervisor } = await import("./supervisor.ts");
-        return runSupervisor(options, stop, sources.file !== undefined);
+        return runSupervisor(options, stop, { hasFile: sources.file !== undefined, cache });
       }),
     );
   program.addHelpText("after", () => `\nOptions of start, proxy and cache:\n${optionsHelp(start)}`);
@@ -324,6 +332,7 @@ async function sourcesOf({
 }: RawOptions & { config?: string }): Promise<Sources> {
   const environment = process.env;
   if (config === undefined || config === "") return { flags, environment };
+  const { readConfigFile } = await import("./config-file.ts");
   return { flags, environment, file: { path: config, values: await readConfigFile(config) } };
 }
 

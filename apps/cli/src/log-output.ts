@@ -1,12 +1,11 @@
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { cannotRun, errorCode } from "./command-error.ts";
+import { writeAtOnce } from "./write-at-once.ts";
 
 const STANDARD_ERROR = 2;
-const TRIES_MAX = 100;
 
 /**
- * Where lines of a log go: standard error, or the end of a file. Written at once, so that nothing is lost when the process dies; a reader that has gone, or
- * a disk that is full, is no reason to stop.
+ * Where lines of a log go: standard error, or the end of a file. Written at once, so that nothing is lost when the process dies.
  */
 export class LogOutput {
   readonly #path: string | undefined;
@@ -26,17 +25,7 @@ export class LogOutput {
   }
 
   write(text: string): void {
-    const bytes = Buffer.from(text);
-    let done = 0;
-    for (let tries = 0; done < bytes.length && tries < TRIES_MAX; tries++) {
-      try {
-        done += writeSync(this.#fildes, bytes, done);
-      } catch (error) {
-        // A terminal or pipe that somebody made non-blocking and that is full: it is read again in a moment, or the line is lost.
-        if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) return;
-        Bun.sleepSync(1);
-      }
-    }
+    writeAtOnce(this.#fildes, text);
   }
 
   /**

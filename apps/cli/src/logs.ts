@@ -1,4 +1,5 @@
 import type { AccessLog } from "./access/log.ts";
+import { accessLogOutput } from "./access/output.ts";
 import { messageOf } from "./command-error.ts";
 import { createLog, type Log } from "./log.ts";
 import { LogOutput } from "./log-output.ts";
@@ -40,9 +41,9 @@ export class Logs implements AsyncDisposable {
       this.#traces = new TraceExporter({ otlp, channel, log: this.log });
       this.#traces.start();
     }
-    const { AccessLog, accessLogOutput } = await import("./access/log.ts");
     const output = accessLogOutput(this.#options);
     if (output === undefined) return;
+    const { AccessLog } = await import("./access/log.ts");
     this.#access = new AccessLog({ channel, format, output, log: this.log });
     this.#access.start();
   }

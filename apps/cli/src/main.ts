@@ -1,5 +1,6 @@
 #!/usr/bin/env bun
 import { adoptAllocatorSettings } from "./allocator.ts";
+import { startCacheAhead } from "./cache-ahead.ts";
 import { supervisedRole } from "./child-message.ts";
 import { listenForStop } from "./stop-request.ts";
 
@@ -17,5 +18,10 @@ function runsSideAlone(args: readonly string[]): boolean {
 async function run(args: readonly string[]): Promise<number> {
   const role = supervisedRole(args);
   if (role !== undefined) return (await import("./run-supervised.ts")).runSupervised(role, stop);
-  return (await import("./command-line.ts")).runCommandLine(args, stop);
+  const cache = startCacheAhead(args);
+  try {
+    return await (await import("./command-line.ts")).runCommandLine(args, stop, cache);
+  } finally {
+    cache?.kill("SIGKILL"); // where nobody had use for it
+  }
 }

@@ -1,4 +1,3 @@
-import { isIP } from "node:net";
 import * as v from "valibot";
 import { formatSize, parseSize } from "./size.ts";
 
@@ -105,11 +104,17 @@ function isNetwork(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }
 
+/** @returns 4, 6, or 0 for what is no IP address. */
+function isIP(text: string): number {
+  const net: typeof import("node:net") = require("node:net"); // 9 ms of a start that few need
+  return net.isIP(text);
+}
+
 export function address() {
   const message = "it must be an IP address or a host name of this machine, such as 127.0.0.1, :: or localhost";
   return v.pipe(
     text(),
-    v.check((host) => isIP(host) !== 0 || HOST_NAME.test(host), message),
+    v.check((host) => HOST_NAME.test(host) || isIP(host) !== 0, message),
   );
 }
 

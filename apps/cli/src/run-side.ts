@@ -9,6 +9,7 @@ import { Reload } from "./reload.ts";
 import { complaintOf, type Serving, type SideName, START, serveUntil } from "./serve-side.ts";
 import { hangupMeans, type StopRequest } from "./stop-request.ts";
 import { becomeUser, warnOfRoot } from "./user.ts";
+import { printLine } from "./write-at-once.ts";
 
 /**
  * Runs the proxy or the cache alone in this process until a stop is asked for.
@@ -60,7 +61,5 @@ function announceAlone(side: SideName, options: Options, { httpPort, getfilePort
   const http = httpPort === undefined ? "" : ` http=${addressText(options.host, httpPort)}`;
   const getfile = getfilePort === undefined ? "" : ` getfile=${addressText(options.host, getfilePort)}`;
   const https = httpsPort === undefined ? "" : ` https=${addressText(options.host, httpsPort)}`;
-  process.stdout.write(
-    `webproxy ${side} ready channel=${options.channel}${http}${getfile}${https} pid=${process.pid}\n`,
-  );
+  printLine(`webproxy ${side} ready channel=${options.channel}${http}${getfile}${https} pid=${process.pid}`);
 }

@@ -7,7 +7,7 @@ import {
   type RunningProxy,
   startProxy,
 } from "@proj/proxy";
-import { logsRequests } from "./access/log.ts";
+import { logsRequests } from "./access/output.ts";
 import { connectionRoom } from "./connection-room.ts";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";

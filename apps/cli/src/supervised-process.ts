@@ -1,7 +1,7 @@
 import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
 import type { Side } from "@proj/protocol";
-import { withAllocatorSettings } from "./allocator.ts";
-import { type ChildMessage, type ChildSettings, readChildMessage, type SupervisorMessage } from "./child-message.ts";
+import type { ChildMessage, ChildSettings, SupervisorMessage } from "./child-message.ts";
+import { ChildProcess } from "./child-process.ts";
 import { type CommandError, cannotRun } from "./command-error.ts";
 import type { Log } from "./log.ts";
 import { ProcessWatch } from "./process-watch.ts";
@@ -15,6 +15,8 @@ export interface SupervisedProcessOptions {
   command: () => string[];
   /** Processes that have loaded the code and wait to take its place: how many, and their command line; undefined: none. */
   spares?: { readonly count: number; readonly command: () => string[] };
+  /** A spare one that is there already. */
+  firstSpare?: ChildProcess | undefined;
   /** What it goes by, asked for anew whenever it is told. */
   settings: () => ChildSettings;
   log: Log;
@@ -28,7 +30,7 @@ export interface SupervisedProcessOptions {
 
 /** A process that is not yet what it is to be. */
 interface SpareProcess {
-  readonly child: Bun.Subprocess;
+  readonly child: ChildProcess;
   /** It listens for its settings. */
   isWaiting: boolean;
 }
@@ -44,14 +46,11 @@ const NEXT_SPARE_AFTER_MS = 5_000;
  * A child process that is kept running until {@link stop}: started anew when it dies, later each time, until that is hopeless.
  *
  * Where spare ones are kept, one takes its place when it dies, and has only to begin to serve; others are made once it does.
- *
- * It has a session of its own, so that a terminal's Ctrl-C reaches the supervisor alone, which ends its children in the right order.
- * It sees the supervisor's death as the end of the channel between them.
  */
 export class SupervisedProcess {
   readonly #options: SupervisedProcessOptions;
   readonly #policy = new RestartPolicy();
-  #child: Bun.Subprocess | undefined;
+  #child: ChildProcess | undefined;
   /** The oldest first. */
   #spares: SpareProcess[] = [];
   #spareTimer: Timer | undefined;
@@ -75,6 +74,10 @@ export class SupervisedProcess {
 
   constructor(options: SupervisedProcessOptions) {
     this.#options = options;
+    const { firstSpare } = options;
+    if (firstSpare === undefined) return;
+    this.#spares.push({ child: firstSpare, isWaiting: false });
+    this.#listenTo(firstSpare);
   }
 
   /** It has said that it serves, and does not stand still. */
@@ -114,24 +117,27 @@ export class SupervisedProcess {
     if (spare?.isWaiting) this.#tell(0);
   }
 
-  #spawn(command: string[]): Bun.Subprocess {
-    const child = Bun.spawn(command, {
-      stdio: ["ignore", "inherit", "inherit", ...(this.#options.inherited ?? [])],
-      detached: true,
-      env: withAllocatorSettings(process.env),
-      serialization: "json",
-      ipc: (message, from) => {
-        const spare = this.#spares.find((one) => one.child === from);
-        if (spare !== undefined) this.#hearSpare(spare, readChildMessage(message));
-        else if (from === this.#child) this.#hear(readChildMessage(message));
+  #spawn(command: string[]): ChildProcess {
+    const child = new ChildProcess(command, this.#options.inherited);
+    this.#listenTo(child);
+    return child;
+  }
+
+  /** As a spare one, then as the one that serves. */
+  #listenTo(child: ChildProcess): void {
+    const asSpare = () => this.#spares.find((one) => one.child === child);
+    child.listen({
+      onMessage: (message) => {
+        const spare = asSpare();
+        if (spare !== undefined) this.#hearSpare(spare, message);
+        else if (child === this.#child) this.#hear(message);
+      },
+      onEnd: () => {
+        const spare = asSpare();
+        if (spare !== undefined) this.#loseSpare(spare);
+        else this.#handleDeath(child);
       },
     });
-    void child.exited.then(() => {
-      const spare = this.#spares.find((one) => one.child === child);
-      if (spare !== undefined) this.#loseSpare(spare);
-      else this.#handleDeath(child);
-    });
-    return child;
   }
 
   /** One after the other. */
@@ -145,8 +151,8 @@ export class SupervisedProcess {
     }, afterMs);
   }
 
-  #hearSpare(spare: SpareProcess, message: ChildMessage | undefined): void {
-    if (message?.type !== "settings-wanted") return;
+  #hearSpare(spare: SpareProcess, message: ChildMessage): void {
+    if (message.type !== "settings-wanted") return;
     spare.isWaiting = true;
     const threads = Math.min(this.#options.settings().options.threads, SPARE_THREADS_MAX);
     const wait: SupervisorMessage = { type: "wait", id: 0, threads };
@@ -255,14 +261,14 @@ export class SupervisedProcess {
     hurry.removeEventListener("abort", kill);
   }
 
-  #hear(message: ChildMessage | undefined): void {
-    if (message?.type === "failed") this.#complaint = message.message;
-    if (message?.type === "shared") this.#sharedStatus = message.status;
-    if (message?.type === "purged") this.#settlePurge(message);
-    if (message?.type === "explained") this.#settleExplanation(message);
-    if (message?.type === "settings-wanted") this.#tell(0);
-    if (message?.type === "settings-used") this.#settleConfiguration(message);
-    if (message?.type !== "ready") return;
+  #hear(message: ChildMessage): void {
+    if (message.type === "failed") this.#complaint = message.message;
+    if (message.type === "shared") this.#sharedStatus = message.status;
+    if (message.type === "purged") this.#settlePurge(message);
+    if (message.type === "explained") this.#settleExplanation(message);
+    if (message.type === "settings-wanted") this.#tell(0);
+    if (message.type === "settings-used") this.#settleConfiguration(message);
+    if (message.type !== "ready") return;
     this.#isReady = true;
     this.#hasServed = true;
     this.#policy.served(performance.now());
@@ -292,7 +298,7 @@ export class SupervisedProcess {
     else purged?.resolve(outcome);
   }
 
-  #watchOver(child: Bun.Subprocess): ProcessWatch | undefined {
+  #watchOver(child: ChildProcess): ProcessWatch | undefined {
     const { name, watched, log } = this.#options;
     if (watched === undefined) return undefined;
     return new ProcessWatch(
@@ -312,7 +318,7 @@ export class SupervisedProcess {
     );
   }
 
-  #handleDeath(child: Bun.Subprocess): void {
+  #handleDeath(child: ChildProcess): void {
     if (child !== this.#child) return; // a spare one that was not wanted any more
     this.#isReady = false;
     clearTimeout(this.#spareTimer);
@@ -330,12 +336,10 @@ export class SupervisedProcess {
     this.#configurations.clear();
     if (this.#isStopping) return;
     const { name, log, onGiveUp } = this.#options;
-    const how =
-      child.signalCode === null ? `ended with exit code ${child.exitCode}` : `was ended by ${child.signalCode}`;
     // One that says why it can not run, and never could, would say the same again.
     if (this.#complaint !== undefined && !this.#hasServed) return onGiveUp(cannotRun(this.#complaint));
     const next = this.#policy.died(performance.now());
-    if (next.kind === "give-up") return onGiveUp(cannotRun(this.#hopeless(how, next.deaths)));
+    if (next.kind === "give-up") return onGiveUp(cannotRun(this.#hopeless(child.end, next.deaths)));
     const reason = this.#complaint;
     // Clients may be waiting: it is told of after that.
     if (next.afterMs === 0) this.start();
@@ -343,7 +347,7 @@ export class SupervisedProcess {
     const when = next.afterMs === 0 ? "at once" : `in ${next.afterMs} ms`;
     log({
       level: "error",
-      message: `the ${name} process ${how}; starting it again ${when}`,
+      message: `the ${name} process ${child.end}; starting it again ${when}`,
       child: child.pid,
       ...(reason !== undefined && { reason }),
     });

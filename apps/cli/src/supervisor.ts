@@ -1,9 +1,10 @@
 import type { SiteSettings } from "@proj/protocol";
 import { ClientPorts, type ClientSockets } from "@proj/proxy";
 import { addressText } from "./address-text.ts";
-import type { AdminServer } from "./admin/server.ts";
+import { type AdminServer, startAdmin } from "./admin/server.ts";
 import { readCredentials } from "./certificates.ts";
 import { type ChildSettings, roleArguments, type SupervisedRole } from "./child-message.ts";
+import type { ChildProcess } from "./child-process.ts";
 import { type CommandError, cannotRun, messageOf } from "./command-error.ts";
 import { connectionRoom } from "./connection-room.ts";
 import { removeLeftOvers } from "./left-overs.ts";
@@ -15,6 +16,7 @@ import { Reload } from "./reload.ts";
 import { aborted, hangupMeans, reopenMeans, type StopRequest } from "./stop-request.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 import { becomeUser, warnOfRoot } from "./user.ts";
+import { printLine } from "./write-at-once.ts";
 
 /** Open requests may take this long once a stop is asked for; then what still runs is killed. */
 const STOP_MS = 10_000;
@@ -25,29 +27,36 @@ const CACHE_STOP_MS = 1_500;
  * Runs cache and proxy as child processes until a stop is asked for: restarts what dies, answers the admin API, serves the origin
  * when it is a directory, and leaves nothing in /dev/shm. Prints the ready line once both serve.
  *
- * @param hasFile The options are from a config file, too: SIGHUP reads it again, and does not mean to stop.
+ * @param start.hasFile The options are from a config file, too: SIGHUP reads it again, and does not mean to stop.
+ * @param start.cache A spare process for the cache, where one has been started ahead.
  * @returns The exit code, 0.
  * @throws {CommandError} Exit code 1: it could not run, or not go on.
  */
-export async function runSupervisor(options: Options, stop: StopRequest, hasFile: boolean): Promise<number> {
+export async function runSupervisor(options: Options, stop: StopRequest, start: StartedWith): Promise<number> {
   connectionRoom(options); // without room it is refused before anything is opened
+  if (options.user !== undefined) start.cache?.kill("SIGKILL"); // it is another user's
   becomeUser(options.user);
   try {
-    return await superviseUntil(stop, options, hasFile);
+    return await superviseUntil(stop, options, options.user === undefined ? start : { ...start, cache: undefined });
   } finally {
     removeLeftOvers(options.channel); // of what was killed: not before those here who watched it have let go
   }
 }
 
-async function superviseUntil(stop: StopRequest, options: Options, hasFile: boolean): Promise<number> {
+/** See {@link runSupervisor}. */
+interface StartedWith {
+  readonly hasFile: boolean;
+  readonly cache: ChildProcess | undefined;
+}
+
+async function superviseUntil(stop: StopRequest, options: Options, { hasFile, cache }: StartedWith): Promise<number> {
   await using logs = new Logs(options, "webproxy");
   await logs.logRequests();
   const credentials = await readCredentials(options);
   const sites = await OpenSites.open(options);
   try {
-    const { startAdmin } = await import("./admin/server.ts");
     using ports = await openPorts(options);
-    const pair = new ProcessPair({ options, sites: sites.settings, credentials }, ports, logs.log);
+    const pair = new ProcessPair({ options, sites: sites.settings, credentials }, { ports, cache }, logs.log);
     const hasReload = hasFile || options.tlsCert !== undefined;
     const reload = new Reload({ options, sites }, logs.log, (live, settings) => pair.use(live, settings));
     const admin = startAdmin({
@@ -96,20 +105,16 @@ async function run(pair: ProcessPair, { options, sites, admin, stop, log, onHang
     if (!stop.asked.aborted) {
       if (onHangup !== undefined) hangupMeans(onHangup);
       reopenMeans(() => pair.signal("SIGUSR1"));
+      printLine(pair.readyLine(admin));
       admin.watch();
-      print(pair.readyLine(admin));
       warnOfRoot(log);
-      sites.announce?.(pair.addresses, print);
+      sites.announce?.(pair.addresses, printLine);
       const later = await Promise.race([aborted(stop.asked), pair.gaveUp]);
       if (later !== undefined) throw later;
     }
   } finally {
     await pair.stop(stop.insisted);
   }
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
 }
 
 /** They are the supervisor's, so that clients who come while there is no proxy wait for the next one. */
@@ -151,7 +156,12 @@ export class ProcessPair {
   readonly #ports: ClientPorts;
   #settings: ChildSettings;
 
-  constructor({ options, sites, credentials }: Omit<ChildSettings, "sockets">, ports: ClientPorts, log: Log) {
+  /** @param there What is there already: the ports, and perhaps a spare process for the cache. */
+  constructor(
+    { options, sites, credentials }: Omit<ChildSettings, "sockets">,
+    { ports, cache }: { ports: ClientPorts; cache?: ChildProcess | undefined },
+    log: Log,
+  ) {
     const { sockets, fds } = inheritedAs(ports.sockets);
     this.#ports = ports;
     this.#settings = { options: withPorts(options, sockets), sites, credentials, sockets };
@@ -167,10 +177,14 @@ export class ProcessPair {
       ...roleArguments(role),
       ...asArguments(this.#options),
     ];
-    const supervised = (name: "cache" | "proxy", inherited: readonly number[], onReady: () => void) =>
+    const supervised = (
+      name: "cache" | "proxy",
+      given: { inherited?: readonly number[]; firstSpare?: ChildProcess | undefined },
+      onReady: () => void,
+    ) =>
       new SupervisedProcess({
         name,
-        inherited,
+        ...given,
         watched: { channel: options.channel, side: name },
         command: () => commandOf({ side: name, isSpare: false }),
         spares: { count: SPARES[name], command: () => commandOf({ side: name, isSpare: true }) },
@@ -182,10 +196,10 @@ export class ProcessPair {
         },
         onGiveUp: gaveUp.resolve,
       });
-    this.cache = supervised("cache", [], () => {
+    this.cache = supervised("cache", { firstSpare: cache }, () => {
       if (!this.proxy.hasStarted) this.proxy.start();
     });
-    this.proxy = supervised("proxy", fds, () => void ports.takeOver(log));
+    this.proxy = supervised("proxy", { inherited: fds }, () => void ports.takeOver(log));
   }
 
   get #options(): Options {

@@ -1,9 +1,6 @@
-import packageJson from "../../package.json" with { type: "json" };
 import { addressText } from "../address-text.ts";
-import { readChannel, readChannelStats } from "../channel-stats.ts";
 import { cannotRun, errorCode } from "../command-error.ts";
-import { LiveView, type TierLimits } from "../live/live-view.ts";
-import { type AdminSources, adminApp, type ProcessViews } from "./app.ts";
+import { type AdminOptions, LateAdmin } from "./late-admin.ts";
 
 export interface AdminServer {
   readonly host: string;
@@ -15,38 +12,23 @@ export interface AdminServer {
 }
 
 /**
- * Listens for the admin API.
+ * Listens for the admin API. What answers is loaded with the first request, or when it is told to {@link AdminServer.watch}: 15 ms that nobody who starts should wait for.
  *
  * @throws {CommandError} Exit code 1: the address or the port is not to be had.
  */
-export function startAdmin(options: {
-  host: string;
-  port: number;
-  channel: string;
-  processes: ProcessViews;
-  purge: AdminSources["purge"];
-  sharedStatus: AdminSources["sharedStatus"];
-  limits: TierLimits;
-  explaining: AdminSources["explaining"];
-}): AdminServer {
-  const { host, port, channel, processes, purge, sharedStatus, limits, explaining } = options;
-  const readStats = () => readChannelStats(channel);
-  // The metrics library is loaded when somebody asks for metrics: it takes as long as all the rest of the start.
-  const renderMetrics = async () =>
-    (await import("./metrics.ts")).renderMetrics(readChannel(channel), processes, sharedStatus());
-  const live = new LiveView(channel);
-  const about = { channel, version: packageJson.version, limits };
-  const app = adminApp({ host, processes, readStats, purge, sharedStatus, renderMetrics, explaining, live, about });
+export function startAdmin({ port, ...options }: AdminOptions & { port: number }): AdminServer {
+  const { host } = options;
+  const admin = new LateAdmin(options);
   try {
     // Said aloud: Bun 1.4.5 sets SO_REUSEPORT when development is off, and two supervisors would share the port unnoticed.
     const exclusive = { hostname: host, port, development: false, reusePort: false } as const;
-    const server = Bun.serve({ ...exclusive, fetch: (request) => app.fetch(request) });
+    const server = Bun.serve({ ...exclusive, fetch: (request) => admin.answer(request) });
     return {
       host,
       port: server.port ?? port,
-      watch: () => live.start(),
+      watch: () => admin.watch(),
       async stop() {
-        live.stop();
+        admin.stop();
         await server.stop(true);
       },
     };
