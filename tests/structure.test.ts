@@ -20,6 +20,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "apps/cli": ["@proj/ipc", "@proj/process", "@proj/protocol", "@proj/cache", "@proj/proxy"],
 };
 
+/**
+ * Entries beside the packages' own, which hold a part of what a package is, for those who need no more of it, and the files that they are. Names like `@proj/cache/storage/…`, for whatever lies in
+ * there, are none.
+ */
+const ENTRIES: ReadonlyMap<string, string> = new Map([
+  ["@proj/cache/store", "packages/cache/src/store.ts"],
+  ["@proj/protocol/process", "packages/protocol/src/process.ts"],
+]);
+
+/** The package that an entry belongs to. */
+const packageOf = (name: string) => name.split("/").slice(0, 2).join("/");
+
 interface Source {
   path: string;
   text: string;
@@ -86,7 +98,7 @@ describe("structure", () => {
       if (workspace === undefined || isTest(path)) return [];
       return importsOf(text).filter((name) =>
         name.startsWith("@proj/")
-          ? !MAY_IMPORT[workspace]!.includes(name)
+          ? !MAY_IMPORT[workspace]!.includes(packageOf(name))
           : name === "webproxy" && workspace !== "apps/cli",
       );
     });
@@ -102,10 +114,10 @@ describe("structure", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("nobody reaches into another workspace past its entry", () => {
+  test("nobody reaches into another workspace past its entries", () => {
     const wrong = offenders(code, ({ path, text }) =>
       importsOf(text).filter((name) => {
-        if (/^@proj\/[^/]+\//.test(name)) return true;
+        if (/^@proj\/[^/]+\//.test(name)) return !ENTRIES.has(name);
         if (!name.startsWith(".")) return false;
         const target = join("/", path, "..", name).slice(1);
         const isEntryForBench = workspaceOf(path) === undefined && target.endsWith("/src/index.ts");
@@ -121,11 +133,23 @@ describe("structure", () => {
       if (workspace === undefined || isTest(path)) return [];
       const manifest = JSON.parse(readFileSync(join(ROOT, workspace, "package.json"), "utf8"));
       const named = { ...manifest.dependencies, ...manifest.devDependencies };
-      return importsOf(text).filter((name) => name.startsWith("@proj/") && !(name in named));
+      return importsOf(text).filter((name) => name.startsWith("@proj/") && !(packageOf(name) in named));
     });
     expect(wrong).toEqual([]);
     const ipc = JSON.parse(readFileSync(join(ROOT, "packages/ipc/package.json"), "utf8"));
     expect([ipc.dependencies ?? {}, ipc.peerDependencies ?? {}, ipc.optionalDependencies ?? {}]).toEqual([{}, {}, {}]);
+  });
+
+  test("manifests export the entries, and nothing else of ours", () => {
+    const exported = Object.keys(MAY_IMPORT)
+      .filter((workspace) => workspace.startsWith("packages/"))
+      .flatMap((workspace) => {
+        const { name, exports } = JSON.parse(readFileSync(join(ROOT, workspace, "package.json"), "utf8"));
+        return Object.entries<unknown>(exports)
+          .filter(([entry]) => entry !== "." && entry !== "./package.json")
+          .map(([entry, file]) => [join(name, entry), join(workspace, String(file))]);
+      });
+    expect(exported.sort()).toEqual([...ENTRIES]);
   });
 
   test("protocol does no I/O", () => {
@@ -153,6 +177,10 @@ describe("structure", () => {
       const entry = typeof exports["."] === "string" ? exports["."] : exports["."].default;
       expect(entry).toBe("./src/index.ts");
       expect(readFileSync(join(ROOT, workspace, "src/index.ts"), "utf8")).not.toMatch(/export \*/);
+    }
+    for (const file of ENTRIES.values()) {
+      const names = readFileSync(join(ROOT, file), "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
+      expect(names.replace(/export (type )?\{[^}]*\} from "[^"]+";/g, "").trim()).toBe("");
     }
   });
 

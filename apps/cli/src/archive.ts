@@ -1,4 +1,4 @@
-import { type ArchiveCount, exportStore, importStore, type OnProgress } from "@proj/cache";
+import { type ArchiveCount, exportStore, importStore, type OnProgress } from "@proj/cache/store";
 import { cacheDirectoryPath } from "./cache-directory.ts";
 import { cannotRun, errorCode, messageOf } from "./command-error.ts";
 import type { Options } from "./options.ts";

@@ -12,7 +12,7 @@ import {
   readOriginsSeen,
   type Side,
   threadCounters,
-} from "@proj/protocol";
+} from "@proj/protocol/process";
 import { isAlive } from "./process-identity.ts";
 import {
   type CacheTimings,

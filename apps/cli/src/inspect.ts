@@ -1,4 +1,4 @@
-import { inspectStore, type StoreEntry } from "@proj/cache";
+import { inspectStore, type StoreEntry } from "@proj/cache/store";
 import { cacheDirectoryPath } from "./cache-directory.ts";
 import { cannotRun, errorCode, messageOf } from "./command-error.ts";
 import { escapeControls, withoutControls } from "./log-escapes.ts";

@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { clean, ExclusiveLock, type IpcObject, list, objectName, SharedMemory } from "@proj/ipc";
-import { channelNames } from "@proj/protocol";
+import { channelNames } from "@proj/protocol/process";
 import { readChannelStats } from "./channel-stats.ts";
 
 /** Every object of ours, of whatever channel, has such a name. */

@@ -1,4 +1,4 @@
-import { defaultSite, type RuleSettings, type SiteSettings, siteId } from "@proj/protocol";
+import { defaultSite, type RuleSettings, type SiteSettings, siteId } from "@proj/protocol/process";
 import { type OpenOrigin, openOrigin } from "./open-origin.ts";
 import type { Options } from "./options.ts";
 import type { RuleOptions, SiteOptions } from "./site-config.ts";

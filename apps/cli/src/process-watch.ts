@@ -8,7 +8,7 @@ import {
   type Side,
   SilenceWatch,
   threadIdWord,
-} from "@proj/protocol";
+} from "@proj/protocol/process";
 import { type Silence, StallJudge } from "./stall-judge.ts";
 
 /** What the watch says: that the process stands still, that it goes on, or that there is no more hope that it will. */

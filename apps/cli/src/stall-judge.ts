@@ -1,5 +1,5 @@
 import { isStalled, type SilenceParts } from "@proj/process";
-import { HEARTBEAT_MS, type Side } from "@proj/protocol";
+import { HEARTBEAT_MS, type Side } from "@proj/protocol/process";
 
 /**
  * A stopped process (SIGSTOP) is stopped beyond doubt: this long after that is seen, which takes a beat or two, it is replaced. While the proxy is, nobody is served, so that is

@@ -5,7 +5,7 @@ import {
   PROXY_HISTOGRAMS,
   type ProxyHistogram,
   threadHistogram,
-} from "@proj/protocol";
+} from "@proj/protocol/process";
 
 /** What the requests came to: see the verdicts of access records; `miss` is all that the cache had to ask the origin for. */
 export const REQUEST_KINDS = ["hot", "hit", "miss", "pass", "refused"] as const;

@@ -13,9 +13,8 @@ import {
   shardOf,
   THREADS_MAX,
   targetHash,
-} from "@proj/protocol";
+} from "@proj/protocol/process";
 import type { ExplainQuestion, Explanation } from "./explain/explanation.ts";
-import { wantedOf } from "./explain/wanted.ts";
 import { keySelectors } from "./key-selector.ts";
 import type { NodesPurgeCount, Purge } from "./purge.ts";
 import { Purges } from "./purges.ts";
@@ -154,6 +153,7 @@ export class RunningCache {
    * @throws {TypeError} A field's name or value can not be one. {@link ThreadError} A thread has died: the process is about to end.
    */
   async explain(question: ExplainQuestion): Promise<Explanation> {
+    const { wantedOf } = await import("./explain/wanted.ts");
     const wanted = wantedOf(question, this.#table);
     if ("outcome" in wanted) return wanted;
     const shard = shardOf(targetHash(wanted.keyTarget), this.#threads.length);

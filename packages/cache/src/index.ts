@@ -16,6 +16,4 @@ export type {
 } from "./explain/explanation.ts";
 export type { NodesPurgeCount, NodesPurged, Purge, PurgeCount, PurgeSelector } from "./purge.ts";
 export type { SharedStatus } from "./shared/shared-node.ts";
-export { type ArchiveCount, ArchiveError, exportStore, importStore, type OnProgress } from "./storage/store-archive.ts";
 export { StoreDirectoryError } from "./storage/store-directory.ts";
-export { inspectStore, type StoreEntry } from "./storage/store-reader.ts";

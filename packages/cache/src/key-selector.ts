@@ -1,4 +1,4 @@
-import { isBelow, patternMatch, type Site, type SiteTable } from "@proj/protocol";
+import { isBelow, patternMatch, type Site, type SiteTable } from "@proj/protocol/process";
 import type { PurgeSelector } from "./purge.ts";
 
 /** What of a store a purge concerns, in terms of its keys. */

@@ -1,5 +1,5 @@
 import { ownThreadId, type SharedMemory } from "@proj/ipc";
-import { beat, HEARTBEAT_MS, threadIdWord } from "@proj/protocol";
+import { beat, HEARTBEAT_MS, threadIdWord } from "@proj/protocol/process";
 
 /** Something that a thread does again and again, its sign of life above all, until it is stopped. */
 export interface Heartbeat {

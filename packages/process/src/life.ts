@@ -7,7 +7,7 @@ import {
   writeOriginNames,
   writePorts,
   writeProcessState,
-} from "@proj/protocol";
+} from "@proj/protocol/process";
 import { type Heartbeat, startHeartbeat } from "./heartbeat.ts";
 
 /** Another process of this side has the channel. */

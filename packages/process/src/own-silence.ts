@@ -1,5 +1,5 @@
 import type { ThreadTimes } from "@proj/ipc";
-import { HEARTBEAT_MS } from "@proj/protocol";
+import { HEARTBEAT_MS } from "@proj/protocol/process";
 
 /** A thread that has not beaten since the last look is looked at. */
 export const LOOK_AFTER_MS = HEARTBEAT_MS;

@@ -1,5 +1,5 @@
 import type { ThreadTimes } from "@proj/ipc";
-import { HEARTBEAT_MS, SilenceWatch, threadIdWord } from "@proj/protocol";
+import { HEARTBEAT_MS, SilenceWatch, threadIdWord } from "@proj/protocol/process";
 import { OwnSilence, type SilenceParts } from "./own-silence.ts";
 
 /** With the look that sees it, a thread that hangs is noticed within a quarter of a second. */

@@ -1,4 +1,4 @@
-import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "@proj/protocol";
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "@proj/protocol/process";
 
 /** How long the peer may take nothing of what it asked for before its connection is reset. */
 export const SEND_TIMEOUT_S = 60;

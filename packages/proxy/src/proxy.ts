@@ -1,17 +1,17 @@
 import { Doorbell, MessageQueue, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
 import { Life, LoadedThreads, Thread, threadEntry } from "@proj/process";
+import type { GetfileWire } from "@proj/protocol";
 import {
   accessRingsBytes,
   channelNames,
   defaultSite,
-  type GetfileWire,
   initAccessRings,
   type LogRecord,
   originNames,
   type SiteSettings,
   THREADS_MAX,
   wantAllRecords,
-} from "@proj/protocol";
+} from "@proj/protocol/process";
 import { type ClientLimits, DEFAULT_CLIENT_LIMITS } from "./limits.ts";
 import { ClientPorts, type ClientSockets } from "./listeners/client-ports.ts";
 import { checkTlsPairs, type TlsPair } from "./listeners/tls-pair.ts";

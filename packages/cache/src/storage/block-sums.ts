@@ -1,4 +1,5 @@
-import { BLOCK_BYTES, blocksOf, checksum } from "./entry-tail.ts";
+import { checksum } from "./checksum.ts";
+import { BLOCK_BYTES, blocksOf } from "./entry-tail.ts";
 
 const NOTHING = new Uint8Array(0);
 

@@ -1,12 +1,5 @@
-import {
-  BLOCK_BYTES,
-  checksum,
-  decodeFooter,
-  decodeTail,
-  type EntryMeta,
-  FOOTER_BYTES,
-  tailBytesOf,
-} from "./entry-tail.ts";
+import { checksum } from "./checksum.ts";
+import { BLOCK_BYTES, decodeFooter, decodeTail, type EntryMeta, FOOTER_BYTES, tailBytesOf } from "./entry-tail.ts";
 import type { FileSystem } from "./file-system.ts";
 
 /** Most tails are no longer: footer and tail are then one read. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { targetHash } from "@proj/protocol";
+import { targetHash } from "@proj/protocol/process";
 import { digestOf, type EntryDigest, UNKNOWN_DIGEST } from "./entry-digest.ts";
 import { targetOf } from "./key-target.ts";
 

@@ -1,4 +1,5 @@
 import { Fields, type Freshness, type Variant } from "@proj/protocol";
+import { checksum } from "./checksum.ts";
 
 /**
  * A stored response is one file: the body from byte 0, then the tail. All is written before the file gets its name, and nothing of it is believed
@@ -41,10 +42,6 @@ export interface Footer {
   readonly metaBytes: number;
   readonly bodyBytes: number;
   readonly tailSum: bigint;
-}
-
-export function checksum(bytes: Uint8Array): bigint {
-  return Bun.hash.xxHash3(bytes);
 }
 
 export function blocksOf(bodyBytes: number): number {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { ShardPurge } from "../purge.ts";
+import { checksum } from "./checksum.ts";
 import { PARTITIONS, partitionDirectory } from "./entry-name.ts";
-import { checksum } from "./entry-tail.ts";
 import { FILE_SYSTEM, type FileSystem, isMissing } from "./file-system.ts";
 
 /**
