@@ -101,4 +101,18 @@ describe("invalidation", () => {
       for (let time = 0; time < 6; time++) expect((await get(webproxy.http, "/x")).body).toBe(`/x v${round}`);
     }
   });
+
+  test("the cache is told once of what it does not hold, however often that is changed", async () => {
+    await using origin = await changingOrigin();
+    await using webproxy = await Webproxy.start({ origin: origin.url, args: ["--threads", "1"] });
+    await get(webproxy.http, "/x", { method: "POST" });
+    const told = async () => (await webproxy.stats()).proxy!.counters.messagesSent;
+    const before = await told();
+    const { host, port } = webproxy.http;
+    // Beyond many looks at the cache's life, some of which are late.
+    const untilMs = performance.now() + 1500;
+    while (performance.now() < untilMs)
+      await Promise.all(Array.from({ length: 8 }, () => fetch(`http://${host}:${port}/x`, { method: "POST" })));
+    expect(await told()).toBe(before);
+  });
 });

@@ -212,9 +212,16 @@ export class CacheClient {
     return this.#stripes;
   }
 
-  /** Whether the cache is attached and has been seen alive a moment ago: less than a restart takes, so that there is no other life yet. */
+  /** Whether the cache is attached and has been seen alive a moment ago: less than a restart takes, so that there is no other life yet. Where that was too long ago the kernel is asked. */
   get isSurelyAlive(): boolean {
-    return this.#link !== undefined && this.#now() - this.#checkedMs <= 2 * HEARTBEAT_MS;
+    const link = this.#link;
+    if (link === undefined) return false;
+    const nowMs = this.#now();
+    if (nowMs - this.#checkedMs <= 2 * HEARTBEAT_MS) return true;
+    // The next check is late, as on a busy machine many are.
+    if (!this.#isAlive(link.pid, link.startTime)) return false;
+    this.#checkedMs = nowMs;
+    return true;
   }
 
   /** Looks for the cache now rather than at the next check: a request need not find it away that has just come. */
