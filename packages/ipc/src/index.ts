@@ -40,5 +40,6 @@ export { limitSendBuffer } from "./send-buffer.ts";
 export { SharedMemory } from "./shared-memory.ts";
 export { SharedMemoryCopy } from "./shared-memory-copy.ts";
 export { EventLoop, type Watcher } from "./sockets/event-loop.ts";
+export { PrefixViews } from "./sockets/prefix-views.ts";
 export { type AcceptedHandler, StreamListener } from "./sockets/stream-listener.ts";
 export { type StreamHandler, StreamSocket } from "./sockets/stream-socket.ts";

@@ -1,7 +1,9 @@
+import { PrefixViews } from "@proj/ipc";
 import type { ClientSocket } from "./listeners/connection.ts";
 
 /** What small pieces are gathered into, so that head, chunk heads and content leave in one write. One for the thread: whoever writes last owns it. */
 const gathered = Buffer.from(new ArrayBuffer(64 * 1024));
+const gatheredViews = new PrefixViews(gathered);
 let gatheredBytes = 0;
 let owner: Outgoing | undefined;
 let isFlushDue = false;
@@ -80,7 +82,7 @@ export class Outgoing {
     owner = undefined;
     const bytes = gatheredBytes;
     gatheredBytes = 0;
-    this.#hand(gathered.subarray(0, bytes));
+    this.#hand(gatheredViews.of(bytes));
   }
 
   /** The kernel has room again. */

@@ -3,6 +3,7 @@ import { errno, libc } from "../libc.ts";
 import { sameSocket } from "../listening-socket.ts";
 import { EPOLL, EventLoop, type Watcher } from "./event-loop.ts";
 import { hostOf } from "./peer-address.ts";
+import { PrefixViews } from "./prefix-views.ts";
 
 const MSG_NOSIGNAL = 0x4000;
 const MSG_MORE = 0x8000;
@@ -22,6 +23,7 @@ const FILE_BYTES_PER_TURN = 4 * 1024 * 1024;
 
 /** What is received goes through here: one for each thread, lent to the handler for the time of its call. */
 const received = new Uint8Array(new ArrayBuffer(128 * 1024));
+const receivedViews = new PrefixViews(received);
 const SUBJECT = "a connection";
 const option = new Int32Array(new ArrayBuffer(8));
 const optionBytes = new Uint32Array(new ArrayBuffer(4));
@@ -238,7 +240,7 @@ export class StreamSocket implements Watcher {
     for (;;) {
       const bytes = libc().recv(this.#fildes, received, received.length, 0);
       if (bytes > 0) {
-        this.#handler.received(received.subarray(0, bytes));
+        this.#handler.received(receivedViews.of(bytes));
         return this.#fildes === -1 ? 0 : bytes;
       }
       const failure = bytes === 0 ? 0 : errno();
