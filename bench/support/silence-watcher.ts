@@ -5,8 +5,8 @@
  *
  * To each message it answers with what it has seen since the last one.
  */
-import { objectName, SharedMemoryCopy, threadTimes } from "@proj/ipc";
-import { OwnSilence } from "@proj/process";
+import { objectName, SharedMemoryCopy } from "@proj/ipc";
+import { OwnSilence, threadFacts } from "@proj/process";
 import { channelNames, HEARTBEAT_MS, readControlBlock, SilenceWatch, threadIdWord } from "@proj/protocol";
 
 /** By side and thread: the longest silence, and how much of the longest was the thread's own. */
@@ -17,7 +17,7 @@ const watched = (["proxy", "cache"] as const).map((side) => {
   const memory = SharedMemoryCopy.open(objectName(names.controlBlock(side)));
   const block = memory && readControlBlock(memory.buffer);
   if (memory === undefined || typeof block !== "object") throw new Error(`Cannot watch the ${side}: it does not run`);
-  const own = new OwnSilence((threadId) => threadTimes(block.pid, threadId));
+  const own = new OwnSilence(threadFacts(block.pid));
   return { side, memory, pid: block.pid, threads: block.threads, watch: new SilenceWatch(block.threads), own };
 });
 let report: SilenceReport = {};

@@ -1,5 +1,5 @@
-import { isStopped, objectName, SharedMemoryCopy, threadTimes } from "@proj/ipc";
-import { everyBeat, type Heartbeat, OwnSilence, type SilenceParts } from "@proj/process";
+import { isStopped, objectName, SharedMemoryCopy } from "@proj/ipc";
+import { everyBeat, type Heartbeat, OwnSilence, type SilenceParts, threadFacts } from "@proj/process";
 import {
   type ControlBlock,
   channelNames,
@@ -33,7 +33,7 @@ export class ProcessWatch {
   constructor(options: { channel: string; side: Side; pid: number }, news: WatchNews) {
     this.#options = options;
     this.#news = news;
-    this.#own = new OwnSilence((threadId) => threadTimes(options.pid, threadId));
+    this.#own = new OwnSilence(threadFacts(options.pid));
     this.#judge = new StallJudge(options.side);
     this.#looks = everyBeat(() => this.#look());
   }

@@ -31,7 +31,7 @@ export type { RingWait, RingWaitAsync } from "./ring-end.ts";
 export { RingError, type RingErrorCode } from "./ring-error.ts";
 export type { RingReader } from "./ring-reader.ts";
 export type { RingWriter } from "./ring-writer.ts";
-export { isStopped, ownThreadId, requestSlice, type ThreadTimes, threadTimes } from "./scheduling.ts";
+export { isStopped, ownThreadId, requestSlice, type ThreadTimes, threadTimes, waitedOfAllMs } from "./scheduling.ts";
 export { SEGMENT_PREFIX_BYTES, type Segment } from "./segment.ts";
 export { SegmentPool, type SegmentPoolCounters } from "./segment-pool.ts";
 export { SegmentPoolError, type SegmentPoolErrorCode } from "./segment-pool-error.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { release } from "node:os";
-import { isStopped, ownThreadId, threadTimes } from "./scheduling.ts";
+import { isStopped, ownThreadId, threadTimes, waitedOfAllMs } from "./scheduling.ts";
 
 async function eventually(what: string, isSo: () => boolean): Promise<void> {
   for (let tries = 0; !isSo(); tries++) {
@@ -43,6 +43,17 @@ test("ownThreadId() is another one in a Worker", async () => {
 });
 
 describe("threadTimes()", () => {
+  test("knows a thread that waits for another one", async () => {
+    const module = JSON.stringify(new URL("./scheduling.ts", import.meta.url).href);
+    const source = `import { ownThreadId } from ${module}; postMessage(ownThreadId()); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000);`;
+    const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "application/javascript" })));
+    const inWorker = await new Promise<number>((resolve) => {
+      worker.onmessage = ({ data }) => resolve(data);
+    });
+    await eventually("it waits", () => threadTimes(process.pid, inWorker).state === "lock");
+    worker.terminate();
+  });
+
   test("counts waits while more programs want a processor than there are, and knows nothing of no thread", async () => {
     expect(threadTimes(process.pid, 0)).toEqual({ state: "other", ranMs: 0, waitedMs: 0 });
     // All on one processor: each has to wait while another runs.
@@ -50,6 +61,7 @@ describe("threadTimes()", () => {
     try {
       await eventually("it has waited", () => busy.every(({ pid }) => threadTimes(pid, pid).waitedMs > 20));
       for (const { pid } of busy) expect(threadTimes(pid, pid).state).toBe("ready");
+      expect(waitedOfAllMs(busy[0]!.pid)).toBeGreaterThan(20);
     } finally {
       for (const one of busy) one.kill("SIGKILL");
       await Promise.all(busy.map((one) => one.exited));

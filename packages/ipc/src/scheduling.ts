@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { libc } from "./libc.ts";
 import { thisThread } from "./thread-identity.ts";
 
@@ -19,9 +19,10 @@ export function isStopped(pid: number): boolean {
 export interface ThreadTimes {
   /**
    * `ready`: it runs, or would if it were given a processor. `disk`: it waits for a disk, or for memory that has to come from one (proc_pid_stat(5), state D): nothing ends that wait
-   * before the device answers, SIGKILL neither. `other`: it waits for something else, is stopped, or it can not be told.
+   * before the device answers, SIGKILL neither. `lock`: it waits in futex(2), for another thread of its process as a rule. `other`: it waits for something else, is stopped, or it can
+   * not be told.
    */
-  readonly state: "ready" | "disk" | "other";
+  readonly state: "ready" | "disk" | "lock" | "other";
   /** For how many milliseconds it has run; 0 where the kernel does not say. */
   readonly ranMs: number;
   /**
@@ -39,16 +40,52 @@ export interface ThreadTimes {
  * const { waitedMs } = threadTimes(process.pid, ownThreadId());
  */
 export function threadTimes(pid: number, threadId: number): ThreadTimes {
-  const state = STATES[stateOf(`/proc/${pid}/task/${threadId}/stat`) ?? ""] ?? "other";
-  const [ranNs = 0, waitedNs = 0] = schedulingOf(pid, threadId);
-  return { state, ranMs: ranNs / 1e6, waitedMs: waitedNs / 1e6 };
+  const task = `/proc/${pid}/task/${threadId}`;
+  const [ranNs = 0, waitedNs = 0] = schedulingOf(task);
+  return { state: threadState(task), ranMs: ranNs / 1e6, waitedMs: waitedNs / 1e6 };
 }
 
-const STATES: Readonly<Record<string, ThreadTimes["state"]>> = { R: "ready", D: "disk" };
-
-function schedulingOf(pid: number, threadId: number): number[] {
+/**
+ * For how many milliseconds the threads of a process were ready to run and had no processor, all together. Those of threads that have ended are not in it: it may become less.
+ *
+ * @returns 0 where the kernel does not say, and of a process that is no more.
+ */
+export function waitedOfAllMs(pid: number): number {
+  let waitedNs = 0;
   try {
-    return readFileSync(`/proc/${pid}/task/${threadId}/schedstat`, "latin1").split(" ").map(Number);
+    for (const thread of readdirSync(`/proc/${pid}/task`))
+      waitedNs += schedulingOf(`/proc/${pid}/task/${thread}`)[1] ?? 0;
+  } catch {
+    // It has ended.
+  }
+  return waitedNs / 1e6;
+}
+
+function threadState(task: string): ThreadTimes["state"] {
+  switch (stateOf(`${task}/stat`)) {
+    case "R":
+      return "ready";
+    case "D":
+      return "disk";
+    case "S":
+      return waitsForLock(task) ? "lock" : "other";
+    default:
+      return "other";
+  }
+}
+
+/** By the kernel's function that it sleeps in: futex_do_wait, futex_wait_queue or futex_wait_queue_me, as the kernel's version is. */
+function waitsForLock(task: string): boolean {
+  try {
+    return readFileSync(`${task}/wchan`, "latin1").startsWith("futex_");
+  } catch {
+    return false;
+  }
+}
+
+function schedulingOf(task: string): number[] {
+  try {
+    return readFileSync(`${task}/schedstat`, "latin1").split(" ").map(Number);
   } catch {
     return [];
   }

@@ -3,6 +3,7 @@ export { ChannelInUseError, Life } from "./life.ts";
 export { isAlive } from "./liveness.ts";
 export { OwnSilence, type SilenceParts } from "./own-silence.ts";
 export { isStalled, StalledThreads } from "./stalled-threads.ts";
+export { type ThreadFacts, threadFacts } from "./thread-facts.ts";
 export {
   type FromThread,
   LoadedThreads,

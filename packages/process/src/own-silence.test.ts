@@ -5,9 +5,9 @@ import { LOOK_AFTER_MS, OwnSilence } from "./own-silence.ts";
 const WAITS: ThreadTimes = { state: "other", ranMs: 100, waitedMs: 7_000 };
 
 /** The parts of a silence that was looked at each {@link LOOK_AFTER_MS}, when the kernel said these one after the other. */
-function partsAfter(looks: readonly Partial<ThreadTimes>[]) {
-  let times = WAITS;
-  const own = new OwnSilence(() => times);
+function partsAfter(looks: readonly Partial<ThreadTimes & { waitedOfAllMs: number }>[]) {
+  let times: ThreadTimes & { waitedOfAllMs?: number } = WAITS;
+  const own = new OwnSilence({ timesOf: () => times, waitedOfAllMs: () => times.waitedOfAllMs ?? 0 });
   let parts: ReturnType<OwnSilence["parts"]>;
   for (const [index, look] of looks.entries()) {
     times = { ...times, ...look };
@@ -19,7 +19,7 @@ function partsAfter(looks: readonly Partial<ThreadTimes>[]) {
 describe("OwnSilence.parts()", () => {
   test("takes off what the thread waited for a processor since it was first looked at, and forgets that once it is heard", () => {
     let times = WAITS;
-    const own = new OwnSilence(() => times);
+    const own = new OwnSilence({ timesOf: () => times, waitedOfAllMs: () => 0 });
     expect(own.parts(0, 1, LOOK_AFTER_MS)).toEqual({ ownMs: LOOK_AFTER_MS, diskMs: 0, waitsForDisk: false });
     times = { ...times, waitedMs: times.waitedMs + 400 };
     expect(own.parts(0, 1, LOOK_AFTER_MS + 500)?.ownMs).toBe(LOOK_AFTER_MS + 100);
@@ -60,10 +60,22 @@ describe("OwnSilence.parts()", () => {
     expect(partsAfter([disk, between])).toMatchObject({ diskMs: LOOK_AFTER_MS, waitsForDisk: false });
   });
 
+  test("takes off three quarters of a wait for a lock, as far as threads of its process waited for a processor meanwhile", () => {
+    const locked = (waitedOfAllMs: number) => ({ state: "lock", waitedOfAllMs }) as const;
+    const all = 20 * LOOK_AFTER_MS;
+    expect(partsAfter(Array.from({ length: 20 }, () => locked(7_000)))?.ownMs).toBe(all);
+    expect(partsAfter(Array.from({ length: 20 }, (_, look) => locked(7_000 + look)))?.ownMs).toBe(all - 19);
+    expect(partsAfter(Array.from({ length: 20 }, (_, look) => locked(7_000 + look * 400)))?.ownMs).toBe(all / 4);
+    // Of one that waits for something else it does not matter.
+    const blocked = Array.from({ length: 20 }, (_, look) => ({ state: "other", waitedOfAllMs: look * 400 }) as const);
+    expect(partsAfter(blocked)?.ownMs).toBe(all);
+  });
+
   test("asks the kernel about nobody who is heard", () => {
-    const own = new OwnSilence(() => {
+    const asked = (): never => {
       throw new Error("asked");
-    });
+    };
+    const own = new OwnSilence({ timesOf: asked, waitedOfAllMs: asked });
     expect(own.parts("main", 1, LOOK_AFTER_MS - 1)).toBeUndefined();
   });
 });

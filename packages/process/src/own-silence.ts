@@ -1,8 +1,15 @@
 import type { ThreadTimes } from "@proj/ipc";
 import { HEARTBEAT_MS } from "@proj/protocol/process";
+import type { ThreadFacts } from "./thread-facts.ts";
 
 /** A thread that has not beaten since the last look is looked at. */
 export const LOOK_AFTER_MS = HEARTBEAT_MS;
+
+/**
+ * Of the time in which a thread waits for a lock so much is at most taken off, for waits of those that may hold it: where a machine is that busy, one that waits for ever is
+ * noticed four times as late, and not never.
+ */
+const LOCK_SHARE_MAX = 3 / 4;
 
 /** What a silence is made of, less what the machine is to blame for. */
 export interface SilenceParts {
@@ -22,16 +29,23 @@ interface SilentThread {
   /** Of a wait for a processor that is not over, which the kernel has not counted yet. */
   readonly queuedMs: number;
   readonly diskMs: number;
+  /** For how long it was seen to wait for a lock, and for how long threads of its process waited for a processor meanwhile, all together. */
+  readonly lockMs: number;
+  readonly othersMs: number;
+  /** What they have waited in all; undefined while it waits for no lock. */
+  readonly waitedOfAllMs: number | undefined;
 }
 
-/** For how much of its silence a thread could have run: what it spent ready to run without getting a processor is the machine's fault, not its own. */
+/**
+ * For how much of its silence a thread could have run: what it spent ready to run without getting a processor is the machine's fault, not its own. So is what it spent waiting for a thread that
+ * got none: the engine's collector and compiler have threads of their own, which stop those that run programs, and which these stop.
+ */
 export class OwnSilence {
-  readonly #timesOf: (threadId: number) => ThreadTimes;
+  readonly #facts: Omit<ThreadFacts, "isProcessStopped">;
   readonly #silent = new Map<number | "main", SilentThread>();
 
-  /** @param timesOf What the kernel says of a thread, by its id; see `threadTimes` of `@proj/ipc`. */
-  constructor(timesOf: (threadId: number) => ThreadTimes) {
-    this.#timesOf = timesOf;
+  constructor(facts: Omit<ThreadFacts, "isProcessStopped">) {
+    this.#facts = facts;
   }
 
   /**
@@ -44,24 +58,33 @@ export class OwnSilence {
       this.#silent.delete(thread);
       return undefined;
     }
-    const now = next(this.#silent.get(thread), this.#timesOf(threadId), silentMs);
+    const times = this.#facts.timesOf(threadId);
+    const ofAllMs = times.state === "lock" ? this.#facts.waitedOfAllMs() : undefined;
+    const now = next(this.#silent.get(thread), { times, silentMs, waitedOfAllMs: ofAllMs });
     this.#silent.set(thread, now);
-    const { times, waitedBeforeMs, queuedMs, diskMs } = now;
+    const { waitedBeforeMs, queuedMs, diskMs, lockMs, othersMs } = now;
     // Of a thread that has ended meanwhile the kernel says nothing any more: what it had waited before is not to be counted as its own.
     const waitedMs = Math.max(0, times.waitedMs - waitedBeforeMs);
-    const ownMs = silentMs - waitedMs - queuedMs;
+    const ownMs = silentMs - waitedMs - queuedMs - Math.min(othersMs, lockMs * LOCK_SHARE_MAX);
     return { ownMs, diskMs, waitsForDisk: times.state === "disk" };
   }
 }
 
-function next(former: SilentThread | undefined, times: ThreadTimes, silentMs: number): SilentThread {
+function next(
+  former: SilentThread | undefined,
+  look: Pick<SilentThread, "times" | "silentMs" | "waitedOfAllMs">,
+): SilentThread {
+  const { times, silentMs, waitedOfAllMs } = look;
   const passedMs = silentMs - (former?.silentMs ?? 0);
+  const waitedMs = Math.max(0, times.waitedMs - (former?.times.waitedMs ?? times.waitedMs));
+  const othersMs = Math.max(0, (waitedOfAllMs ?? 0) - (former?.waitedOfAllMs ?? waitedOfAllMs ?? 0) - waitedMs);
   return {
-    times,
-    silentMs,
+    ...look,
     waitedBeforeMs: former?.waitedBeforeMs ?? times.waitedMs,
     queuedMs: former !== undefined && isQueued(former.times, times) ? former.queuedMs + passedMs : 0,
     diskMs: (former?.diskMs ?? 0) + (times.state === "disk" ? passedMs : 0),
+    lockMs: (former?.lockMs ?? 0) + (times.state === "lock" ? Math.max(0, passedMs - waitedMs) : 0),
+    othersMs: (former?.othersMs ?? 0) + othersMs,
   };
 }
 

@@ -14,6 +14,7 @@ class Scene {
   #nowMs = 0;
   readonly threads = new StalledThreads(THREADS, {
     timesOf: () => ({ state: this.waitsForDisk ? "disk" : "other", ranMs: 1, waitedMs: this.waitedMs }),
+    waitedOfAllMs: () => this.waitedMs,
     isProcessStopped: () => this.isStopped,
   });
 

@@ -1,6 +1,6 @@
-import type { ThreadTimes } from "@proj/ipc";
 import { HEARTBEAT_MS, SilenceWatch, threadIdWord } from "@proj/protocol/process";
 import { OwnSilence, type SilenceParts } from "./own-silence.ts";
+import type { ThreadFacts } from "./thread-facts.ts";
 
 /** With the look that sees it, a thread that hangs is noticed within a quarter of a second. */
 const STALLED_AFTER_MS = 4 * HEARTBEAT_MS;
@@ -10,14 +10,6 @@ const STALLED_BY_DISK_AFTER_MS = 1_000;
 /** Whether a thread hangs, or has very much to do, so that others do meanwhile what they can do in its place. To be wrong costs little: it is taken for well again with its next beat. */
 export function isStalled({ ownMs, diskMs }: Omit<SilenceParts, "waitsForDisk">): boolean {
   return ownMs - diskMs >= STALLED_AFTER_MS || ownMs >= STALLED_BY_DISK_AFTER_MS;
-}
-
-/** What the kernel says of a process and its threads; asked of threads that are silent. */
-export interface ThreadFacts {
-  /** See `threadTimes` of `@proj/ipc`. */
-  timesOf(threadId: number): ThreadTimes;
-  /** See `isStopped` of `@proj/ipc`. */
-  isProcessStopped(): boolean;
 }
 
 /** Which threads have fallen silent, and which are heard again, since the last look. */
@@ -35,7 +27,7 @@ export class StalledThreads {
 
   constructor(threads: number, facts: ThreadFacts) {
     this.#watch = new SilenceWatch(threads);
-    this.#own = new OwnSilence((threadId) => facts.timesOf(threadId));
+    this.#own = new OwnSilence(facts);
     this.#facts = facts;
     this.#stalled = Array.from({ length: threads }, () => false);
   }

@@ -1,13 +1,5 @@
-import {
-  DoorbellRinger,
-  isStopped,
-  MessageQueue,
-  objectName,
-  type Segment,
-  SharedMemory,
-  threadTimes,
-} from "@proj/ipc";
-import { everyBeat, type Heartbeat, StalledThreads } from "@proj/process";
+import { DoorbellRinger, MessageQueue, objectName, type Segment, SharedMemory } from "@proj/ipc";
+import { everyBeat, type Heartbeat, StalledThreads, threadFacts } from "@proj/process";
 import {
   type Answer,
   bumpStripe,
@@ -613,10 +605,7 @@ export class CacheClient {
 
 /** Turning away from a healthy shard for a moment costs a request to the origin, so this may be wrong now and then. */
 function watchOf(pid: number, shards: number): StalledThreads {
-  return new StalledThreads(shards, {
-    timesOf: (threadId) => threadTimes(pid, threadId),
-    isProcessStopped: () => isStopped(pid),
-  });
+  return new StalledThreads(shards, threadFacts(pid));
 }
 
 function refusedBy({ buffer }: SharedMemory): (shard: number) => number {

@@ -1,6 +1,14 @@
-import { Doorbell, EventLoop, objectName, SegmentPool, SharedMemory, threadTimes } from "@proj/ipc";
+import { Doorbell, EventLoop, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
 import { healthRecord, OriginClient, statesByName } from "@proj/origin";
-import { everyBeat, type Heartbeat, isAlive, runThread, StalledThreads, startHeartbeat } from "@proj/process";
+import {
+  everyBeat,
+  type Heartbeat,
+  isAlive,
+  runThread,
+  StalledThreads,
+  startHeartbeat,
+  threadFacts,
+} from "@proj/process";
 import {
   AccessRingWriter,
   Counters,
@@ -176,7 +184,7 @@ class ProxyThread {
   #reliefOf({ sockets, thread }: ProxyThreadOptions, log: (record: LogRecord) => void): Relief {
     const threads = sockets.length;
     const watch = new StalledThreads(threads, {
-      timesOf: (threadId) => threadTimes(process.pid, threadId),
+      ...threadFacts(process.pid),
       isProcessStopped: () => false, // nobody would be here to look
     });
     return new Relief(thread, watch, (stalled) => {
