@@ -117,19 +117,31 @@ async function purge(what: object): Promise<void> {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(what),
-  });
+    timeout: false, // Bun's own: of a million it may take longer than five minutes
+  } as RequestInit);
   console.log(`  ${await response.text()}`);
 }
 
 async function ask(requests: number): Promise<void> {
   let next = 0;
   const take = () => (next < requests ? Bun.hash.xxHash32(String(next++)) % RESPONSES : undefined);
-  await Promise.all(Array.from({ length: CONNECTIONS }, () => askOn(webproxy.http, take)));
+  const counts = await Promise.all(Array.from({ length: CONNECTIONS }, () => askOn(webproxy.http, take)));
+  const sum = (of: (count: Answers) => number) => counts.reduce((total, count) => total + of(count), 0);
+  console.log(
+    `  ${requests} asked for, ${sum(({ served }) => served)} served, ${sum(({ refused }) => refused)} refused`,
+  );
 }
 
-/** All responses have one length: they are counted by their heads. */
-function askOn({ host, port }: Address, take: () => number | undefined): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+interface Answers {
+  served: number;
+  /** Answered with another status than 200. */
+  refused: number;
+}
+
+/** Resolves when all are answered, or the connection has ended before. Bodies are such that heads can be told from them. */
+function askOn({ host, port }: Address, take: () => number | undefined): Promise<Answers> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answers>();
+  const answers: Answers = { served: 0, refused: 0 };
   let open = 0;
   let tail = "";
   const more = (socket: Bun.Socket) => {
@@ -150,13 +162,15 @@ function askOn({ host, port }: Address, take: () => number | undefined): Promise
       open: more,
       data(socket, chunk) {
         const text = tail + chunk.toString("latin1");
-        const answers = text.split("HTTP/1.1 200").length - 1;
+        const statuses = text.match(/HTTP\/1\.1 [0-9]{3}/g) ?? [];
+        for (const status of statuses) answers[status.endsWith("200") ? "served" : "refused"]++;
         // What may be the beginning of the next one is kept, and never a whole one.
-        tail = text.slice(Math.max(text.lastIndexOf("HTTP/1.1 200") + 1, text.length - 11));
-        open -= answers;
+        const last = statuses.at(-1);
+        tail = text.slice(Math.max(last === undefined ? 0 : text.lastIndexOf(last) + 1, text.length - 11));
+        open -= statuses.length;
         more(socket);
       },
-      close: () => resolve(),
+      close: () => resolve(answers),
       error: (_socket, error) => reject(error),
     },
   }).catch(reject);
