@@ -193,6 +193,17 @@ test("shared memory is sent without a copy, from any position, although its name
   client.end();
 });
 
+test("what is written last, and the end behind it, arrive together", async () => {
+  const { client, end } = await pair();
+  const read = readAll(client);
+  expect(end.socket.write(Buffer.from("all of it"), true)).toBe(9);
+  end.socket.shutdown();
+  expect(await read).toEqual({ bytes: 9 });
+  client.end();
+  await end.until("closed");
+  expect(end.error).toBeUndefined();
+});
+
 test("a file that ends before what is to be sent of it breaks the connection, and the caller is told why", async () => {
   const { client, end } = await pair();
   const read = readAll(client);

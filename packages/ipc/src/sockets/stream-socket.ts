@@ -119,7 +119,7 @@ export class StreamSocket implements Watcher {
   /**
    * Returns how many bytes the kernel took; when not all, {@link StreamHandler.drained} tells when to write the rest. Below 0: it is closed, or {@link shutdown}.
    *
-   * @param isMore Something follows at once, and may leave in one packet with it (MSG_MORE).
+   * @param isMore Something follows at once, be it {@link shutdown}, and may leave in one packet with it (MSG_MORE): else the last of it may wait for 200 ms.
    */
   write(bytes: Uint8Array, isMore = false): number {
     if (this.#isEnded) return -1;

@@ -35,6 +35,7 @@ export interface GetfileSettings {
 /** One GETFILE connection: a request, a response, and the client closes. */
 export class GetfileConnection implements Connection, ResponseSink, GetfilePassClient, ReadySenderOwner {
   readonly framesBody = false;
+  readonly endsAfterResponse = true;
   readonly #socket: ClientSocket;
   readonly #context: DeliveryContext;
   readonly #settings: GetfileSettings;

@@ -209,6 +209,10 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     this.#record.sent(bytes);
   }
 
+  get endsAfterResponse(): boolean {
+    return !this.#keepAlive;
+  }
+
   // ---- PassClient: a response of the origin's
 
   get out(): Outgoing {

@@ -11,6 +11,8 @@ export interface ReadySenderOwner {
   sent(bytes: number): void;
   /** All of the response is with the kernel. */
   finish(): void;
+  /** Whether `finish` shuts the connection down: the end then leaves in one packet with what is written last. */
+  readonly endsAfterResponse: boolean;
 }
 
 /** Sends one client what needs nobody's help any more, as fast as it takes it: one response at a time. */
@@ -47,7 +49,7 @@ export class ReadySender implements LargeSender, ByteTaker {
       this.#turns.ask(this);
       return;
     }
-    const taken = this.#socket.write(ready);
+    const taken = this.#socket.write(ready, this.#owner.endsAfterResponse);
     if (taken < 0) return;
     this.#owner.sent(taken);
     if (taken === ready.length) return this.#owner.finish();
@@ -86,7 +88,7 @@ export class ReadySender implements LargeSender, ByteTaker {
   }
 
   take(bytes: Uint8Array, isMore: boolean): number {
-    return this.#told(this.#socket.write(bytes, isMore));
+    return this.#told(this.#socket.write(bytes, isMore || this.#owner.endsAfterResponse));
   }
 
   takeLoan(loan: Loan, start: number): number {
