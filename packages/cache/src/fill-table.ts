@@ -3,6 +3,7 @@ import type { ClientRequest } from "./client-request.ts";
 import type { Fate } from "./explain/explain.ts";
 import type { Fill } from "./fill.ts";
 import type { KeyMatch } from "./key-selector.ts";
+import { SmallSet } from "./small-set.ts";
 
 /** How long a key that gave an uncacheable response is not waited for in turn (Varnish's "hit for miss" has two minutes). */
 const PASS_MS = 10_000;
@@ -11,7 +12,7 @@ const REMEMBERED_MAX = 10_000;
 
 /** The fills that are under way in one shard, and what is known of keys from former ones. */
 export class FillTable {
-  readonly #byKey = new Map<string, Set<Fill>>();
+  readonly #byKey = new Map<string, SmallSet<Fill>>();
   readonly #passUntilMs = new Map<string, number>();
   readonly #varyNames = new Map<string, readonly string[]>();
   readonly #fates = new Map<string, Fate>();
@@ -23,9 +24,12 @@ export class FillTable {
   }
 
   add(fill: Fill): void {
-    const fills = this.#byKey.get(fill.key);
-    if (fills === undefined) this.#byKey.set(fill.key, new Set([fill]));
-    else fills.add(fill);
+    let fills = this.#byKey.get(fill.key);
+    if (fills === undefined) {
+      fills = new SmallSet();
+      this.#byKey.set(fill.key, fills);
+    }
+    fills.add(fill);
     this.size++;
   }
 
@@ -41,7 +45,7 @@ export class FillTable {
     const fills = this.#byKey.get(request.key);
     if (fills === undefined) return undefined;
     const names = this.#varyNames.get(request.key) ?? request.rule?.headers;
-    for (const fill of fills) {
+    for (const fill of fills.list()) {
       if (fill === without || !fill.takes(request)) continue;
       // A response is on its way that is known to vary: who would not get it need not wait to hear that.
       if (names === undefined) return fill;
@@ -52,11 +56,11 @@ export class FillTable {
 
   /** Fills that began before a purge: what they bring is neither kept nor given to who comes after it. */
   purge(matches: KeyMatch): void {
-    for (const fills of this.#byKey.values()) for (const fill of fills) fill.purged(matches);
+    for (const fills of this.#byKey.values()) for (const fill of fills.list()) fill.purged(matches);
   }
 
   purgeKey(key: string): void {
-    for (const fill of this.#byKey.get(key) ?? []) fill.purged(() => true);
+    for (const fill of this.#byKey.get(key)?.list() ?? []) fill.purged(() => true);
   }
 
   /** Requests for `key` need not wait for one another for a while: its response can not be shared. */

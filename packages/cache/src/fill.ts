@@ -40,6 +40,7 @@ import { quietMs, refusalOf } from "./origin-failure.ts";
 import { type Available, availableFrom, type Handling } from "./reply.ts";
 import { isDoubtful, isWhole, requestControl } from "./selection.ts";
 import type { SharedSource } from "./shared/shared-source.ts";
+import { SmallSet } from "./small-set.ts";
 import type { StoredResponse } from "./stored-response.ts";
 import type { Source, Transfer } from "./transfer.ts";
 
@@ -60,9 +61,9 @@ export class Fill implements Source, OriginHandler {
   readonly #reason: Verdict;
   /** Whose request this is; undefined for one in the background. */
   readonly #leader: Transfer | undefined;
-  readonly #waiting = new Set<Transfer>();
-  readonly #lengthWanted = new Set<Transfer>();
-  readonly #readers = new Set<Transfer>();
+  readonly #waiting = new SmallSet<Transfer>();
+  readonly #lengthWanted = new SmallSet<Transfer>();
+  readonly #readers = new SmallSet<Transfer>();
   #requestTimeMs: number;
   #askedMs = 0;
   /** From asking the origin to the head of its answer. */
@@ -149,7 +150,7 @@ export class Fill implements Source, OriginHandler {
   /** Returns whether a 304 is an answer. */
   #send(ask: FillAsk, handler: OriginHandler): boolean {
     const { method, target } = this.request;
-    const { fields, isConditional } = askFields(ask, this.request, this.#host.nowMs());
+    const { fields, isConditional } = askFields(ask, this.request, this.#requestTimeMs);
     this.#host.counters.add("originRequests");
     this.#askedMs = this.#host.monotonicMs();
     this.#exchange = this.request.site.origin.send({ method, target, fields }, handler);
@@ -249,11 +250,11 @@ export class Fill implements Source, OriginHandler {
     body.retain(); // for those who waited for its length, and begin to read it only when it is in the store
     this.#keep(response, body);
     const bodyBytes = this.#bodyStart + body.bytes;
-    this.#response = { ...response, bodyBytes };
+    if (response.bodyBytes !== bodyBytes) this.#response = { ...response, bodyBytes };
     // RFC 9111 section 3.1: apart from the head, or not at all. What is stored has none.
     const section = trailers === undefined ? undefined : new Uint8Array(Buffer.from(trailers.render(), "latin1"));
-    for (const transfer of this.#readers) transfer.lengthKnown(bodyBytes, section);
-    for (const transfer of [...this.#lengthWanted]) {
+    for (const transfer of this.#readers.list()) transfer.lengthKnown(bodyBytes, section);
+    for (const transfer of this.#lengthWanted.list()) {
       this.#lengthWanted.delete(transfer);
       this.#attach(transfer);
     }
@@ -271,7 +272,7 @@ export class Fill implements Source, OriginHandler {
       const stale = selected !== undefined && this.#serveStale(selected, { kind: "unreachable" }, undefined);
       this.#end();
       const refusal = refusalOf(error, selected);
-      if (!stale) for (const transfer of [...this.#waiting]) this.#host.refuse(transfer, refusal);
+      if (!stale) for (const transfer of this.#waiting.list()) this.#host.refuse(transfer, refusal);
       return;
     }
     this.#end();
@@ -288,7 +289,7 @@ export class Fill implements Source, OriginHandler {
   #fail(refusal: Refusal): void {
     this.#failed = true;
     this.#body?.abandon();
-    for (const transfer of [...this.#lengthWanted]) this.#host.refuse(transfer, refusal);
+    for (const transfer of this.#lengthWanted.list()) this.#host.refuse(transfer, refusal);
     this.#serveReaders();
   }
 
@@ -387,7 +388,7 @@ export class Fill implements Source, OriginHandler {
 
   /** Everybody who waited gets the response, or looks for another one. */
   #attachWaiting(): void {
-    const waiting = [...this.#waiting];
+    const waiting = this.#waiting.list();
     this.#waiting.clear();
     for (const transfer of waiting) {
       if (transfer === this.#leader) this.#attach(transfer);
@@ -447,7 +448,7 @@ export class Fill implements Source, OriginHandler {
   /** RFC 9111 section 4.3.4: a stored response is good again, which need not be the one that was selected. */
   #notModified(ask: Extract<FillAsk, { kind: "whole" }>, head: ResponseHead): void {
     this.#end();
-    const waiting = [...this.#waiting];
+    const waiting = this.#waiting.list();
     this.#waiting.clear();
     if (!this.#isConditional) {
       // It answers a condition that nobody set: there is nothing to be had from it.
@@ -483,7 +484,7 @@ export class Fill implements Source, OriginHandler {
     }
     this.#end();
     const renewed = renew(this.#host.storage, stored, newer, this.#validation, true);
-    const waiting = [...this.#waiting];
+    const waiting = this.#waiting.list();
     this.#waiting.clear();
     for (const transfer of waiting) this.#attachStored(transfer, renewed.response, head.status);
     this.#dropShared(renewed.drop());
@@ -500,7 +501,7 @@ export class Fill implements Source, OriginHandler {
     this.#host.storage.adopt(stored);
     stored.quietUntilMs = nowMs + quietMs(head?.fields.get("retry-after"), nowMs);
     const forwardStatus = failure.kind === "status" ? failure.status : undefined;
-    const waiting = [...this.#waiting];
+    const waiting = this.#waiting.list();
     this.#waiting.clear();
     for (const transfer of waiting) {
       const { request } = transfer;
@@ -531,7 +532,7 @@ export class Fill implements Source, OriginHandler {
 
   #askForWhole(): void {
     this.#giveUp();
-    const waiting = [...this.#waiting];
+    const waiting = this.#waiting.list();
     this.#waiting.clear();
     this.#host.askForWhole(waiting, this.#reason);
   }
@@ -545,10 +546,11 @@ export class Fill implements Source, OriginHandler {
     if (this.#ask.kind === "rest" && this.#bodyStart > 0) keepRest(storage, this.#ask.stored, response, body);
     else {
       const { request } = this;
-      const arrived = { request, requestTimeMs: this.#requestTimeMs, response, variant, body, tier };
+      const requestTimeMs = this.#requestTimeMs;
       const found = this.#sharedSource?.found;
-      const origins = { filledAfter: this.#filledAfter, sharedAs: 0 };
-      const stored = keepArrived(storage, { ...arrived, ...(found ?? origins) });
+      const { filledAfter, sharedAs } = found ?? { filledAfter: this.#filledAfter, sharedAs: 0 };
+      const arrived = { request, requestTimeMs, response, variant, body, tier, filledAfter, sharedAs };
+      const stored = keepArrived(storage, arrived);
       if (stored !== undefined && found === undefined)
         this.#host.shared?.offer(stored, this.#sharedSource?.takeLease(), () => storage.has(stored));
     }
@@ -557,7 +559,7 @@ export class Fill implements Source, OriginHandler {
 
   #decideAnew(): void {
     this.#end();
-    const waiting = [...this.#waiting];
+    const waiting = this.#waiting.list();
     this.#waiting.clear();
     for (const transfer of waiting) {
       this.#host.decide(transfer, this);
@@ -590,13 +592,13 @@ export class Fill implements Source, OriginHandler {
     const body = this.#body;
     if (body === undefined || body.tier !== undefined) return;
     let slowest = this.#lengthWanted.size > 0 ? 0 : body.bytes;
-    for (const transfer of this.#readers)
+    for (const transfer of this.#readers.list())
       slowest = Math.min(slowest, Math.max(0, transfer.bodyPosition - this.#bodyStart));
     body.dropBefore(slowest);
     const aheadBytes = body.bytes - slowest;
     if (this.#lengthWanted.size > 0) {
       if (aheadBytes > HELD_BACK_BYTES_MAX)
-        for (const transfer of [...this.#lengthWanted]) this.#host.refuse(transfer, "length-unknown");
+        for (const transfer of this.#lengthWanted.list()) this.#host.refuse(transfer, "length-unknown");
     } else if (aheadBytes > WINDOW_BYTES) this.#exchange?.pause();
     else if (aheadBytes < WINDOW_BYTES / 2) this.#exchange?.resume();
   }
@@ -612,7 +614,7 @@ export class Fill implements Source, OriginHandler {
   }
 
   #serveReaders(): void {
-    for (const transfer of [...this.#readers]) this.#host.serve(transfer);
+    for (const transfer of this.#readers.list()) this.#host.serve(transfer);
   }
 
   #giveUp(): void {

@@ -51,8 +51,13 @@ export function planPortion(stream: StreamState, firstByte: number, bytesMax: nu
   if (bytes === 0 && !last) return { kind: "wait" };
   return {
     kind: "portion",
-    ...{ headFrom, headBytes: fromHead, bodyFrom, bodyBytes: fromBody },
-    ...{ trailerFrom, trailerBytes: fromTrailers, last },
+    headFrom,
+    headBytes: fromHead,
+    bodyFrom,
+    bodyBytes: fromBody,
+    trailerFrom,
+    trailerBytes: fromTrailers,
+    last,
   };
 }
 

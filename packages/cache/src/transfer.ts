@@ -231,7 +231,10 @@ export class Transfer {
     const bodyAvailable = reply.length === undefined ? arrived : Math.min(arrived, reply.length);
     const trailerBytes = reply.trailers?.length ?? 0;
     return {
-      ...{ headBytes: reply.headBlock.length, bodyAvailable, bodyBytes: reply.length, trailerBytes },
+      headBytes: reply.headBlock.length,
+      bodyAvailable,
+      bodyBytes: reply.length,
+      trailerBytes,
       isInParts: this.#isFramedByProxy || reply.contentLength === undefined,
     };
   }
@@ -244,7 +247,9 @@ export class Transfer {
       into.set(reply.trailers!.subarray(trailerFrom, trailerFrom + trailerBytes));
       return trailerBytes;
     }
-    if (headBytes > 0) into.set(reply.headBlock.subarray(headFrom, headFrom + headBytes));
+    const { headBlock } = reply;
+    if (headBytes > 0)
+      into.set(headBytes === headBlock.length ? headBlock : headBlock.subarray(headFrom, headFrom + headBytes));
     return this.#copyBody(reply, plan, into, headBytes, "at-hand");
   }
 

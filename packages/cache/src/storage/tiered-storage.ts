@@ -131,7 +131,8 @@ export class TieredStorage {
    */
   placeFor(bodyBytes: number | undefined, from?: Storage): { storage: Storage; body: BodyStore } | undefined {
     const start = from === undefined ? 0 : this.#tiers.indexOf(from) + 1;
-    for (const storage of this.#tiers.slice(start)) {
+    for (let tier = start; tier < this.#tiers.length; tier++) {
+      const storage = this.#tiers[tier]!;
       if ((bodyBytes ?? 0) > storage.bodyBytesMax) continue;
       const body = storage.newBody(bodyBytes);
       if (body !== undefined) return { storage, body };
