@@ -307,7 +307,8 @@ export class Delivery implements AskOwner {
       const hasBody = this.#wanted.method === "GET" && answer.bodyBytes !== undefined;
       endBytes = hasBody ? response.headBytes + answer.bodyBytes! : undefined;
     }
-    this.#step({ type: "portion", ...answer, endBytes });
+    const { bytes, last, open, replayable, availableBytes } = answer; // named, since a spread takes longer than all the rest of a step
+    this.#step({ type: "portion", bytes, last, open, replayable, availableBytes, endBytes });
     if (this.done) return this.#failMalformed();
     portion.range = this.#sink.frame(portion.bytes, answer);
     this.#context.counters.add("portions");

@@ -4,12 +4,12 @@ export type ForwardReason = "bypass" | "method" | "uri-miss" | "vary-miss" | "mi
 /** How this cache handled one request (RFC 9211 section 2). */
 export interface CacheStatus {
   /** Answered from the store, not forwarded: then `forwarded` is absent. */
-  readonly hit?: boolean;
-  readonly forwarded?: ForwardReason;
+  readonly hit?: boolean | undefined;
+  readonly forwarded?: ForwardReason | undefined;
   /** Status the origin answered with, where it differs from what the client gets: 304 after a validation. */
-  readonly forwardedStatus?: number;
+  readonly forwardedStatus?: number | undefined;
   /** Remaining freshness, negative when stale. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
   /** The response was stored. */
   readonly stored?: boolean;
   /** The request waited for another one's response. */

@@ -1,3 +1,4 @@
+import { writeLatin1 } from "../http1/octets.ts";
 import { VERDICTS } from "./segment-header.ts";
 
 /**
@@ -98,21 +99,30 @@ export type AccessTextFields = Pick<AccessRecord, "method" | "target" | "host" |
 /** The texts of {@link AccessTextFields} as they stand in a record: they can be kept for when the same client asks for the same again. Texts that are too long are cut. */
 export class AccessTexts {
   /** The record from its `lengths` on, without a trace. */
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
 
-  constructor({ method, target, host, client, referer, userAgent }: AccessTextFields) {
-    const texts = [method, target, host, client, referer, userAgent];
-    const lengths = texts.map((text, index) => Math.min(text.length, index === 1 ? TARGET_MAX : TEXT_MAX));
-    const textBytes = lengths.reduce((sum, one) => sum + one, 0);
-    this.bytes = Buffer.from(new ArrayBuffer(TEXTS_OFFSET + textBytes));
+  constructor(fields: AccessTextFields) {
+    let textBytes = 0;
+    for (const name of TEXTS) textBytes += lengthOf(name, fields);
+    this.bytes = new Uint8Array(TEXTS_OFFSET + textBytes);
     let end: number = TEXTS_OFFSET;
-    for (const [index, text] of texts.entries()) {
-      const length = lengths[index]!;
-      this.bytes.writeUInt16LE(length, 2 * index);
-      this.bytes.write(text, end, length, "latin1");
+    for (let index = 0; index < TEXTS.length; index++) {
+      const name = TEXTS[index]!;
+      const text = fields[name];
+      const length = lengthOf(name, fields);
+      this.bytes[2 * index] = length;
+      this.bytes[2 * index + 1] = length >> 8;
+      writeLatin1(this.bytes, length === text.length ? text : text.slice(0, length), end);
       end += length;
     }
   }
+}
+
+/** In the order in which they stand in a record. */
+const TEXTS = ["method", "target", "host", "client", "referer", "userAgent"] as const;
+
+function lengthOf(name: (typeof TEXTS)[number], fields: AccessTextFields): number {
+  return Math.min(fields[name].length, name === "target" ? TARGET_MAX : TEXT_MAX);
 }
 
 /** How long the record will be. */

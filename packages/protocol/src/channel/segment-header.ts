@@ -164,10 +164,13 @@ export type Answer = PortionAnswer | { kind: "refusal"; refusal: Refusal } | { k
 /** What the cache did, as Cache-Status says it (RFC 9211). */
 export function cacheStatusOf(response: Omit<ResponseAnswer, "headBytes">): CacheStatus {
   const { verdict, ttlSeconds, forwardStatus, stored, collapsed, status } = response;
+  const isHit = verdict === "hit";
+  // Without spreads: this is made for each response that goes out.
   return {
-    ...(verdict === "hit" ? { hit: true } : { forwarded: verdict }),
-    ...(forwardStatus !== undefined && forwardStatus !== status && { forwardedStatus: forwardStatus }),
-    ...(ttlSeconds !== undefined && { ttlMs: ttlSeconds * 1000 }),
+    hit: isHit,
+    forwarded: isHit ? undefined : verdict,
+    forwardedStatus: forwardStatus === status ? undefined : forwardStatus,
+    ttlMs: ttlSeconds === undefined ? undefined : ttlSeconds * 1000,
     stored,
     collapsed,
   };
