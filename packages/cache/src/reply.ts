@@ -20,7 +20,7 @@ export type ReadableBody = Pick<BodyStore, "bytes" | "read" | "load" | "retain" 
 
 /** What one client gets: a head block, then a part of one body. Decided once, when the response is chosen. */
 export interface Reply {
-  readonly response: Omit<ResponseAnswer, "headBytes">;
+  readonly response: ResponseAnswer;
   readonly headBlock: Uint8Array;
   /** Undefined where the response has no content: HEAD, 204, 304. */
   readonly body: ReadableBody | undefined;
@@ -86,7 +86,7 @@ export function chooseReply(request: ClientRequest, available: Available, handli
   return {
     kind: "reply",
     reply: {
-      response: { ...handling, status },
+      response: { ...handling, status, headBytes: headBlock.length },
       headBlock,
       body: hasContent ? body : undefined,
       from: 0,
@@ -102,7 +102,7 @@ function getfileReply(available: Available, handling: Handling): Choice {
   const wanted = getfileStatusOf(status);
   if (wanted !== "OK") return { kind: "refusal", refusal: wanted === "FILE_NOT_FOUND" ? "not-found" : "origin-error" };
   if (bodyBytes === undefined) return { kind: "length-wanted" };
-  const response = { ...handling, status };
+  const response = { ...handling, status, headBytes: 0 };
   return {
     kind: "reply",
     reply: {
@@ -142,8 +142,8 @@ function partialReply(request: ClientRequest, available: Available, handling: Ha
 }
 
 function partReply(body: ReadableBody, from: number, length: number, fields: Fields, handling: Handling): Choice {
-  const response = { ...handling, status: 206 };
   const headBlock = renderHeadBlock(fields, "ours");
+  const response = { ...handling, status: 206, headBytes: headBlock.length };
   return { kind: "reply", reply: { response, headBlock, body, from, length, contentLength: length } };
 }
 
@@ -152,6 +152,13 @@ function withoutBody(status: 304 | 416, fields: Fields, handling: Handling): Cho
   const headBlock = renderHeadBlock(fields, "ours");
   return {
     kind: "reply",
-    reply: { response: { ...handling, status }, headBlock, body: undefined, from: 0, length: 0, contentLength },
+    reply: {
+      response: { ...handling, status, headBytes: headBlock.length },
+      headBlock,
+      body: undefined,
+      from: 0,
+      length: 0,
+      contentLength,
+    },
   };
 }

@@ -391,10 +391,11 @@ export class Shard implements AskHandler, FillHost {
     const key = request.wantsKey ? request.key : undefined;
     if (request.wire === "getfile" || (upstream === undefined && key === undefined)) return reply;
     const status = { ...cacheStatusOf(reply.response), ...(key !== undefined && { key }) };
+    const headBlock = withCacheStatus(reply.headBlock, renderCacheStatus(status, upstream));
     return {
       ...reply,
-      headBlock: withCacheStatus(reply.headBlock, renderCacheStatus(status, upstream)),
-      response: { ...reply.response, hasCacheStatus: true, hotVersion: undefined },
+      headBlock,
+      response: { ...reply.response, headBytes: headBlock.length, hasCacheStatus: true, hotVersion: undefined },
     };
   }
 

@@ -169,7 +169,7 @@ export class Transfer {
         loan: undefined,
         trailers: plan.trailerBytes > 0,
       },
-      first ? { ...reply.response, headBytes } : undefined,
+      first ? reply.response : undefined,
     );
     if (first) this.#isFramedByProxy = reply.contentLength === undefined;
     this.position = Math.max(this.position, ask.firstByte + bytes);
@@ -221,7 +221,7 @@ export class Transfer {
         loan,
         trailers: false,
       },
-      { ...reply.response, headBytes },
+      reply.response,
     );
     return "whole";
   }

@@ -1,4 +1,4 @@
-import type { Fields, Framing, ResponseHead } from "@proj/protocol";
+import { type Fields, type Framing, type ResponseHead, writeLatin1 } from "@proj/protocol";
 import { ByteQueue } from "./byte-queue.ts";
 import { OriginError, type OriginErrorCode } from "./errors.ts";
 import type { PreparedRequest } from "./prepared-request.ts";
@@ -120,12 +120,13 @@ export interface Attempt {
 }
 
 /** Where heads become octets, one after the other: the kernel takes them before the next. */
-const scratch = Buffer.from(new ArrayBuffer(16 * 1024));
+const scratch = new Uint8Array(new ArrayBuffer(16 * 1024));
 
 function headBytes(head: string | Uint8Array): Uint8Array {
   if (typeof head !== "string") return head;
   if (head.length > scratch.length) return Buffer.from(head, "latin1");
-  return scratch.subarray(0, scratch.write(head, 0, "latin1"));
+  writeLatin1(scratch, head, 0);
+  return scratch.subarray(0, head.length);
 }
 
 /** An {@link OriginExchange} as pool and connections see it. */
