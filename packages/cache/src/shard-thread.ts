@@ -68,7 +68,10 @@ class ShardThread {
     const monotonicMs = () => performance.now();
     const changed = (stripe: number) => void bumpStripe(versions, stripe);
     this.#storage = new TieredStorage(this.#tiers, changed, monotonicMs, options.purgesSeen);
-    this.#upkeep = new Upkeep(this.#tiers, this.#storage, monotonicMs, () => counters.get("requests"));
+    this.#upkeep = new Upkeep(this.#tiers, this.#storage, monotonicMs, () => ({
+      requests: counters.get("requests"),
+      misses: counters.get("misses"),
+    }));
     const clientOf = (origin: readonly URL[]) =>
       new OriginClient({ origin, tls: options.originTls, onHealth: (news) => log(healthRecord(news)) });
     this.#sites = new CacheSites(options.sites, clientOf, monotonicMs);

@@ -191,9 +191,9 @@ export class TieredStorage {
     return this.#purging.run(budgetMs);
   }
 
-  /** Moves bodies between the tiers, for about `budgetMs` in each direction. */
-  moveBodies(budgetMs: number): void {
-    this.writeBehind?.run(budgetMs);
+  /** Moves bodies between the tiers, for about `budgetMs` in each direction. @param copyMs For copies to disk, where those have less time. */
+  moveBodies(budgetMs: number, copyMs = budgetMs): void {
+    this.writeBehind?.run(copyMs);
     this.#promotion?.run(budgetMs);
   }
 

@@ -4,9 +4,22 @@ import type { DiskStorage } from "./disk-storage.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import { bytesOf, KIB, openDisk, PREFIX, put, responsesIn, responseTo, withDirectory } from "./test-support.ts";
 import { TieredStorage } from "./tiered-storage.ts";
-import { Upkeep } from "./upkeep.ts";
+import { turnFor, Upkeep } from "./upkeep.ts";
 
 const DAY_SECONDS = 86_400;
+
+test("turnFor() gives copies most time while nobody asks, less while somebody does, and least while more is missed than could be copied", () => {
+  const before = { requests: 1000, misses: 500 };
+  const idle = turnFor(before, before);
+  const hits = turnFor(before, { requests: 2000, misses: 500 });
+  const misses = turnFor(before, { requests: 2000, misses: 510 });
+  const flood = turnFor(before, { requests: 2000, misses: 600 });
+  expect(idle.copyMs).toBeGreaterThan(hits.copyMs);
+  expect(misses).toEqual(hits);
+  expect(flood.copyMs).toBeLessThan(hits.copyMs);
+  expect(flood.moveMs).toBe(hits.moveMs);
+  expect(flood.copyMs).toBeGreaterThan(0);
+});
 
 function putWithoutValidator(tier: MemoryStorage | DiskStorage, target: string): StoredResponse {
   const body = tier.newBody(1000)!;
@@ -24,7 +37,7 @@ test("Upkeep.sweep() drops from both tiers what is of no use any more, and leave
     const memory = new MemoryStorage(1024 * KIB, { onEvict: () => {}, onRemove: (slot) => disk.dropCopy(slot) });
     const nowMs = () => performance.now();
     const storage = new TieredStorage({ memory, disk }, () => {}, nowMs);
-    const upkeep = new Upkeep({ memory, disk }, storage, nowMs, () => 0);
+    const upkeep = new Upkeep({ memory, disk }, storage, nowMs, () => ({ requests: 0, misses: 0 }));
     for (const [name, tier] of Object.entries({ memory, disk })) {
       putWithoutValidator(tier, `/${name}/useless`);
       const read = putWithoutValidator(tier, `/${name}/read`);

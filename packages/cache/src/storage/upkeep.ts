@@ -7,6 +7,12 @@ import type { TieredStorage, Tiers } from "./tiered-storage.ts";
 const TURN_MS = 2;
 const BUSY_TURN_MS = 1;
 const TURN_EVERY_MS = 20;
+/**
+ * Where so many misses come between two turns, what is stored comes faster than it could be copied to disk: most of it never would be, and those who wait for the origin would pay for the few. Most
+ * copies then wait for a quieter moment, as far as there is room for them.
+ */
+const FLOOD_MISSES = 20;
+const FLOODED_COPY_MS = 0.25;
 const SWEEP_EVERY_MS = 1_000;
 /** Entries in memory that one sweep looks at. */
 const SWEEP_ENTRIES = 10_000;
@@ -15,14 +21,27 @@ const LISTING_MS = 50;
 /** At the end, what is in memory only is copied for so long. */
 const LAST_TURN_MS = 1_000;
 
+/** How many requests clients have made, and how many of them the store did not answer. */
+export interface Demand {
+  readonly requests: number;
+  readonly misses: number;
+}
+
+/** How long bodies are moved between the tiers, and copied to disk, after so much has been wanted since the turn before. */
+export function turnFor(before: Demand, now: Demand): { readonly moveMs: number; readonly copyMs: number } {
+  const moveMs = now.requests === before.requests ? TURN_MS : BUSY_TURN_MS;
+  const isFlooded = now.misses - before.misses >= FLOOD_MISSES;
+  return { moveMs, copyMs: isFlooded ? FLOODED_COPY_MS : moveMs };
+}
+
 /** What a store does besides answering: finds what a former life stored, copies from memory to disk, drops what is of no use any more. */
 export class Upkeep {
   readonly #memory: MemoryStorage | undefined;
   readonly #disk: DiskStorage | undefined;
   readonly #storage: TieredStorage;
   readonly #nowMs: () => number;
-  readonly #asked: () => number;
-  #askedBefore = 0;
+  readonly #demand: () => Demand;
+  #before: Demand = { requests: 0, misses: 0 };
   #turn: ReturnType<typeof setTimeout> | undefined;
   readonly #sweeps: ReturnType<typeof setInterval>;
   #callOffListing: (() => void) | undefined;
@@ -30,14 +49,14 @@ export class Upkeep {
 
   /**
    * @param nowMs Monotonic.
-   * @param asked How many requests there have been so far.
+   * @param demand What there has been so far.
    */
-  constructor({ memory, disk }: Tiers, storage: TieredStorage, nowMs: () => number, asked: () => number) {
+  constructor({ memory, disk }: Tiers, storage: TieredStorage, nowMs: () => number, demand: () => Demand) {
     this.#memory = memory;
     this.#disk = disk;
     this.#storage = storage;
     this.#nowMs = nowMs;
-    this.#asked = asked;
+    this.#demand = demand;
     storage.onWork = () => {
       this.#turn ??= setTimeout(() => this.#takeTurn(), TURN_EVERY_MS);
     };
@@ -66,9 +85,10 @@ export class Upkeep {
 
   #takeTurn(): void {
     this.#turn = undefined;
-    const asked = this.#asked();
-    this.#storage.moveBodies(asked === this.#askedBefore ? TURN_MS : BUSY_TURN_MS);
-    this.#askedBefore = asked;
+    const now = this.#demand();
+    const { moveMs, copyMs } = turnFor(this.#before, now);
+    this.#storage.moveBodies(moveMs, copyMs);
+    this.#before = now;
     if (!this.#storage.isIdle) this.#storage.onWork();
   }
 
