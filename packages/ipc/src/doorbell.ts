@@ -1,12 +1,12 @@
 import { fstatSync, lstatSync } from "node:fs";
 import { check } from "./check.ts";
 import { ERRNO, SystemCallError } from "./errno.ts";
+import { EPOLL, type EventLoop } from "./event-loop.ts";
 import type { Waker } from "./eventually.ts";
 import { cString, errno, libc } from "./libc.ts";
 import { type ObjectName, pathOf } from "./object-name.ts";
 import { recorded, recordRemoval, removeOwnEntry } from "./registry.ts";
 import { ownerAdvice, type SharedMemory } from "./shared-memory.ts";
-import { EPOLL, type EventLoop } from "./sockets/event-loop.ts";
 
 const O_WRONLY = 1;
 const O_RDWR = 0o2;

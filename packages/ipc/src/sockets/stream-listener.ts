@@ -1,14 +1,13 @@
 import { ERRNO } from "../errno.ts";
+import { EPOLL, EventLoop, type Watcher } from "../event-loop.ts";
 import { errno, libc } from "../libc.ts";
-import { sameSocket } from "../listening-socket.ts";
-import { EPOLL, EventLoop, type Watcher } from "./event-loop.ts";
+import { sameSocket } from "./listening-socket.ts";
+import { LEVEL, TCP } from "./numbers.ts";
 import { ADDRESS_BYTES } from "./peer-address.ts";
 import { type StreamHandler, StreamSocket } from "./stream-socket.ts";
 
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
-const IPPROTO_TCP = 6;
-const TCP_NODELAY = 1;
 /** Connections accepted in a turn: then those that are open have theirs. */
 const ACCEPTS_PER_TURN = 32;
 /** How long connections wait when none can be accepted: trying at once, as the kernel suggests, would take a whole processor. */
@@ -51,7 +50,7 @@ export class StreamListener implements Watcher {
     this.#loop = EventLoop.current();
     this.#handlerFor = handlerFor;
     this.#fildes = sameSocket(fildes);
-    libc().setsockopt(this.#fildes, IPPROTO_TCP, TCP_NODELAY, on, 4); // inherited by what is accepted; refused where it is not TCP
+    libc().setsockopt(this.#fildes, LEVEL.TCP, TCP.NODELAY, on, 4); // inherited by what is accepted; refused where it is not TCP
     try {
       this.#place = this.#loop.watch(this.#fildes, EPOLL.IN, this);
     } catch (error) {

@@ -4,8 +4,8 @@ import { connect, type Socket } from "node:net";
 import { testName, watchdog } from "../../test/names.ts";
 import type { SystemCallError } from "../errno.ts";
 import { libc } from "../libc.ts";
-import { endListening, keepListening } from "../listening-socket.ts";
 import { SharedMemory } from "../shared-memory.ts";
+import { endListening, keepListening } from "./listening-socket.ts";
 import { type AcceptedHandler, StreamListener } from "./stream-listener.ts";
 import { StreamSocket } from "./stream-socket.ts";
 

@@ -1,16 +1,13 @@
 import { ERRNO, SystemCallError } from "../errno.ts";
+import { EPOLL, EventLoop, type Watcher } from "../event-loop.ts";
 import { errno, libc } from "../libc.ts";
-import { sameSocket } from "../listening-socket.ts";
-import { EPOLL, EventLoop, type Watcher } from "./event-loop.ts";
+import { sameSocket } from "./listening-socket.ts";
+import { LEVEL, SHUT, SO } from "./numbers.ts";
 import { hostOf } from "./peer-address.ts";
 import { PrefixViews } from "./prefix-views.ts";
 
 const MSG_NOSIGNAL = 0x4000;
 const MSG_MORE = 0x8000;
-const SHUT_WR = 1;
-const SOL_SOCKET = 1;
-const SO_ERROR = 4;
-const SO_LINGER = 13;
 
 /** Everything that can happen, told once each time it begins (EPOLLET): a socket is never told to the kernel again. */
 const EVENTS = EPOLL.IN | EPOLL.PRI | EPOLL.OUT | EPOLL.RDHUP | EPOLL.ET;
@@ -95,7 +92,7 @@ export class StreamSocket implements Watcher {
     const fildes = sameSocket((socket as typeof socket & { fd: number }).fd);
     socket.terminate();
     option.fill(0);
-    libc().setsockopt(fildes, SOL_SOCKET, SO_LINGER, option, 8); // terminate() has set it: our end would be a reset
+    libc().setsockopt(fildes, LEVEL.SOCKET, SO.LINGER, option, 8); // terminate() has set it: our end would be a reset
     try {
       return new StreamSocket(fildes, handler);
     } catch (error) {
@@ -182,7 +179,7 @@ export class StreamSocket implements Watcher {
     if (this.#fildes === -1 || this.#hasEnded) return;
     this.#hasEnded = true;
     if (this.#hasPeerEnded) return this.#close();
-    libc().shutdown(this.#fildes, SHUT_WR);
+    libc().shutdown(this.#fildes, SHUT.WR);
   }
 
   /** Closes it; what was written still reaches a peer that sends nothing more. */
@@ -195,7 +192,7 @@ export class StreamSocket implements Watcher {
     if (this.#fildes === -1) return;
     option[0] = 1;
     option[1] = 0;
-    libc().setsockopt(this.#fildes, SOL_SOCKET, SO_LINGER, option, 8);
+    libc().setsockopt(this.#fildes, LEVEL.SOCKET, SO.LINGER, option, 8);
     this.#close();
   }
 
@@ -264,7 +261,7 @@ export class StreamSocket implements Watcher {
     if (this.#fildes === -1) return;
     if (this.#failure !== undefined) return this.#close(this.#failure);
     optionBytes[0] = 4;
-    const isTold = libc().getsockopt(this.#fildes, SOL_SOCKET, SO_ERROR, option, optionBytes) === 0;
+    const isTold = libc().getsockopt(this.#fildes, LEVEL.SOCKET, SO.ERROR, option, optionBytes) === 0;
     const failure = isTold ? option[0]! : 0;
     if (failure !== 0 || this.#hasPeerEnded)
       this.#close(failure === 0 ? undefined : new SystemCallError("recv", SUBJECT, failure));

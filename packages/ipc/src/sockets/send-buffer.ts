@@ -1,9 +1,5 @@
-import { libc } from "./libc.ts";
-
-const SOL_SOCKET = 1;
-const SO_SNDBUF = 7;
-const IPPROTO_TCP = 6;
-const TCP_INFO = 11;
+import { libc } from "../libc.ts";
+import { LEVEL, SO, TCP } from "./numbers.ts";
 
 /** struct tcp_info of linux/tcp.h, as far as Linux 4.9 has it: later kernels add behind. `min_rtt` is in microseconds. */
 const INFO = { bytes: 160, minRtt: 148 } as const;
@@ -29,8 +25,8 @@ const option = new Int32Array(new ArrayBuffer(4));
  */
 export function limitSendBuffer(fildes: number, bytes: number, nearMicroseconds: number): boolean {
   length[0] = INFO.bytes;
-  if (libc().getsockopt(fildes, IPPROTO_TCP, TCP_INFO, info, length) !== 0) return false;
+  if (libc().getsockopt(fildes, LEVEL.TCP, TCP.INFO, info, length) !== 0) return false;
   if (length[0]! < INFO.bytes || info[INFO.minRtt / 4]! > nearMicroseconds) return false;
   option[0] = bytes;
-  return libc().setsockopt(fildes, SOL_SOCKET, SO_SNDBUF, option, 4) === 0;
+  return libc().setsockopt(fildes, LEVEL.SOCKET, SO.SNDBUF, option, 4) === 0;
 }

@@ -1,8 +1,8 @@
 import { drainMicrotasks } from "bun:jsc";
-import { check } from "../check.ts";
-import { ERRNO, SystemCallError } from "../errno.ts";
-import { errno, libc } from "../libc.ts";
 import { bunEpoll } from "./bun-epoll.ts";
+import { check } from "./check.ts";
+import { ERRNO, SystemCallError } from "./errno.ts";
+import { errno, libc } from "./libc.ts";
 
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;

@@ -1,10 +1,10 @@
-import { check } from "./check.ts";
-import { libc } from "./libc.ts";
+import { check } from "../check.ts";
+import { libc } from "../libc.ts";
+import { SHUT } from "./numbers.ts";
 
 const F_DUPFD_CLOEXEC = 1030;
 /** As many as the kernel allows: it takes `net.core.somaxconn` where that is less. */
 const BACKLOG = 65_535;
-const SHUT_RDWR = 2;
 
 /**
  * Another descriptor of a listening socket, which goes on listening when the one given is closed: clients that connect while nobody accepts wait, up to `net.core.somaxconn` of
@@ -50,5 +50,5 @@ export function sameSocket(fildes: number): number {
  * closeSync(kept);
  */
 export function endListening(fildes: number): void {
-  check("shutdown", `descriptor ${fildes}`, libc().shutdown(fildes, SHUT_RDWR));
+  check("shutdown", `descriptor ${fildes}`, libc().shutdown(fildes, SHUT.RDWR));
 }

@@ -1,9 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { testName, watchdog } from "../../test/names.ts";
-import { Doorbell, DoorbellRinger } from "../doorbell.ts";
-import { Semaphore } from "../semaphore.ts";
-import { SharedMemory } from "../shared-memory.ts";
+import { testName, watchdog } from "../test/names.ts";
+import { Doorbell, DoorbellRinger } from "./doorbell.ts";
 import { EventLoop } from "./event-loop.ts";
+import { Semaphore } from "./semaphore.ts";
+import { SharedMemory } from "./shared-memory.ts";
 
 setDefaultTimeout(60_000);
 
@@ -89,7 +89,7 @@ test("a bell in the loop is rung only while its thread waits, and loses nothing"
   }
 });
 
-const SOURCE = JSON.stringify(new URL("../index.ts", import.meta.url).pathname);
+const SOURCE = JSON.stringify(new URL("./index.ts", import.meta.url).pathname);
 
 /** Posts, rings, and waits for the answer. */
 const ASKER = `

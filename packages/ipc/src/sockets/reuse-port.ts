@@ -1,9 +1,6 @@
 import { ptr } from "bun:ffi";
-import { libc } from "./libc.ts";
-
-const SOL_SOCKET = 1;
-const SO_ATTACH_REUSEPORT_CBPF = 51;
-const SO_DETACH_REUSEPORT_BPF = 68;
+import { libc } from "../libc.ts";
+import { LEVEL, SO } from "./numbers.ts";
 
 // struct sock_filter { u16 code; u8 jt, jf; u32 k }, four of them; struct sock_fprog { u16 length; struct sock_filter *filter }.
 const INSTRUCTIONS = 4;
@@ -41,10 +38,10 @@ export function steerConnections(fildes: number, first: number, count: number): 
   const header = new DataView(new ArrayBuffer(16));
   header.setUint16(0, INSTRUCTIONS, true);
   header.setBigUint64(8, BigInt(ptr(new Uint8Array(filter.buffer))), true);
-  return libc().setsockopt(fildes, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, new Uint8Array(header.buffer), 16) === 0;
+  return libc().setsockopt(fildes, LEVEL.SOCKET, SO.ATTACH_REUSEPORT_CBPF, new Uint8Array(header.buffer), 16) === 0;
 }
 
 /** Takes {@link steerConnections} back: the kernel chooses again. */
 export function endSteering(fildes: number): boolean {
-  return libc().setsockopt(fildes, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, new Uint8Array(new ArrayBuffer(4)), 4) === 0;
+  return libc().setsockopt(fildes, LEVEL.SOCKET, SO.DETACH_REUSEPORT_BPF, new Uint8Array(new ArrayBuffer(4)), 4) === 0;
 }
