@@ -96,6 +96,8 @@ export class Delivery implements AskOwner {
   #loan: Loan | undefined;
   #waiting: AbortController | undefined;
   #stopWaitingForCache: (() => void) | undefined;
+  /** Of the first life that it has waited for: where the next one dies too it has waited enough. */
+  #cacheWaitEndsMs = Number.POSITIVE_INFINITY;
   /** The cache may remember this transfer: it has to be told when we are done. */
   #opened = false;
   /** Something went out: there is no way back to an error in the wire's words. */
@@ -206,12 +208,13 @@ export class Delivery implements AskOwner {
 
   #waitForCache(): void {
     const { cache, now } = this.#context;
+    this.#cacheWaitEndsMs = Math.min(this.#cacheWaitEndsMs, cache.awaySinceMs + CACHE_AWAY_MS);
     const timer = setTimeout(
       () => {
         stop();
         this.#fail("cache-away");
       },
-      Math.max(0, cache.awaySinceMs + CACHE_AWAY_MS - now()),
+      Math.max(0, this.#cacheWaitEndsMs - now()),
     );
     const stop = cache.whenAttached(() => {
       clearTimeout(timer);
