@@ -3,7 +3,7 @@ import type { ClientSocket } from "./listeners/connection.ts";
 
 /** What small pieces are gathered into, so that head, chunk heads and content leave in one write. One for the thread: whoever writes last owns it. */
 const gathered = Buffer.from(new ArrayBuffer(64 * 1024));
-const gatheredViews = new PrefixViews(gathered);
+const gatheredViews = PrefixViews.over(gathered);
 let gatheredBytes = 0;
 let owner: Outgoing | undefined;
 let isFlushDue = false;

@@ -3,7 +3,7 @@ import { PrefixViews } from "./prefix-views.ts";
 
 test("gives out the first bytes of the memory, of any length, and the same view while no other took its place", () => {
   const memory = new Uint8Array(300);
-  const views = new PrefixViews(memory);
+  const views = PrefixViews.over(memory);
   for (const length of [0, 1, 64, 65, 128, 300, 1, 300, 0]) {
     const view = views.of(length);
     expect(view.length).toBe(length);

@@ -6,16 +6,21 @@ const KEPT = 64;
  * one of few lengths, so the view that was made for the last of each is given out again.
  *
  * @example
- * const views = new PrefixViews(new Uint8Array(65_536));
+ * const views = PrefixViews.over(new Uint8Array(65_536));
  * views.of(100) === views.of(100); // true: whoever is lent it must not keep it
  */
 export class PrefixViews {
   readonly #memory: Uint8Array;
   readonly #views: Uint8Array[];
 
-  constructor(memory: Uint8Array) {
+  private constructor(memory: Uint8Array) {
     this.#memory = memory;
     this.#views = Array.from({ length: KEPT }, () => memory);
+  }
+
+  /** @param memory It stays the caller's, and must not be detached. */
+  static over(memory: Uint8Array): PrefixViews {
+    return new PrefixViews(memory);
   }
 
   /** The first `length` bytes. */

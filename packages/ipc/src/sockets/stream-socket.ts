@@ -20,7 +20,7 @@ const FILE_BYTES_PER_TURN = 4 * 1024 * 1024;
 
 /** What is received goes through here: one for each thread, lent to the handler for the time of its call. */
 const received = new Uint8Array(new ArrayBuffer(128 * 1024));
-const receivedViews = new PrefixViews(received);
+const receivedViews = PrefixViews.over(received);
 const SUBJECT = "a connection";
 const option = new Int32Array(new ArrayBuffer(8));
 const optionBytes = new Uint32Array(new ArrayBuffer(4));
