@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { StoreDirectory, StoreDirectoryError } from "./store-directory.ts";
 import { withDirectory } from "./test-support.ts";
@@ -75,6 +75,23 @@ describe("StoreDirectory", () => {
       expect(mine.every((path) => existsSync(path))).toBe(true);
       expect(readdirSync(join(directory, "incoming", "0"))).toEqual(["Letter.txt"]);
     }));
+
+  test("follows no symbolic link that somebody has put in the place of its own files", () => {
+    for (const name of ["lock", "webproxy-store.json", "webproxy-store.json.new"])
+      withDirectory((directory) => {
+        const other = join(directory, "other");
+        const text = '{"format":"webproxy-store","version":3}';
+        writeFileSync(other, text);
+        const store = join(directory, "store");
+        mkdirSync(store);
+        symlinkSync(other, join(store, name));
+        expect([name, codeOf(() => StoreDirectory.open(store))]).toEqual([
+          name,
+          name.endsWith(".new") ? "opened" : "ELOOP",
+        ]);
+        expect(readFileSync(other, "utf8")).toBe(text);
+      });
+  });
 
   test("says what is wrong with a directory that can not be used", () =>
     withDirectory((directory) => {

@@ -148,7 +148,7 @@ function checkVersion(path: string): void {
 function versionFault(marker: string): undefined | "absent" | "older" | { why: string } {
   let text: string;
   try {
-    text = readFileSync(marker, "utf8");
+    text = readOwnFile(marker);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     return "absent";
@@ -164,8 +164,19 @@ function versionFault(marker: string): undefined | "absent" | "older" | { why: s
 /** Forced to the medium before it has its name: a power cut leaves none, or a whole one, never an empty one, which would be a store of no known version. */
 function writeMarker(marker: string): void {
   const text = `${JSON.stringify({ format: "webproxy-store", version: STORE_VERSION })}\n`;
-  writeFileSync(`${marker}.new`, text, { mode: 0o600, flush: true });
+  rmSync(`${marker}.new`, { force: true });
+  writeFileSync(`${marker}.new`, text, { mode: 0o600, flush: true, flag: "wx" }); // "x": no symbolic link is followed
   renameSync(`${marker}.new`, marker);
+}
+
+/** @throws {Error} `ELOOP`: it is a symbolic link. */
+function readOwnFile(path: string): string {
+  const fildes = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    return readFileSync(fildes, "utf8");
+  } finally {
+    closeSync(fildes);
+  }
 }
 
 function versionOf(text: string): unknown {
