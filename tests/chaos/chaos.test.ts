@@ -7,7 +7,7 @@ import { IS_WHOLE } from "../support/scale.ts";
 import { runChaos } from "./chaos.ts";
 
 const SEED = Math.floor(Math.random() * 2 ** 32);
-const SECONDS = IS_WHOLE ? 120 : 30;
+const SECONDS = IS_WHOLE ? 120 : 60;
 
 test(
   `chaos for ${SECONDS} s (seed ${SEED})`,
@@ -22,6 +22,7 @@ test(
     expect(report.complaints).toEqual([]);
     expect({ wrong: report.tally.wrong, hangs: report.tally.hang }).toEqual({ wrong: 0, hangs: 0 });
     expect(report.tally.whole).toBeGreaterThan(200);
+    expect(Object.values(report.faults).length).toBeGreaterThan(3); // kinds of faults that were made
   },
   (SECONDS + 300) * 1000,
 );

@@ -106,8 +106,8 @@ class Probe {
       p99Ms: at(0.99),
       maxMs: at(1),
     };
+    // A gap that is still open goes on: it is told whole once it has ended.
     this.#longestGapMs = 0;
-    this.#lastServed = now;
     this.#failed = 0;
     this.#latencies = [];
     return report;

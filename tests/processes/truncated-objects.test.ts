@@ -31,7 +31,7 @@ for (const { what, kind } of [
 ]) {
   test(`56 ${what} cut to nothing`, async () => {
     await using origin = CountingOrigin.start({ "/": { body: BODY, headers: { "Cache-Control": "max-age=600" } } });
-    // With an access log the supervisor maps what the proxy's threads write.
+    // With an access log the supervisor reads what the proxy's threads write.
     await using webproxy = await Webproxy.start({
       origin: origin.url,
       args: ["--segments", "16", "--segment-size", "16KiB", "--hot", "0", "--access-log", "/dev/null"],
