@@ -1,6 +1,6 @@
 /** CHECKLIST 56: somebody cuts an object of /dev/shm short that is mapped. Who touches it may end, nobody else does, and all are served again. */
 import { expect, test } from "bun:test";
-import { readdirSync, truncateSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readdirSync, readFileSync, truncateSync, writeSync } from "node:fs";
 import { sha256, someBytes } from "../support/bytes.ts";
 import { CountingOrigin } from "../support/counting-origin.ts";
 import { getfile } from "../support/getfile-client.ts";
@@ -31,7 +31,7 @@ for (const { what, kind } of [
 ]) {
   test(`56 ${what} cut to nothing`, async () => {
     await using origin = CountingOrigin.start({ "/": { body: BODY, headers: { "Cache-Control": "max-age=600" } } });
-    // With an access log the supervisor reads what the proxy's threads write.
+    // With an access log the supervisor follows what the proxy's threads write.
     await using webproxy = await Webproxy.start({
       origin: origin.url,
       args: ["--segments", "16", "--segment-size", "16KiB", "--hot", "0", "--access-log", "/dev/null"],
@@ -50,3 +50,27 @@ for (const { what, kind } of [
     expect((await webproxy.stop()).exitCode).toBe(0);
   }, 120_000);
 }
+
+/** The supervisor looks for rings each 0.5 s: some eight of these times it follows them, and reads all the time while they are whole. */
+const CUTTING_MS = 4_000;
+
+test("56 the ring of requests cut and made whole at any moment, hundreds of times: the supervisor lives", async () => {
+  await using origin = CountingOrigin.start({ "/": { body: BODY, headers: { "Cache-Control": "max-age=600" } } });
+  await using webproxy = await Webproxy.start({ origin: origin.url, args: ["--access-log", "/dev/null"] });
+  for (let times = 0; times < 20; times++) expect((await http(webproxy.http, "/")).sha256).toBe(SUM);
+  const path = `/dev/shm/webproxy.${webproxy.channel}.access`;
+  const rings = readFileSync(path);
+  const fildes = openSync(path, "r+");
+  try {
+    const endMs = performance.now() + CUTTING_MS;
+    for (let cuts = 0; performance.now() < endMs || cuts < 300; cuts++) {
+      ftruncateSync(fildes, 0);
+      writeSync(fildes, rings, 0, rings.length, 0);
+      if (cuts % 2 === 0) await Bun.sleep(Math.random() * 20);
+    }
+  } finally {
+    closeSync(fildes);
+  }
+  await eventually(30_000, "it is served", async () => (await http(webproxy.http, "/")).sha256 === SUM);
+  expect((await webproxy.stop()).exitCode).toBe(0);
+}, 120_000);

@@ -1,4 +1,4 @@
-import { objectName, SharedMemory, SystemCallError } from "@proj/ipc";
+import { objectName, SharedMemoryCopy } from "@proj/ipc";
 import {
   CACHE_COUNTERS,
   type CacheCounter,
@@ -70,9 +70,7 @@ export interface ChannelReading {
 
 /**
  * Reads the counters of a channel out of shared memory, at any moment and whether the processes answer or not: nobody is asked.
- * A side that has never started, has ended in an orderly way, or has another layout is `null`.
- *
- * @throws {SystemCallError} `EACCES`: the channel belongs to another user.
+ * A side that has never started, has ended in an orderly way, has another layout, or belongs to another user is `null`.
  */
 export function readChannelStats(channel: string): ChannelStats {
   return readChannel(channel).stats;
@@ -135,7 +133,7 @@ function readSide<Counter extends string, Timings>(
   names: readonly Counter[],
   readTimings: (buffer: ArrayBuffer, threads: number) => Timings,
 ): SideReading<Counter, Timings> | undefined {
-  using memory = openControlBlock(channel, side);
+  using memory = SharedMemoryCopy.open(objectName(channelNames(channel).controlBlock(side)));
   if (memory === undefined) return undefined;
   const block = readControlBlock(memory.buffer);
   if (typeof block !== "object") return undefined;
@@ -150,16 +148,6 @@ function readSide<Counter extends string, Timings>(
   const stats: SideStats<Counter> = { pid, state: isAlive(block) ? block.state : "dead", threads, startedAt, counters };
   const origins = readOriginsSeen(memory.buffer, threads);
   return { block, stats, origins, timings: readTimings(memory.buffer, threads) };
-}
-
-function openControlBlock(channel: string, side: Side): SharedMemory | undefined {
-  try {
-    return SharedMemory.open(objectName(channelNames(channel).controlBlock(side)), { readOnly: true });
-  } catch (error) {
-    // ENOENT: there is none. EINVAL: it has a name and no length yet.
-    if (error instanceof SystemCallError && (error.code === "ENOENT" || error.code === "EINVAL")) return undefined;
-    throw error;
-  }
 }
 
 function sum(values: readonly number[]): number {

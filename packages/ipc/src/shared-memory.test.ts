@@ -159,18 +159,3 @@ test("SharedMemory does not leak descriptors or mappings over 2,000 lives", () =
   }
   expect(mappings()).toBeLessThan(before + 200);
 });
-
-test("SharedMemory.isUnlinked tells that the name is another's now, or nobody's", () => {
-  const name = testName();
-  using made = SharedMemory.create(name, 4096);
-  using watching = SharedMemory.open(name, { readOnly: true, keepsDescriptor: true });
-  try {
-    expect(watching.isUnlinked).toBe(false);
-    made.unlink();
-    expect(watching.isUnlinked).toBe(true);
-    using another = SharedMemory.create(name, 4096);
-    expect([another.closed, watching.isUnlinked]).toEqual([false, true]);
-  } finally {
-    SharedMemory.unlink(name);
-  }
-});

@@ -105,7 +105,7 @@ export class SharedMemory implements Disposable {
    *
    * @param options.readOnly Map without the right to write: a write through such a view ends the process with SIGSEGV. So does
    *   `Atomics.load`, once it is optimised: Bun 1.4.5 makes it an addition of zero. Read plainly.
-   * @param options.keepsDescriptor Keep a descriptor until it is closed: for {@link SharedMemory.isWhole} and {@link SharedMemory.isUnlinked}, and to send from ({@link SharedMemory.fildes}).
+   * @param options.keepsDescriptor Keep its descriptor until it is closed, to send from: {@link SharedMemory.fildes}.
    * @throws {SystemCallError} `ENOENT`: never created, or already unlinked. `EACCES`: its mode excludes this user, or it
    *   belongs to another user (anybody may create a name in /dev/shm, so what a stranger put there is not used).
    *   `EINVAL` from `mmap`: its creator has not sized it yet.
@@ -124,12 +124,9 @@ export class SharedMemory implements Disposable {
       openUnleased(() => libc().shm_open(path, oflag, 0)),
     );
     try {
-      const memory = SharedMemory.#overDescriptor(name, fildes, readOnly, keep);
-      if (!keep) libc().close(fildes);
-      return memory;
-    } catch (error) {
+      return SharedMemory.#overDescriptor(name, fildes, readOnly, false);
+    } finally {
       libc().close(fildes);
-      throw error;
     }
   }
 
@@ -240,16 +237,6 @@ export class SharedMemory implements Disposable {
   /** The descriptor of anonymous memory, to hand to a child; of memory with a name only with `keepsDescriptor`, to send from. */
   get fildes(): number | undefined {
     return this.#closed ? undefined : this.#fildes;
-  }
-
-  /** Whether it still has the length that is mapped: reading what somebody has cut off ends this process with SIGBUS. Only with `keepsDescriptor`. */
-  get isWhole(): boolean {
-    return this.#fildes === undefined || statOf(this.#fildes, this.#subject).size >= this.length;
-  }
-
-  /** Whether it can be opened by its name no more: somebody has unlinked it, and may have made another one under that name. Only with `keepsDescriptor`. */
-  get isUnlinked(): boolean {
-    return this.#fildes !== undefined && statOf(this.#fildes, this.#subject).nlink === 0;
   }
 
   /** Whether views of it may only be read: writing through them ends the process with SIGSEGV. */

@@ -98,6 +98,7 @@ export {
 } from "./channel/access-record.ts";
 export {
   AccessReader,
+  type AccessRingsCopy,
   AccessRingWriter,
   accessRingsBytes,
   initAccessRings,

@@ -1,6 +1,6 @@
-import { objectName, SharedMemory, SystemCallError } from "@proj/ipc";
+import { objectName, SharedMemoryCopy } from "@proj/ipc";
 import { everyBeat, type Heartbeat } from "@proj/process";
-import { AccessReader, type AccessRecord, channelNames, wantAllRecords } from "@proj/protocol";
+import { AccessReader, type AccessRecord, channelNames } from "@proj/protocol";
 
 /** How often a feed looks for records: each 100 ms when only samples of hot hits are wanted, and when all are. A ring holds what comes in some 100 ms. */
 const BEATS_PER_POLL = 2;
@@ -26,10 +26,10 @@ export interface TakenRecord extends AccessRecord {
   thread: number;
 }
 
-/** Follows the access records of a channel, whichever proxy process writes them, now or later. */
+/** Follows the access records of a channel, whichever proxy process writes them, now or later. Whatever is done to the rings, whoever follows them lives on. */
 export class AccessFeed {
   readonly #options: FeedOptions;
-  #memory: SharedMemory | undefined;
+  #memory: SharedMemoryCopy | undefined;
   #reader: AccessReader | undefined;
   #from: "oldest" | "now";
   #attachedAtMs = Number.NEGATIVE_INFINITY;
@@ -61,7 +61,6 @@ export class AccessFeed {
   }
 
   poll(): void {
-    this.#letGoOfCut();
     const nowMs = performance.now();
     if (nowMs - this.#attachedAtMs > REATTACH_MS) {
       this.#attachedAtMs = nowMs;
@@ -72,15 +71,15 @@ export class AccessFeed {
 
   #attach(): void {
     const { channel, wantsAll } = this.#options;
-    if (this.#memory?.isUnlinked !== false) this.#follow(openRings(channel, !wantsAll));
+    if (this.#memory?.isUnlinked !== false) this.#follow(openRings(channel, wantsAll));
     // Whoever comes later is followed from its first request on.
     this.#from = "oldest";
-    if (wantsAll && this.#memory !== undefined) wantAllRecords(this.#memory.buffer, Date.now() + WISH_MS);
+    if (wantsAll && this.#reader?.wantAll(Date.now() + WISH_MS) === false) this.#letGo();
   }
 
   /** @param memory The rings that are there now. */
-  #follow(memory: SharedMemory | undefined): void {
-    const reader = memory === undefined ? undefined : AccessReader.over(memory.buffer, this.#from);
+  #follow(memory: SharedMemoryCopy | undefined): void {
+    const reader = memory === undefined ? undefined : AccessReader.over(memory, this.#from);
     if (memory === undefined || reader === undefined || reader.life === this.#reader?.life) {
       memory?.close();
     } else {
@@ -97,27 +96,16 @@ export class AccessFeed {
     this.#reader = undefined;
   }
 
-  /** Whoever touches what somebody has cut short ends by SIGBUS: this comes before each touch. */
-  #letGoOfCut(): void {
-    if (this.#memory?.isWhole === false) this.#letGo();
-  }
-
   #drain(): void {
-    this.#letGoOfCut();
     if (this.#reader === undefined) return;
     const records: TakenRecord[] = [];
     const lost = this.#reader.read((record, thread) => records.push({ ...record, thread }));
     if (records.length > 0) this.#options.onRecords(records);
-    if (lost > 0) this.#options.onLost?.(lost);
+    if (lost === "cut") this.#letGo();
+    else if (lost > 0) this.#options.onLost?.(lost);
   }
 }
 
-function openRings(channel: string, readOnly: boolean): SharedMemory | undefined {
-  try {
-    return SharedMemory.open(objectName(channelNames(channel).access), { readOnly, keepsDescriptor: true });
-  } catch (error) {
-    // ENOENT: no proxy. EINVAL: one is about to make them.
-    if (error instanceof SystemCallError && (error.code === "ENOENT" || error.code === "EINVAL")) return undefined;
-    throw error;
-  }
+function openRings(channel: string, writable: boolean): SharedMemoryCopy | undefined {
+  return SharedMemoryCopy.open(objectName(channelNames(channel).access), { writable });
 }

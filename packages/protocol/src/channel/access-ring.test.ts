@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ACCESS_RECORD_BYTES_MAX, type AccessRecord } from "./access-record.ts";
-import { AccessReader, AccessRingWriter, accessRingsBytes, initAccessRings, wantAllRecords } from "./access-ring.ts";
+import {
+  AccessReader,
+  type AccessRingsCopy,
+  AccessRingWriter,
+  accessRingsBytes,
+  initAccessRings,
+  wantAllRecords,
+} from "./access-ring.ts";
 
 const RECORD: AccessRecord = {
   sequence: 0,
@@ -35,9 +42,30 @@ function rings(ringBytes: number, threads = 1) {
   return buffer;
 }
 
+/** @param meanwhile Happens when the first half of a part has been copied. */
+function copyOf(rings: ArrayBuffer, meanwhile = () => {}): AccessRingsCopy {
+  const buffer = rings.slice(0);
+  const copy = (from: ArrayBuffer, to: ArrayBuffer, offset: number, length: number) =>
+    new Uint8Array(to).set(new Uint8Array(from, offset, length), offset);
+  return {
+    buffer,
+    refresh(offset, length) {
+      const half = length > 8 ? (length >> 4) * 8 : length; // the words of a ring are copied as one
+      copy(rings, buffer, offset, half);
+      meanwhile();
+      copy(rings, buffer, offset + half, length - half);
+      return true;
+    },
+    writeBack(offset, length) {
+      copy(buffer, rings, offset, length);
+      return true;
+    },
+  };
+}
+
 function readAll(reader: AccessReader): { records: AccessRecord[]; lost: number } {
   const records: AccessRecord[] = [];
-  const lost = reader.read((record) => records.push(record));
+  const lost = reader.read((record) => records.push(record)) as number;
   return { records, lost };
 }
 
@@ -51,7 +79,7 @@ function rubbishWithTail(tail: number): Uint8Array {
 describe("access rings", () => {
   test("give back what was written, thread by thread", () => {
     const buffer = rings(8192, 2);
-    const reader = AccessReader.over(buffer, "oldest")!;
+    const reader = AccessReader.over(copyOf(buffer), "oldest")!;
     expect(reader.life).toBe(7);
     const odd: AccessRecord = {
       ...RECORD,
@@ -80,7 +108,7 @@ describe("access rings", () => {
 
   test("cut texts that are too long, and none of the others", () => {
     const buffer = rings(8192);
-    const reader = AccessReader.over(buffer, "oldest")!;
+    const reader = AccessReader.over(copyOf(buffer), "oldest")!;
     const long = "x".repeat(20_000);
     new AccessRingWriter(buffer, 0).write({ ...RECORD, target: long, userAgent: long, referer: long, host: long });
     const [record] = readAll(reader).records;
@@ -88,9 +116,10 @@ describe("access rings", () => {
   });
 
   test("whatever is written and read in whichever order, each record is read once and whole, or counted as lost", () => {
+    const written = fc.array(fc.integer({ min: 0, max: 3000 }), { maxLength: 30 });
     const step = fc.oneof(
-      fc.record({ write: fc.array(fc.integer({ min: 0, max: 3000 }), { maxLength: 30 }) }),
-      fc.constant("read" as const),
+      fc.record({ write: written }),
+      fc.record({ readAndWrite: fc.array(written, { maxLength: 4 }) }),
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 0, max: 7 }), (steps, wrapsBefore) => {
@@ -99,29 +128,40 @@ describe("access rings", () => {
         const words = new Int32Array(buffer, 64, 2);
         words.fill((-wrapsBefore * 1024) | 0);
         const writer = new AccessRingWriter(buffer, 0);
-        const reader = AccessReader.over(buffer, "now")!;
+        const meanwhile: number[][] = [];
+        const reader = AccessReader.over(
+          copyOf(buffer, () => write(meanwhile.shift() ?? [])),
+          "now",
+        )!;
         let written = 0;
         let first: number | undefined;
         let last = 0;
         let seen = 0;
         let lost = 0;
+        const write = (sizes: readonly number[]) => {
+          for (const size of sizes) {
+            writer.write({ ...RECORD, status: size >> 2, target: "t".repeat((size >> 2) * 4) });
+            written++;
+          }
+        };
         const read = () => {
-          lost += reader.read((record) => {
+          const lostNow = reader.read((record) => {
             expect(record.sequence).toBeGreaterThan(last);
             expect(record.target).toBe("t".repeat(Math.min(2048, record.status * 4)));
             first ??= record.sequence;
             last = record.sequence;
             seen++;
           });
+          lost += lostNow as number;
         };
         for (const one of steps) {
-          if (one === "read") read();
-          else
-            for (const size of one.write) {
-              writer.write({ ...RECORD, status: size >> 2, target: "t".repeat((size >> 2) * 4) });
-              written++;
-            }
+          if ("write" in one) write(one.write);
+          else {
+            meanwhile.push(...one.readAndWrite);
+            read();
+          }
         }
+        meanwhile.length = 0;
         writer.write({ ...RECORD, status: 0, target: "" });
         read();
         expect(last).toBe(written + 1);
@@ -133,7 +173,7 @@ describe("access rings", () => {
   test("a reader that is overtaken counts what it has lost, exactly", () => {
     const buffer = rings(8192);
     const writer = new AccessRingWriter(buffer, 0);
-    const reader = AccessReader.over(buffer, "now")!;
+    const reader = AccessReader.over(copyOf(buffer), "now")!;
     writer.write({ ...RECORD });
     expect(readAll(reader)).toMatchObject({ lost: 0, records: [{ sequence: 1 }] });
     for (let count = 0; count < 1000; count++) writer.write({ ...RECORD });
@@ -144,13 +184,13 @@ describe("access rings", () => {
   });
 
   test("what is no ring is not read, and rubbish in one neither throws nor loops", () => {
-    expect(AccessReader.over(new ArrayBuffer(16), "oldest")).toBeUndefined();
-    expect(AccessReader.over(new ArrayBuffer(4096), "oldest")).toBeUndefined();
+    expect(AccessReader.over(copyOf(new ArrayBuffer(16)), "oldest")).toBeUndefined();
+    expect(AccessReader.over(copyOf(new ArrayBuffer(4096)), "oldest")).toBeUndefined();
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 8192, maxLength: 8192 }), (rubbish) => {
         const buffer = rings(8192);
         new AccessRingWriter(buffer, 0).write({ ...RECORD });
-        const reader = AccessReader.over(buffer, "oldest")!;
+        const reader = AccessReader.over(copyOf(buffer), "oldest")!;
         new Uint8Array(buffer).set(rubbish.subarray(0, 8192), 64);
         readAll(reader);
         readAll(reader);
@@ -166,7 +206,17 @@ describe("access rings", () => {
     const writer = new AccessRingWriter(buffer, 0);
     expect(writer.wantsAll(1000)).toBe(false);
     wantAllRecords(buffer, 3000);
-    wantAllRecords(buffer, 2000);
+    expect(AccessReader.over(copyOf(buffer), "now")!.wantAll(2000)).toBe(true);
     expect([writer.wantsAll(2999), writer.wantsAll(3000)]).toEqual([true, false]);
+  });
+
+  test("wishes of a reader reach the rings, and it is told when they have been cut", () => {
+    const buffer = rings(8192);
+    const copy = copyOf(buffer);
+    const reader = AccessReader.over(copy, "now")!;
+    reader.wantAll(3000);
+    expect(new AccessRingWriter(buffer, 0).wantsAll(2999)).toBe(true);
+    copy.refresh = () => false;
+    expect([reader.wantAll(4000), reader.read(() => {})]).toEqual([false, "cut"]);
   });
 });

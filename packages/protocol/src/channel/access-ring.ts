@@ -28,8 +28,8 @@ import { LAYOUT_VERSION } from "./layout-version.ts";
  *             16  48  (zero)
  *             64   n  ring      n = ringBytes
  *
- * The writer moves `tail` past what it is about to overwrite, writes, then moves `head`. A reader copies a record out and looks at `tail` again: when that
- * has passed the record, what was copied is not to be used.
+ * The writer moves `tail` past what it is about to overwrite, writes, then moves `head`. A reader copies what lies before `head` and looks at `tail` again: what that
+ * has passed is not to be used.
  */
 const FIELD = { magic: 0, version: 4, life: 8, threads: 12, ringBytes: 16, wantedUntil: 24, rings: 64 } as const;
 const RING = { tail: 0, head: 4, recorded: 8, bytes: 64 } as const;
@@ -111,29 +111,40 @@ export class AccessRingWriter {
   }
 }
 
-/** Whether somebody will want every request until then; whoever does says so again and again. Later wishes of others stand. */
+/** Has the proxy record every request until then; whoever wants that says so again and again. Later wishes of others stand. */
 export function wantAllRecords(buffer: ArrayBuffer, untilMs: number): void {
   const wanted = new Float64Array(buffer, FIELD.wantedUntil, 1);
   wanted[0] = Math.max(wanted[0]!, untilMs);
 }
 
-/** A reader of all rings of one life. Only reads: the memory may be mapped so. */
+/** A copy of the rings, for a reader that must survive whatever is done to them: `SharedMemoryCopy` of `@proj/ipc`. False: they have been cut short. */
+export interface AccessRingsCopy {
+  readonly buffer: ArrayBuffer;
+  /** Copies a part anew. */
+  refresh(offset: number, length: number): boolean;
+  /** Writes a part of the copy into the rings; only asked for by {@link AccessReader.wantAll}. */
+  writeBack(offset: number, length: number): boolean;
+}
+
+/** A reader of all rings of one life. It copies what has come since it looked last, and nothing else. */
 export class AccessReader {
   readonly life: number;
+  readonly #copy: AccessRingsCopy;
   readonly #rings: RingReader[] = [];
 
-  private constructor(buffer: ArrayBuffer, view: DataView, from: "oldest" | "now") {
+  private constructor(copy: AccessRingsCopy, view: DataView, from: "oldest" | "now") {
+    this.#copy = copy;
     this.life = view.getUint32(FIELD.life, true);
     const threads = view.getUint32(FIELD.threads, true);
     const ringBytes = view.getUint32(FIELD.ringBytes, true);
     for (let thread = 0; thread < threads; thread++) {
-      const at = FIELD.rings + thread * (RING.bytes + ringBytes);
-      this.#rings.push(new RingReader(new DataView(buffer, at, RING.bytes + ringBytes), from));
+      this.#rings.push(new RingReader(copy, FIELD.rings + thread * (RING.bytes + ringBytes), ringBytes, from));
     }
   }
 
-  /** Undefined when the buffer does not hold rings of this layout. */
-  static over(buffer: ArrayBuffer, from: "oldest" | "now"): AccessReader | undefined {
+  /** Undefined when the copy does not hold rings of this layout. */
+  static over(copy: AccessRingsCopy, from: "oldest" | "now"): AccessReader | undefined {
+    const { buffer } = copy;
     if (buffer.byteLength < FIELD.rings) return undefined;
     const view = new DataView(buffer);
     if (view.getUint32(FIELD.magic, true) !== MAGIC || view.getUint32(FIELD.version, true) !== LAYOUT_VERSION)
@@ -142,55 +153,79 @@ export class AccessReader {
     const isPower = ringBytes >= ACCESS_RECORD_BYTES_MAX && (ringBytes & (ringBytes - 1)) === 0;
     if (!isPower || buffer.byteLength < accessRingsBytes(view.getUint32(FIELD.threads, true), ringBytes))
       return undefined;
-    return new AccessReader(buffer, view, from);
+    return new AccessReader(copy, view, from);
   }
 
   /**
    * Hands over what has come since the last call, thread by thread; within a thread in the order in which requests ended.
    *
-   * @returns How many records were overwritten before they were read.
+   * @returns How many records were overwritten before they were read; `"cut"`: the rings have been cut short, and nothing more can be read of them.
    */
-  read(take: (record: AccessRecord, thread: number) => void): number {
+  read(take: (record: AccessRecord, thread: number) => void): number | "cut" {
     let lost = 0;
-    for (const [thread, ring] of this.#rings.entries()) lost += ring.read((record) => take(record, thread));
+    for (const [thread, ring] of this.#rings.entries()) {
+      const lostOfThread = ring.read((record) => take(record, thread));
+      if (lostOfThread === "cut") return "cut";
+      lost += lostOfThread;
+    }
     return lost;
+  }
+
+  /** As {@link wantAllRecords}, in the rings themselves. False: they have been cut short. */
+  wantAll(untilMs: number): boolean {
+    const part = [FIELD.wantedUntil, 8] as const;
+    if (!this.#copy.refresh(...part)) return false;
+    wantAllRecords(this.#copy.buffer, untilMs);
+    return this.#copy.writeBack(...part);
   }
 }
 
 class RingReader {
-  readonly #view: DataView;
+  readonly #copy: AccessRingsCopy;
+  readonly #at: number;
+  readonly #words: DataView;
   readonly #ring: Buffer;
   readonly #mask: number;
-  readonly #copy = Buffer.alloc(ACCESS_RECORD_BYTES_MAX);
   #position: number;
   #sequence: number | undefined;
 
-  constructor(view: DataView, from: "oldest" | "now") {
-    this.#view = view;
-    this.#ring = Buffer.from(view.buffer as ArrayBuffer, view.byteOffset + RING.bytes, view.byteLength - RING.bytes);
-    this.#mask = this.#ring.length - 1;
+  constructor(copy: AccessRingsCopy, at: number, ringBytes: number, from: "oldest" | "now") {
+    this.#copy = copy;
+    this.#at = at;
+    this.#words = new DataView(copy.buffer, at, RING.bytes);
+    this.#ring = Buffer.from(copy.buffer, at + RING.bytes, ringBytes);
+    this.#mask = ringBytes - 1;
     this.#position = from === "now" ? this.#head : this.#tail;
   }
 
-  // Plain reads: see readControlBlock.
   get #tail(): number {
-    return this.#view.getInt32(RING.tail, true);
+    return this.#words.getInt32(RING.tail, true);
   }
 
   get #head(): number {
-    return this.#view.getInt32(RING.head, true);
+    return this.#words.getInt32(RING.head, true);
   }
 
-  read(take: (record: AccessRecord) => void): number {
-    let lost = 0;
+  read(take: (record: AccessRecord) => void): number | "cut" {
+    if (!this.#refreshWords()) return "cut";
     // What comes while we read is for the next call: a reader that is slower than the writer comes back all the same.
     const head = this.#head;
+    this.#skipOverwritten();
+    if (((head - this.#position) | 0) <= 0) return 0;
+    if (!this.#refreshRing(head) || !this.#refreshWords()) return "cut";
+    this.#skipOverwritten(); // while it was copied
+    return this.#takeUpTo(head, take);
+  }
+
+  #skipOverwritten(): void {
+    const tail = this.#tail;
+    if (((tail - this.#position) | 0) > 0) this.#position = tail;
+  }
+
+  #takeUpTo(head: number, take: (record: AccessRecord) => void): number {
+    let lost = 0;
     while (((head - this.#position) | 0) > 0) {
-      const record = this.#next();
-      if (record === "overtaken") {
-        this.#position = this.#tail;
-        continue;
-      }
+      const record = this.#next(head);
       if (record === undefined) continue;
       if (this.#sequence !== undefined) lost += (record.sequence - this.#sequence - 1) >>> 0;
       this.#sequence = record.sequence;
@@ -199,21 +234,33 @@ class RingReader {
     return lost;
   }
 
+  #refreshWords(): boolean {
+    return this.#copy.refresh(this.#at, RING.recorded);
+  }
+
+  /** What lies between the position and `head`, in one piece or in two. */
+  #refreshRing(head: number): boolean {
+    const ringAt = this.#at + RING.bytes;
+    const size = this.#mask + 1;
+    const length = Math.min((head - this.#position) | 0, size);
+    const from = this.#position & this.#mask;
+    const toEnd = Math.min(length, size - from);
+    return this.#copy.refresh(ringAt + from, toEnd) && (toEnd === length || this.#copy.refresh(ringAt, length - toEnd));
+  }
+
   /** Undefined for a filler. */
-  #next(): AccessRecord | "overtaken" | undefined {
+  #next(head: number): AccessRecord | undefined {
     const at = this.#position & this.#mask;
     const word = at % 8 === 0 ? this.#ring.readUInt32LE(at) : 0; // records start at multiples of 8
     const length = (word & ~FILLER) >>> 0;
     const isFiller = word >= FILLER;
     const fits = length > 0 && length % 8 === 0 && at + length <= this.#ring.length;
-    if (fits && !isFiller && length <= this.#copy.length) this.#ring.copy(this.#copy, 0, at, at + length);
-    if (((this.#tail - this.#position) | 0) > 0) return "overtaken";
     // Nothing that a writer of ours leaves there: as if it had all been overwritten.
-    if (!fits || (!isFiller && length > this.#copy.length)) {
-      this.#position = this.#head;
+    if (!fits || (!isFiller && length > ACCESS_RECORD_BYTES_MAX)) {
+      this.#position = head;
       return undefined;
     }
     this.#position = (this.#position + length) | 0;
-    return isFiller ? undefined : readAccessRecord(this.#copy.subarray(0, length));
+    return isFiller ? undefined : readAccessRecord(this.#ring.subarray(at, at + length));
   }
 }
