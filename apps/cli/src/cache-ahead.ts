@@ -10,8 +10,7 @@ import { ChildProcess } from "./child-process.ts";
 export function startCacheAhead(args: readonly string[]): ChildProcess | undefined {
   if (!looksLikeStart(args)) return undefined;
   try {
-    // What follows the role is only for people to see.
-    return new ChildProcess([process.execPath, Bun.main, ...roleArguments({ side: "cache", isSpare: true }), ...args]);
+    return new ChildProcess([process.execPath, Bun.main, ...roleArguments({ side: "cache", isSpare: true })]);
   } catch {
     return undefined;
   }

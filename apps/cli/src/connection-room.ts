@@ -4,7 +4,7 @@ import { cannotRun } from "./command-error.ts";
 /** Files that a proxy or a cache has open when nobody is connected (measured: 12, and 10 for each thread), with some to spare. */
 const OWN_FILES = 16;
 const OWN_FILES_OF_THREAD = 12;
-/** What is left for connections to origins, stored bodies that are open, and loans. */
+/** What is left for connections to origins, stored bodies that are open, and loans, which may have half of that (proxy-thread.ts). */
 const PART_FOR_CLIENTS = 3 / 4;
 
 /**

@@ -124,9 +124,12 @@ export class SharedMemory implements Disposable {
       openUnleased(() => libc().shm_open(path, oflag, 0)),
     );
     try {
-      return SharedMemory.#overDescriptor(name, fildes, readOnly, false);
-    } finally {
+      const memory = SharedMemory.#overDescriptor(name, fildes, readOnly, keep);
+      if (!keep) libc().close(fildes);
+      return memory;
+    } catch (error) {
       libc().close(fildes);
+      throw error;
     }
   }
 

@@ -1,6 +1,6 @@
 export { everyBeat, type Heartbeat, startHeartbeat } from "./heartbeat.ts";
 export { ChannelInUseError, Life } from "./life.ts";
-export { isAlive } from "./liveness.ts";
+export { isAlive, isSurelyAlive } from "./liveness.ts";
 export { OwnSilence, type SilenceParts } from "./own-silence.ts";
 export { isStalled, StalledThreads } from "./stalled-threads.ts";
 export { type ThreadFacts, threadFacts } from "./thread-facts.ts";

@@ -11,3 +11,12 @@ export function isAlive(pid: number, startTime: number): boolean {
     return true;
   }
 }
+
+/** As {@link isAlive}, for whoever must not be wrong about it: where it can not be told, no. */
+export function isSurelyAlive(pid: number, startTime: number): boolean {
+  try {
+    return startTimeOf(pid) === startTime;
+  } catch {
+    return false;
+  }
+}

@@ -1,5 +1,5 @@
 import { DoorbellRinger, MessageQueue, objectName, type Segment, SharedMemory } from "@proj/ipc";
-import { everyBeat, type Heartbeat, StalledThreads, threadFacts } from "@proj/process";
+import { everyBeat, type Heartbeat, isSurelyAlive, StalledThreads, threadFacts } from "@proj/process";
 import {
   type Answer,
   bumpStripe,
@@ -8,7 +8,6 @@ import {
   type ChannelRequest,
   Counters,
   channelNames,
-  HEARTBEAT_MS,
   type Invalidation,
   invalidationBlockBytes,
   NOTICE_MESSAGE_BYTES_MAX,
@@ -83,7 +82,6 @@ interface Link {
   shards: ShardLink[];
   watch: StalledThreads;
   refusing: RefusingShards;
-  lookedMs: number;
 }
 
 /** What one life of the cache says of all keys, live: see stripes.ts of the protocol. Another life has another object. */
@@ -106,6 +104,8 @@ interface ShardLink {
 const HEAD_START_MS = 200;
 /** The cache answers `pending` to what takes long; one that says nothing for so long hangs. */
 const ANSWER_TIMEOUT_MS = 15_000;
+/** A spare process needs three times as long to serve in the place of a cache that has died. */
+const BELIEVED_MS = 20;
 /** How long a notice is waited for before the question is asked again: an origin rarely takes longer, and each asking costs two messages. */
 const NOTICE_TIMEOUT_MS = 2_000;
 const NO_NOTICES: readonly number[] = [];
@@ -133,10 +133,11 @@ export class CacheClient {
   readonly #whenAttached = new Set<() => void>();
   /** How often the cache's life is checked, and, while it is away, looked for. */
   readonly #checks: Heartbeat;
-  readonly #loans = new LoanTable();
+  readonly #loans: LoanTable;
   #link: Link | undefined;
   #awaySinceMs: number;
-  #checkedMs = 0;
+  /** When the kernel was asked last whether the cache that is attached lives. */
+  #aliveMs = Number.NEGATIVE_INFINITY;
   #stripes: StripeWords | undefined;
   /** Of a life that is over: the hot tier still looks at its stripes, and answers from what it has while the cache is away. */
   #formerControl: SharedMemory | undefined;
@@ -158,6 +159,8 @@ export class CacheClient {
     now: () => number;
     /** Calls back once when this turn of the event loop is over. */
     atEndOfTurn: (callback: () => void) => void;
+    /** How many bodies on loan may have a descriptor of their own, to be sent without a copy. */
+    loanDescriptorsMax: number;
     /** Told of each life of the cache: the versions of its stripes, readable until the next call. */
     onAttach: (versions: Int32Array) => void;
     /** Told once when the cache that was attached has died. */
@@ -174,6 +177,7 @@ export class CacheClient {
     this.#isAlive = options.isAlive;
     this.#now = options.now;
     this.#atEndOfTurn = options.atEndOfTurn;
+    this.#loans = new LoanTable(options.loanDescriptorsMax);
     this.#onAttach = options.onAttach;
     this.#onLost = options.onLost;
     this.#onSilence = options.onSilence;
@@ -204,15 +208,14 @@ export class CacheClient {
     return this.#stripes;
   }
 
-  /** Whether the cache is attached and has been seen alive a moment ago: less than a restart takes, so that there is no other life yet. Where that was too long ago the kernel is asked. */
+  /** Whether the cache is attached, and lives: there is no other life of it yet that may have stored something. The kernel says so, and is believed for less than a restart takes. */
   get isSurelyAlive(): boolean {
     const link = this.#link;
     if (link === undefined) return false;
     const nowMs = this.#now();
-    if (nowMs - this.#checkedMs <= 2 * HEARTBEAT_MS) return true;
-    // The next check is late, as on a busy machine many are.
-    if (!this.#isAlive(link.pid, link.startTime)) return false;
-    this.#checkedMs = nowMs;
+    if (nowMs - this.#aliveMs <= BELIEVED_MS) return true;
+    if (!isSurelyAlive(link.pid, link.startTime)) return false;
+    this.#aliveMs = nowMs;
     return true;
   }
 
@@ -474,14 +477,11 @@ export class CacheClient {
   #check(): void {
     const link = this.#link;
     if (link === undefined) return this.#attach();
-    const lastLookMs = link.lookedMs;
     const wasSilent = link.watch.hasStalled;
-    link.lookedMs = this.#now();
-    const { fallen } = link.watch.look(link.control.i32, link.lookedMs);
-    // Who has beaten since the last look lived then. The kernel is asked about one that has not.
-    if (link.watch.hasHeard) this.#checkedMs = lastLookMs;
-    else if (this.#isAlive(link.pid, link.startTime)) this.#checkedMs = link.lookedMs;
-    else {
+    const lookedMs = this.#now();
+    const { fallen } = link.watch.look(link.control.i32, lookedMs);
+    // The kernel is asked about one that has not beaten since the last look.
+    if (!link.watch.hasHeard && !this.#isAlive(link.pid, link.startTime)) {
       this.#onLost();
       return this.#lose();
     }
@@ -490,7 +490,7 @@ export class CacheClient {
     if (wasSilent !== link.watch.hasStalled) this.#onSilence(link.watch.hasStalled);
     this.#lookForRefusals(link);
     this.#askAgain();
-    const deadline = link.lookedMs - ANSWER_TIMEOUT_MS;
+    const deadline = lookedMs - ANSWER_TIMEOUT_MS;
     for (let index = this.#asks.length - 1; index >= 0; index--) {
       const ask = this.#asks[index]!;
       if (ask.askedMs > deadline) continue;
@@ -538,7 +538,7 @@ export class CacheClient {
     const link = this.#openLink();
     if (link === undefined) return;
     this.#link = link;
-    this.#checkedMs = this.#now();
+    this.#aliveMs = Number.NEGATIVE_INFINITY;
     const { buffer } = link.control;
     const shards = link.shards.length;
     this.#stripes = { versions: stripeVersions(buffer, shards), arrivals: stripeArrivals(buffer, shards) };
@@ -561,7 +561,7 @@ export class CacheClient {
         const { life, pid, startTime, threads } = block;
         const refusing = new RefusingShards(threads, refusedBy(control));
         const watch = watchOf(pid, threads);
-        return { life, pid, startTime, control, shards, watch, refusing, lookedMs: this.#now() };
+        return { life, pid, startTime, control, shards, watch, refusing };
       }
     } catch {
       // Not there yet, or half way out: the next check looks again.

@@ -23,7 +23,7 @@ function mappings(name: string): number {
 describe("LoanTable", () => {
   test("maps an object once, however many borrow it, and keeps its bytes when the cache evicts it", () => {
     using body = lent(5000);
-    const table = new LoanTable();
+    const table = new LoanTable(100);
     const one = table.borrow(body.name, 5000)!;
     body.evict();
     const two = table.borrow(body.name, 5000)!;
@@ -35,9 +35,27 @@ describe("LoanTable", () => {
     expect(mappings(body.name)).toBe(0);
   });
 
+  test("so many have a descriptor, and those beyond are copied when they are sent", () => {
+    const table = new LoanTable(2);
+    const bodies = Array.from({ length: 4 }, () => lent(4096));
+    try {
+      const loans = bodies.map(({ name }) => table.borrow(name, 4096)!);
+      expect(loans.map(({ fildes }) => fildes !== undefined)).toEqual([true, true, false, false]);
+      for (const { bytes } of loans) expect(bytes.length).toBe(4096);
+      for (const loan of loans) loan.giveBack();
+      table.close(); // what has gone counts no more
+      const again = table.borrow(bodies[3]!.name, 4096)!;
+      expect(again.fildes).toBeDefined();
+      again.giveBack();
+      table.close();
+    } finally {
+      for (const body of bodies) body[Symbol.dispose]();
+    }
+  });
+
   test("what is gone, or has another length than was said, is no loan", () => {
     using body = lent(5000);
-    const table = new LoanTable();
+    const table = new LoanTable(100);
     expect(table.borrow(body.name, 4999)).toBeUndefined();
     table.close();
     body.evict();
@@ -45,7 +63,7 @@ describe("LoanTable", () => {
   });
 
   test("few idle mappings are kept, and none that is being sent from is unmapped", () => {
-    const table = new LoanTable();
+    const table = new LoanTable(100);
     const bodies = Array.from({ length: 80 }, () => lent(4096));
     try {
       const used = table.borrow(bodies[0]!.name, 4096)!;

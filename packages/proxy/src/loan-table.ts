@@ -7,8 +7,8 @@ const IDLE_BYTES_MAX = 64 * 1024 * 1024;
 /** A body of the cache that this thread has mapped, read-only. Whoever borrowed it gives it back; its bytes must not be touched after that. */
 export interface Loan {
   readonly bytes: Uint8Array;
-  /** Of the object they are in, from its beginning: what has been written there stays as it is, so that it can be sent without a copy. */
-  readonly fildes: number;
+  /** Of the object they are in, from its beginning: what has been written there stays as it is, so that it can be sent without a copy. Undefined where descriptors are scarce. */
+  readonly fildes: number | undefined;
   /** One more borrower. */
   retain(): void;
   giveBack(): void;
@@ -20,6 +20,13 @@ export class LoanTable {
   /** Least recently given back first. */
   readonly #idle = new Set<MappedLoan>();
   #idleBytes = 0;
+  readonly #descriptorsMax: number;
+  #descriptors = 0;
+
+  /** @param descriptorsMax How many may be kept open to send from; what is mapped beyond that is copied when it is sent. */
+  constructor(descriptorsMax: number) {
+    this.#descriptorsMax = descriptorsMax;
+  }
 
   /**
    * Maps the object `name`, unless it is mapped already; the caller gives the loan back.
@@ -42,10 +49,12 @@ export class LoanTable {
   #map(name: string): MappedLoan | undefined {
     let memory: SharedMemory;
     try {
-      memory = SharedMemory.open(objectName(name), { readOnly: true, keepsDescriptor: true });
+      const keepsDescriptor = this.#descriptors < this.#descriptorsMax;
+      memory = SharedMemory.open(objectName(name), { readOnly: true, keepsDescriptor });
     } catch {
       return undefined;
     }
+    if (memory.fildes !== undefined) this.#descriptors += 1;
     const loan = new MappedLoan(name, memory, (isIdle) => this.#settle(loan, isIdle));
     this.#loans.set(name, loan);
     this.#settle(loan, true);
@@ -67,6 +76,7 @@ export class LoanTable {
 
   #unmap(loan: MappedLoan): void {
     this.#loans.delete(loan.name);
+    if (loan.fildes !== undefined) this.#descriptors -= 1;
     loan.memory.close();
   }
 }
@@ -75,7 +85,7 @@ class MappedLoan implements Loan {
   readonly name: string;
   readonly memory: SharedMemory;
   readonly bytes: Uint8Array;
-  readonly fildes: number;
+  readonly fildes: number | undefined;
   readonly #onUse: (isIdle: boolean) => void;
   #borrowers = 0;
 
@@ -83,7 +93,7 @@ class MappedLoan implements Loan {
     this.name = name;
     this.memory = memory;
     this.bytes = memory.bytes;
-    this.fildes = memory.fildes!;
+    this.fildes = memory.fildes;
     this.#onUse = onUse;
   }
 

@@ -53,6 +53,9 @@ const DRAIN_CHECK_MS = 20;
 /** Each 100 ms. */
 const BEATS_PER_SWEEP = Math.ceil(STALL_MS / HEARTBEAT_MS);
 
+/** For so many client connections one body on loan may have a descriptor: half of what clients leave of the descriptors a process may have (connection-room.ts of the cli). */
+const CONNECTIONS_FOR_LOAN = 6;
+
 /** One thread of the proxy: its listeners, its end of the channel, its place in the pool. */
 class ProxyThread {
   readonly #thread: number;
@@ -87,7 +90,8 @@ class ProxyThread {
     const loop = EventLoop.current();
     const atEndOfTurn = (callback: () => void) => loop.atEndOfTurn(callback);
     const news = cacheNews(options, hot, log);
-    const cache = new CacheClient({ ...options, counters, isAlive, now, atEndOfTurn, ...news });
+    const loanDescriptorsMax = Math.floor(options.limits.connections / CONNECTIONS_FOR_LOAN);
+    const cache = new CacheClient({ ...options, counters, isAlive, now, atEndOfTurn, loanDescriptorsMax, ...news });
     const access = new AccessRecorder({
       ring: new AccessRingWriter(this.#rings.buffer, options.thread),
       slots: (index) => threadHistogram(this.#control.buffer, options.thread, index),

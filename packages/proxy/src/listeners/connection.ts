@@ -45,9 +45,10 @@ export function clientAddress(socket: ClientSocket): string {
   return (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
 }
 
-/** Writes what is on loan from `start` on, without a copy where the socket can; returns as {@link ClientSocket.write}. */
+/** Writes what is on loan from `start` on, without a copy where that can be; returns as {@link ClientSocket.write}. */
 export function writeLoan(socket: ClientSocket, { bytes, fildes }: Loan, start: number): number {
-  return socket.sendFile?.(fildes, start, bytes.length - start) ?? socket.write(bytes.subarray(start));
+  const sent = fildes === undefined ? undefined : socket.sendFile?.(fildes, start, bytes.length - start);
+  return sent ?? socket.write(bytes.subarray(start));
 }
 
 /**
