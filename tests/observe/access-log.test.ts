@@ -107,7 +107,7 @@ describe("access log", () => {
     using directory = new TempDirectory();
     const log = directory.file("access.log");
     const file = directory.file("webproxy.log");
-    const args = ["--access-log", log, "--log-file", file];
+    const args = ["--access-log", log, "--log-file", file, "--threads", "1"];
     await using logged = await Webproxy.start({ origin: origin.url, args });
     let asked = 0;
     const ask = async (count: number) => {
@@ -131,8 +131,12 @@ describe("access log", () => {
       restarts: { proxy: 1, cache: 0 },
     });
     await ask(50);
-    // The last before the kill may have been answered and not yet recorded: that is the same turn of an event loop, but after it.
-    await eventually(PATIENCE_MS, `${asked} lines, or one less`, () => logs().length >= asked - 1);
+    // The last before the kill may have been answered and not yet recorded: that is the same turn of the thread's event loop, but after it.
+    await eventually(
+      PATIENCE_MS,
+      () => `${asked} lines, or one less; there are ${logs().length}`,
+      () => logs().length >= asked - 1,
+    );
     expect(logs().length).toBeLessThanOrEqual(asked);
     expect(linesOf(log).length).toBeGreaterThanOrEqual(100);
     expect([log, `${log}.1`].flatMap(entriesOf).filter(({ verdict }) => verdict === "hot").length).toBeGreaterThan(100);
