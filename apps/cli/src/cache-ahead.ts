@@ -10,7 +10,9 @@ import { ChildProcess } from "./child-process.ts";
 export function startCacheAhead(args: readonly string[]): ChildProcess | undefined {
   if (!looksLikeStart(args)) return undefined;
   try {
-    return new ChildProcess([process.execPath, Bun.main, ...roleArguments({ side: "cache", isSpare: true })]);
+    const role = roleArguments({ side: "cache", isSpare: true });
+    // What follows the role is only for people to see, as in the command line of a cache that was started in its turn.
+    return new ChildProcess([process.execPath, Bun.main, ...role, "cache", ...withoutShared(args)]);
   } catch {
     return undefined;
   }
@@ -19,4 +21,9 @@ export function startCacheAhead(args: readonly string[]): ChildProcess | undefin
 function looksLikeStart(args: readonly string[]): boolean {
   const [first = "start"] = args;
   return (first === "start" || first.startsWith("-")) && !args.includes("--help") && !args.includes("--version");
+}
+
+/** Every user can read arguments, and the shared tier's URL may hold a password. */
+function withoutShared(args: readonly string[]): string[] {
+  return args.filter((arg, index) => !/^--shared(=|$)/.test(arg) && args[index - 1] !== "--shared");
 }

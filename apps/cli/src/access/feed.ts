@@ -5,10 +5,9 @@ import { AccessReader, type AccessRecord, channelNames } from "@proj/protocol";
 /** How often a feed looks for records: each 100 ms when only samples of hot hits are wanted, and when all are. A ring holds what comes in some 100 ms. */
 const BEATS_PER_POLL = 2;
 const POLL_ALL_MS = 20;
-/** A proxy that was started again has made its rings anew. */
-const REATTACH_MS = 500;
-/** For so long a wish for all records holds; it is renewed meanwhile. */
+/** For so long a wish for all records holds, and so often it is renewed meanwhile. */
 const WISH_MS = 3000;
+const RENEW_MS = 500;
 
 export interface FeedOptions {
   channel: string;
@@ -32,7 +31,7 @@ export class AccessFeed {
   #memory: SharedMemoryCopy | undefined;
   #reader: AccessReader | undefined;
   #from: "oldest" | "now";
-  #attachedAtMs = Number.NEGATIVE_INFINITY;
+  #wishedAtMs = Number.NEGATIVE_INFINITY;
   #polls: Heartbeat | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -61,20 +60,20 @@ export class AccessFeed {
   }
 
   poll(): void {
-    const nowMs = performance.now();
-    if (nowMs - this.#attachedAtMs > REATTACH_MS) {
-      this.#attachedAtMs = nowMs;
-      this.#attach();
-    }
-    this.#drain();
-  }
-
-  #attach(): void {
     const { channel, wantsAll } = this.#options;
+    // A proxy that was started again has made its rings anew. Looked for each time: one that dies soon leaves its records to nobody else.
     if (this.#memory?.isUnlinked !== false) this.#follow(openRings(channel, wantsAll));
     // Whoever comes later is followed from its first request on.
     this.#from = "oldest";
-    if (wantsAll && this.#reader?.wantAll(Date.now() + WISH_MS) === false) this.#letGo();
+    if (wantsAll) this.#wish();
+    this.#drain();
+  }
+
+  #wish(): void {
+    const nowMs = performance.now();
+    if (this.#reader === undefined || nowMs - this.#wishedAtMs <= RENEW_MS) return;
+    this.#wishedAtMs = nowMs;
+    if (!this.#reader.wantAll(Date.now() + WISH_MS)) this.#letGo();
   }
 
   /** @param memory The rings that are there now. */
@@ -87,6 +86,7 @@ export class AccessFeed {
       this.#memory?.close();
       this.#memory = memory;
       this.#reader = reader;
+      this.#wishedAtMs = Number.NEGATIVE_INFINITY;
     }
   }
 
