@@ -5,18 +5,19 @@ import { startTimeOf } from "@proj/ipc";
  * given the same pid is not it. Where it can not be told (no descriptor left to look with), it does.
  */
 export function isAlive(pid: number, startTime: number): boolean {
-  try {
-    return startTimeOf(pid) === startTime;
-  } catch {
-    return true;
-  }
+  return lives(pid, startTime) ?? true;
 }
 
 /** As {@link isAlive}, for whoever must not be wrong about it: where it can not be told, no. */
 export function isSurelyAlive(pid: number, startTime: number): boolean {
+  return lives(pid, startTime) ?? false;
+}
+
+/** Undefined: it can not be told. */
+function lives(pid: number, startTime: number): boolean | undefined {
   try {
     return startTimeOf(pid) === startTime;
   } catch {
-    return false;
+    return undefined;
   }
 }
