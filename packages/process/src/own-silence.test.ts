@@ -49,6 +49,14 @@ describe("OwnSilence.parts()", () => {
     expect(partsAfter([waited, ended])?.ownMs).toBe(2 * LOOK_AFTER_MS);
   });
 
+  test("counts what it ran, however long it waited between looks that came late and counted less", () => {
+    const spins = Array.from(
+      { length: 40 },
+      (_, look) => ({ state: "ready", ranMs: 100 + look * 40, waitedMs: 7_000 + look * 400 }) as const,
+    );
+    expect(partsAfter(spins)?.ownMs).toBe(39 * 40);
+  });
+
   test("tells how much of it was seen to be a wait for a disk", () => {
     const disk = { state: "disk" } as const;
     const between = { state: "other" } as const;

@@ -26,6 +26,7 @@ interface SilentThread {
   readonly times: ThreadTimes;
   readonly silentMs: number;
   readonly waitedBeforeMs: number;
+  readonly ranBeforeMs: number;
   /** Of a wait for a processor that is not over, which the kernel has not counted yet. */
   readonly queuedMs: number;
   readonly diskMs: number;
@@ -62,11 +63,13 @@ export class OwnSilence {
     const ofAllMs = times.state === "lock" ? this.#facts.waitedOfAllMs() : undefined;
     const now = next(this.#silent.get(thread), { times, silentMs, waitedOfAllMs: ofAllMs });
     this.#silent.set(thread, now);
-    const { waitedBeforeMs, queuedMs, diskMs, lockMs, othersMs } = now;
+    const { waitedBeforeMs, ranBeforeMs, queuedMs, diskMs, lockMs, othersMs } = now;
     // Of a thread that has ended meanwhile the kernel says nothing any more: what it had waited before is not to be counted as its own.
     const waitedMs = Math.max(0, times.waitedMs - waitedBeforeMs);
     const ownMs = silentMs - waitedMs - queuedMs - Math.min(othersMs, lockMs * LOCK_SHARE_MAX);
-    return { ownMs, diskMs, waitsForDisk: times.state === "disk" };
+    // A watcher that gets as little of the processor counts less silence than the thread has waited in; what the thread has run is its own all the same.
+    const surelyMs = diskMs + Math.max(0, times.ranMs - ranBeforeMs);
+    return { ownMs: Math.max(ownMs, surelyMs), diskMs, waitsForDisk: times.state === "disk" };
   }
 }
 
@@ -81,6 +84,7 @@ function next(
   return {
     ...look,
     waitedBeforeMs: former?.waitedBeforeMs ?? times.waitedMs,
+    ranBeforeMs: former?.ranBeforeMs ?? times.ranMs,
     queuedMs: former !== undefined && isQueued(former.times, times) ? former.queuedMs + passedMs : 0,
     diskMs: (former?.diskMs ?? 0) + (times.state === "disk" ? passedMs : 0),
     lockMs: (former?.lockMs ?? 0) + (times.state === "lock" ? Math.max(0, passedMs - waitedMs) : 0),
