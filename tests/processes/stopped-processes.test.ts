@@ -15,6 +15,8 @@ import { eventually } from "../support/within.ts";
 
 /** Longer than the 15 s after which the proxy takes a cache that says nothing for hung, and replaces the segments that it has. */
 const STOPPED_MS = IS_WHOLE ? 30_000 : 17_000;
+/** Longer than a supervisor lets a process be silent. */
+const SUPERVISOR_STOPPED_MS = 3_000;
 /** How long something may take that takes a second on a machine of one's own. */
 const SOON_MS = 60_000;
 const FILES = Array.from({ length: 8 }, (_, file) => {
@@ -126,6 +128,28 @@ describe("with nobody who would replace it", () => {
 });
 
 describe("under its supervisor", () => {
+  test(`51 a supervisor that is stopped for ${SUPERVISOR_STOPPED_MS / 1000} s: both processes serve meanwhile, and are the same ones when it goes on`, async () => {
+    await using origin = withFiles();
+    await using webproxy = await Webproxy.start({ origin: origin.url, args: ARGS });
+    const pidsOf = ({ proxy, cache }: Stats) => ({ proxy: proxy?.pid, cache: cache?.pid });
+    const before = await webproxy.stats();
+    process.kill(webproxy.pid, "SIGSTOP");
+    try {
+      const until = performance.now() + SUPERVISOR_STOPPED_MS;
+      do expectServed(await Promise.all(getAll(webproxy)));
+      while (performance.now() < until);
+    } finally {
+      process.kill(webproxy.pid, "SIGCONT");
+    }
+    // It has seen nothing of either for longer than it lets any of them be silent: whom it would kill for that it kills within its next looks.
+    await expectAllWell(webproxy);
+    expect(await readiness(webproxy)).toBe(200);
+    const after = await webproxy.stats();
+    expect(pidsOf(after)).toEqual(pidsOf(before));
+    expect(after.restarts).toEqual({ proxy: 0, cache: 0 });
+    expect((await webproxy.stop()).exitCode).toBe(0);
+  }, 120_000);
+
   for (const side of ["proxy", "cache"] as const) {
     test(`a ${side} that is stopped is seen as not ready, and replaced`, async () => {
       await using origin = withFiles();
