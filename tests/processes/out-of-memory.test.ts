@@ -9,7 +9,7 @@ import type { ClientResult } from "../support/client-result.ts";
 import { CountingOrigin } from "../support/counting-origin.ts";
 import { getfile } from "../support/getfile-client.ts";
 import { http } from "../support/http-client.ts";
-import { faultCounts, NO_FAULTS, Webproxy } from "../support/webproxy.ts";
+import { faultCounts, NO_FAULTS, type Stats, Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
 
 const FILES = Array.from({ length: 24 }, (_, file) => {
@@ -43,12 +43,17 @@ function expectHonest(results: readonly (ClientResult | undefined)[]): void {
 /** What it has mapped is all that it gets: see prlimit(1), RLIMIT_AS. */
 function limitMemory(pid: number): void {
   const mappedKib = Number(/^VmSize:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]);
-  setLimit(pid, String(mappedKib * 1024));
+  if (!setLimit(pid, String(mappedKib * 1024))) throw new Error(`Cannot limit the memory of ${pid}`);
 }
 
 /** The soft limit alone: who has lowered the hard one may not be allowed to raise it again. */
-function setLimit(pid: number, bytes: string): void {
-  Bun.spawnSync(["prlimit", "--pid", String(pid), `--as=${bytes}:`], { stderr: "ignore" });
+function setLimit(pid: number, bytes: string): boolean {
+  return Bun.spawnSync(["prlimit", "--pid", String(pid), `--as=${bytes}:`], { stderr: "ignore" }).success;
+}
+
+/** Without this nothing would have been tried: it has ended by it, or could not map what it was asked to read or to write. */
+function hasFeltIt({ restarts, cache }: Stats, side: "proxy" | "cache"): boolean {
+  return restarts[side] > 0 || (side === "cache" && (cache?.counters.unreadableMessages ?? 0) > 0);
 }
 
 for (const side of ["cache", "proxy"] as const) {
@@ -62,6 +67,7 @@ for (const side of ["cache", "proxy"] as const) {
     const { pid } = (await webproxy.stats())[side]!;
     limitMemory(pid);
     for (let round = 0; round < 4; round++) expectHonest(await getAll(webproxy));
+    await eventually(CLIENT_MS, "it has been refused memory", async () => hasFeltIt(await webproxy.stats(), side));
     setLimit(pid, "unlimited"); // if it lives
     await eventually(CLIENT_MS, "everybody is served", async () => {
       const results = await getAll(webproxy);
