@@ -41,6 +41,9 @@ class Rig {
   readonly broken: Error[] = [];
   /** Of the last response that was answered. */
   headBytes = 0;
+  /** What the origin is asked next it answers only when it is told to, with a 304. */
+  isAwaited = false;
+  notModified: (() => void) | undefined;
   readonly #bodies = new Map<number, Uint8Array[]>();
   readonly #over = new Set<number>();
   #transfers = 0;
@@ -134,6 +137,17 @@ class Rig {
   // -- OriginClient
 
   send(_: OriginRequest, handler: OriginHandler) {
+    const exchange = { pause() {}, resume() {}, write: () => true, endContent() {}, abort() {} };
+    if (this.isAwaited) {
+      this.isAwaited = false;
+      this.notModified = () => {
+        const fields = Fields.from([["Cache-Control", "max-age=100"]]);
+        const head = { kind: "response", status: 304, reason: "", minorVersion: 1, fields, headBytes: 0 } as const;
+        handler.onHead(head, { kind: "none" });
+        handler.onEnd(undefined);
+      };
+      return exchange;
+    }
     queueMicrotask(() => {
       const head = {
         kind: "response",
@@ -147,7 +161,7 @@ class Rig {
       handler.onContent(FROM_ORIGIN);
       handler.onEnd(undefined);
     });
-    return { pause() {}, resume() {}, write: () => true, endContent() {}, abort() {} };
+    return exchange;
   }
 }
 
@@ -286,6 +300,19 @@ describe("a shard whose disk is slow", () => {
       await eventually(rig, () => rig.bodyOf(transfer) !== undefined);
       expect(rig.bodyOf(transfer)).toEqual(FROM_ORIGIN);
       expect(rig.broken).toEqual([]);
+    }));
+
+  test("takes what has been let go of while the origin validated it for gone, not for damaged, and gets it anew", () =>
+    withDirectory(async (directory) => {
+      const rig = new Rig(directory);
+      rig.put("/a", bytesOf(100_000, 1));
+      rig.isAwaited = true;
+      const transfer = rig.get("/a", "Cache-Control: no-cache\r\n");
+      expect(rig.disk.evict()).toBe(true);
+      rig.notModified!();
+      await eventually(rig, () => rig.bodyOf(transfer) !== undefined);
+      expect(rig.broken).toEqual([]);
+      expect(rig.bodyOf(transfer)).toEqual(FROM_ORIGIN);
     }));
 
   test("cuts short who has a part of a body that is damaged further on", () =>

@@ -1,4 +1,4 @@
-import type { BodyStore } from "./body-store.ts";
+import { type BodyStore, DroppedBodyError } from "./body-store.ts";
 
 /** Room in a tier: asked for as bodies grow, given back as they go. */
 export interface Room {
@@ -60,7 +60,8 @@ export class BlockList implements BodyStore {
       const index = Math.floor((position + done) / this.#blockBytes);
       const inBlock = position + done - index * this.#blockBytes;
       const count = Math.min(end - position - done, this.#blockBytes - inBlock);
-      const block = this.#blocks[index]!;
+      const block = this.#blocks[index];
+      if (block === undefined) throw new DroppedBodyError();
       into.set(count === block.length ? block : block.subarray(inBlock, inBlock + count), done);
       done += count;
     }

@@ -1,6 +1,6 @@
 import type { Room } from "./block-list.ts";
 import { BlockSums } from "./block-sums.ts";
-import type { BodyStore } from "./body-store.ts";
+import { type BodyStore, DroppedBodyError } from "./body-store.ts";
 import { BLOCKS_AT_ONCE, type ColdReads } from "./cold-reads.ts";
 import { BLOCK_BYTES } from "./entry-tail.ts";
 import { type FileSystem, isMissing, saysNothingOfFile } from "./file-system.ts";
@@ -100,6 +100,11 @@ export class BodyFile implements BodyStore {
     return this.#holders > 0;
   }
 
+  /** Its name may be another file's by now, and nobody had opened it before: a response that is looked up, validated, and dropped meanwhile. */
+  get #isGone(): boolean {
+    return this.#discarded && this.#fildes === undefined;
+  }
+
   /** What it has taken of the tier's room. */
   get takenBytes(): number {
     return this.#takenBytes;
@@ -131,6 +136,7 @@ export class BodyFile implements BodyStore {
   read(position: number, into: Uint8Array, only?: "at-hand"): number {
     const wanted = Math.max(0, Math.min(this.bytes - position, into.length));
     if (wanted === 0) return 0;
+    if (this.#isGone) throw new DroppedBodyError();
     if (this.#broken !== undefined) throw this.#broken;
     try {
       return this.#readBlocks(into, position, wanted, only === "at-hand");
@@ -146,7 +152,8 @@ export class BodyFile implements BodyStore {
     const wantedTo = Math.min(position + bytes, checkedBytes);
     const to = Math.min(Math.ceil(wantedTo / BLOCK_BYTES), firstBlock + BLOCKS_AT_ONCE) * BLOCK_BYTES;
     const loadedBytes = Math.min(to, checkedBytes) - firstBlock * BLOCK_BYTES;
-    return wantedTo <= position || this.#broken !== undefined ? undefined : this.#load(firstBlock, loadedBytes);
+    if (wantedTo <= position || this.#isGone || this.#broken !== undefined) return undefined;
+    return this.#load(firstBlock, loadedBytes);
   }
 
   async #load(firstBlock: number, bytes: number): Promise<void> {
@@ -195,6 +202,7 @@ export class BodyFile implements BodyStore {
       this.#host.onFault(error as Error);
       return error;
     }
+    if (this.#isGone) return new DroppedBodyError();
     if (this.#broken !== undefined) return this.#broken;
     this.#broken =
       error instanceof BrokenBodyError

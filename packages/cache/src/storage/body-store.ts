@@ -1,3 +1,13 @@
+/** Whoever reads a body has to hold it: this one was dropped while nobody did, and what it had is gone. That is no fault of the medium's. */
+export class DroppedBodyError extends Error {
+  readonly code = "ERR_CACHE_BODY_DROPPED";
+
+  constructor() {
+    super("Cannot read a stored body: it has been dropped, and nobody held it");
+    this.name = "DroppedBodyError";
+  }
+}
+
 /**
  * Where the bytes of one body live: a list of blocks in memory or a file. It grows at its end while a fill appends, can be read at any
  * position that is there, and takes its room from the tier's limit as it grows.
@@ -18,6 +28,7 @@ export interface BodyStore {
   /**
    * Copies bytes from `position` into `into`, as many as are there and fit; returns how many. Blocks only for a disk read.
    *
+   * @throws {DroppedBodyError} It was dropped before anybody held it.
    * @param only `at-hand`: never blocks; gives fewer where the next ones have to be had from the disk, and {@link load} brings them.
    */
   read(position: number, into: Uint8Array, only?: "at-hand"): number;

@@ -1,4 +1,4 @@
-import type { BodyStore } from "./body-store.ts";
+import { type BodyStore, DroppedBodyError } from "./body-store.ts";
 import type { RecordLog } from "./record-log.ts";
 
 /** The body at the end of a record, complete. Its record goes when it is discarded and nobody holds it any more. */
@@ -23,10 +23,8 @@ export class PackedBody implements BodyStore {
     return false;
   }
 
-  /** @throws {Error} Its record has gone: whoever reads has to hold it. */
   read(position: number, into: Uint8Array): number {
-    if (this.#log.generation(this.#id) !== this.#generation)
-      throw new Error("Cannot read a body of the memory tier: it has been dropped, and nobody held it");
+    if (this.#log.generation(this.#id) !== this.#generation) throw new DroppedBodyError();
     const count = Math.max(0, Math.min(this.bytes - position, into.length));
     if (count === 0) return 0;
     const { bytes, offset, length } = this.#log.locate(this.#id);

@@ -1,6 +1,6 @@
 import { type ObjectName, SharedMemory } from "@proj/ipc";
 import type { Room } from "./block-list.ts";
-import type { BodyStore } from "./body-store.ts";
+import { type BodyStore, DroppedBodyError } from "./body-store.ts";
 
 /**
  * A body in a shared memory object of its own, of just its length: a proxy that is told its number maps it and sends from it, and nothing is copied.
@@ -16,6 +16,7 @@ export class SharedBody implements BodyStore {
   #bytes = 0;
   #holders = 1;
   #discarded = false;
+  #isUnmapped = false;
 
   /**
    * @param expectedBytes Length of the body, at least 1; allocated at once.
@@ -41,6 +42,7 @@ export class SharedBody implements BodyStore {
   }
 
   read(position: number, into: Uint8Array): number {
+    if (this.#isUnmapped) throw new DroppedBodyError();
     const count = Math.max(0, Math.min(this.#bytes - position, into.length));
     into.set(this.#memory.bytes.subarray(position, position + count));
     return count;
@@ -66,8 +68,10 @@ export class SharedBody implements BodyStore {
     this.#unmapIfDone();
   }
 
+  /** Once: who finds that it has been dropped has held it, and lets go of it again. */
   #unmapIfDone(): void {
-    if (!this.#discarded || this.#holders > 0) return;
+    if (!this.#discarded || this.#holders > 0 || this.#isUnmapped) return;
+    this.#isUnmapped = true;
     this.#room.giveBack(this.#memory.length);
     this.#memory.close();
     this.#onUnmap();

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { StoredResponse } from "../stored-response.ts";
+import { DroppedBodyError } from "./body-store.ts";
 import { Loans } from "./loans.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import type { Storage } from "./storage.ts";
@@ -102,6 +103,23 @@ function storageContract(name: string, use: (test: (make: (onEvict?: () => void)
         expect(storage.usedBytes).toBeLessThanOrEqual(usedBytes - 60_000);
         removeAll(storage);
         expect(storage.usedBytes).toBe(0);
+        storage.close();
+      }));
+
+    test("a body that was dropped while nobody held it can not be read, whatever has its place by now, and gives back its room once", () =>
+      use((make) => {
+        const storage = make();
+        const { body } = put(storage, "/a", bytesOf(60_000, 1))!;
+        storage.invalidate("/a");
+        expect(storage.usedBytes).toBe(0);
+        put(storage, "/a", bytesOf(60_000, 2));
+        const { usedBytes } = storage;
+        body.retain();
+        expect(() => body.read(0, new Uint8Array(60_000))).toThrow(DroppedBodyError);
+        expect(body.load?.(0, 60_000)).toBeUndefined();
+        body.release();
+        expect(storage.usedBytes).toBe(usedBytes);
+        expect(readAll(storage.lookup("/a")[0]!.body)).toEqual(bytesOf(60_000, 2));
         storage.close();
       }));
 
