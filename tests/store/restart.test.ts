@@ -94,7 +94,11 @@ describe("a store", () => {
       bytes[100]! ^= 1;
       writeFileSync(file, bytes);
     }
-    await using webproxy = await Webproxy.start({ origin: origin.url, args: ["--cache-dir", store, "--memory", "0"] });
+    await using webproxy = await Webproxy.start({
+      origin: origin.url,
+      args: ["--cache-dir", store, "--memory", "0"],
+      mayCount: ["checksumFailures"],
+    });
     await fetchAll(webproxy, sizes);
     await fetchAll(webproxy, sizes);
     const { cache } = await webproxy.stats();

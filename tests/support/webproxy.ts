@@ -24,6 +24,8 @@ export interface StartOptions {
   /** Instead of the repository's own sources. */
   program?: readonly string[];
   env?: Record<string, string>;
+  /** What the test itself brings about, and so may be counted when it ends. */
+  mayCount?: readonly FaultName[];
 }
 
 /** For what is logged to come through. */
@@ -53,7 +55,12 @@ export function faultCounts({ lostWakeups, doubleGiveBacks, checksumFailures }: 
   return { lostWakeups, doubleGiveBacks, checksumFailures };
 }
 
+export type FaultName = keyof ReturnType<typeof faultCounts>;
+
 export const NO_FAULTS = { lostWakeups: 0, doubleGiveBacks: 0, checksumFailures: 0 };
+
+/** What is counted is asked for once at the end; who does not answer by then can not be asked: it is stopped, or the machine is. */
+const LAST_STATS_MS = 3_000;
 
 /** How a process that ran to its end did. */
 export interface Ended {
@@ -67,12 +74,16 @@ export function ownChannel(): string {
   return `test-${process.pid}-${randomBytes(4).toString("hex")}`;
 }
 
-/** A `webproxy` of the test's own: real processes on free ports, own channel, own directories. Ends with the scope, and then nothing of it may be left. */
+/**
+ * A `webproxy` of the test's own: real processes on free ports, own channel, own directories. Ends with the scope, and then nothing of it may be left, and nothing may have been counted that
+ * must not happen ({@link faultCounts}), but for what {@link StartOptions.mayCount} names. Whoever has been killed or stopped before is not asked.
+ */
 export class Webproxy implements AsyncDisposable {
   readonly channel: string;
   readonly directory = new TempDirectory({ mode: 0o777 });
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #output: Promise<unknown>;
+  readonly #mayCount: readonly FaultName[];
   #pid: number | undefined;
   #addresses: Record<string, Address> = {};
   #stopped: Promise<Ended> | undefined;
@@ -81,6 +92,7 @@ export class Webproxy implements AsyncDisposable {
 
   private constructor(options: StartOptions) {
     this.channel = options.channel ?? ownChannel();
+    this.#mayCount = options.mayCount ?? [];
     this.#child = Bun.spawn(this.#command(options), {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...options.env },
@@ -218,12 +230,35 @@ export class Webproxy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
+      const counted = await this.#counted();
       await this.stop();
-      await this.expectNothingLeft();
+      await this.expectNothingLeft().catch(fails);
+      if (counted !== undefined) await fails(counted);
     } finally {
       if (this.#child.exitCode === null) this.#child.kill("SIGKILL");
       this.directory[Symbol.dispose]();
     }
+  }
+
+  /** What has been counted that must not happen; undefined also where nobody can be asked. */
+  async #counted(): Promise<Error | undefined> {
+    if (this.#addresses["admin"] === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null)
+      return undefined;
+    let stats: Stats;
+    try {
+      const { host, port } = this.admin;
+      const signal = AbortSignal.timeout(LAST_STATS_MS);
+      const response = await fetch(`http://${host}:${port}/api/stats`, { headers: { connection: "close" }, signal });
+      if (response.status !== 200) return undefined;
+      stats = (await response.json()) as Stats;
+    } catch {
+      return undefined;
+    }
+    const counts = Object.entries(faultCounts(stats)).filter(([name]) => !this.#mayCount.includes(name as FaultName));
+    if (counts.every(([, count]) => count === 0)) return undefined;
+    const words = counts.map(([name, count]) => `${name} ${count}`).join(", ");
+    const errors = this.stderr.split("\n").filter((line) => line.includes('"level":"error"'));
+    return new Error(`webproxy has counted what must not happen: ${words}; its log: ${errors.join("\n")}`);
   }
 
   /** Nothing of the channel in /dev/shm, and no queue. (Orphans of a killed supervisor get the time to see that it is gone.) */
@@ -273,5 +308,20 @@ function signalIfThere(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+/**
+ * Fails the test that runs, once it is over: what is thrown as a scope ends would take the place of the error that has ended it, and neither would be shown. Outside of a test it is thrown.
+ */
+async function fails(error: unknown): Promise<void> {
+  const rethrow = () => {
+    throw error;
+  };
+  try {
+    const { onTestFinished } = await import("bun:test");
+    onTestFinished(rethrow);
+  } catch {
+    rethrow(); // in a hook, or in a program that is no test
   }
 }
