@@ -22,7 +22,8 @@ test(
     expect(report.complaints).toEqual([]);
     expect({ wrong: report.tally.wrong, hangs: report.tally.hang }).toEqual({ wrong: 0, hangs: 0 });
     expect(report.tally.whole).toBeGreaterThan(200);
-    expect(Object.values(report.faults).length).toBeGreaterThan(3); // kinds of faults that were made
+    // Kinds of faults that had their effect: of what was tried and had none there is a complaint.
+    expect(Object.keys(report.faults).length).toBeGreaterThan(8);
   },
   (SECONDS + 300) * 1000,
 );

@@ -1,20 +1,30 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type ProcessUsage, processUsage } from "../support/process-usage.ts";
 import { faultCounts, ownChannel, type Stats, Webproxy } from "../support/webproxy.ts";
 import { eventually, within } from "../support/within.ts";
 import { Child } from "./child.ts";
 import { Clients, type Tally } from "./clients.ts";
-import { type Fault, someFault, type Target } from "./faults.ts";
+import { FAULTS, type Fault, servesAgain, type Target } from "./faults.ts";
+import { growthSince, type UsageOfAll, usageOfAll } from "./growth.ts";
+import { LiveSettings } from "./live-settings.ts";
 import { objectsIn, openArena } from "./namespace.ts";
+import { OVERLAPS } from "./overlaps.ts";
 import { PROBES, type ProbeName, type ProberReport } from "./prober-process.ts";
-import { SeededRandom } from "./random.ts";
+import { Deck, SeededRandom } from "./random.ts";
 
 /** Both processes have to serve again within this time after any fault, on however busy a machine. */
 const RECOVERY_MS = 30_000;
 
 /** Connections to the origin that nobody uses are kept for four seconds: while there is no cache there are many. */
 const IDLE_MS = 6_000;
+
+/** What is tried in vain (it had ended before, or was over too soon, or there was nothing to do it to) is tried again, so often at most. */
+const TRIES_MAX = 20;
+const BETWEEN_TRIES_MS = 500;
+
+/** At the end nothing is done to anybody for a while, so that processes live long enough to be seen to grow. */
+const CALM_SECONDS = { low: 8, high: 60 };
+const CALM_SHARE = 0.1;
 
 export interface ChaosOptions {
   seconds: number;
@@ -27,6 +37,7 @@ export interface ChaosOptions {
 
 export interface ChaosReport {
   seconds: number;
+  /** Those that had their effect. One that never has is complained of. */
   faults: Record<string, number>;
   /** Deaths of either process, however they came. */
   restarts: { proxy: number; cache: number };
@@ -35,18 +46,13 @@ export interface ChaosReport {
   longestGapMs: Record<ProbeName, { ms: number; during: string }>;
   /** What must not be, in words: wrong bytes, hangs, left-overs, growth, counters that must stay 0. */
   complaints: string[];
-  usage: { before: UsageOfAll; after: UsageOfAll };
-}
-
-interface UsageOfAll {
-  supervisor: ProcessUsage;
-  proxy: ProcessUsage;
-  cache: ProcessUsage;
+  /** At the start, at the beginning and at the end of the calm after the last fault, and when nobody asks any more. */
+  usage: { before: UsageOfAll; calm: UsageOfAll; calmEnd: UsageOfAll; after: UsageOfAll };
 }
 
 /**
  * Real processes under mixed load, every byte compared, while a script that the seed decides kills, stops, continues, truncates, fills /dev/shm and the
- * disk, and cuts the origin.
+ * disk, takes memory away, cuts the origin and has the configuration read again: one thing after another, and some before the one before it is over.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { seed, say } = options;
@@ -55,17 +61,19 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const channel = ownChannel();
   const disk = join("/var/tmp", `webproxy-chaos-${channel}`);
   await using arena = await openArena(disk, { sharedMemory: "96m", disk: "96m" });
+  using settings = new LiveSettings(`http://127.0.0.1:${originPort}`);
   await using webproxy = await Webproxy.start({
-    origin: `http://127.0.0.1:${originPort}`,
     channel,
     wrap: arena.wrap,
     args: [
+      ...settings.args,
       ...["--cache-dir", disk, "--memory", "48MiB", "--disk", "64MiB", "--hot", "2MiB"],
       ...["--segments", "32", "--segment-size", "64KiB"],
     ],
   });
   const random = new SeededRandom(seed);
-  const target: Target = { webproxy, arena, origin, random };
+  const cuts = { port: originPort, ask: (what: "cut" | "heal") => origin.ask(what) };
+  const target: Target = { webproxy, arena, origin: cuts, settings, random };
   const run = new Run(target, options);
   const prober = new Child<ProberReport>(join(import.meta.dir, "prober-process.ts"), {
     args: [String(webproxy.http.port), String(webproxy.getfile.port)],
@@ -106,20 +114,25 @@ class Run {
     this.#options.began?.(() => this.#counts(clients));
     const before = await this.#settledUsage(clients);
     await prober.ask("report");
+    const possible = [...FAULTS, ...OVERLAPS].filter(({ needsOwnArena }) => arena.isOwn || needsOwnArena !== true);
+    const deck = new Deck(
+      possible.flatMap((fault) => Array.from({ length: fault.weight }, () => fault)),
+      this.#target.random,
+    );
     while (performance.now() - started < seconds * 1000 && this.#complaints.length === 0) {
-      const fault = someFault(this.#target.random, arena);
-      await this.#suffer(fault, prober, clients);
+      await this.#suffer(deck.next(), prober, clients);
       await Bun.sleep(this.#target.random.between(0, 1_500));
       if (clients.complaints.length > 0) break;
     }
     const took = (performance.now() - started) / 1000;
+    const { calm, calmEnd } = await this.#calm(prober);
     await within(120_000, "every client has an answer", clients.stop());
     const stats = await this.#recovered("the end");
     this.#complaints.push(...clients.complaints);
     await this.#expectNothingHeld();
     await Bun.sleep(IDLE_MS);
-    const after = await this.#usage(stats);
-    this.#compareUsage(before, after);
+    const after = usageOfAll(webproxy, stats);
+    this.#complaints.push(...growthSince(before, after));
     await this.#expectCleanEnd();
     say(`${took.toFixed(0)} s over`);
     return {
@@ -129,41 +142,76 @@ class Run {
       tally: clients.tally,
       longestGapMs: this.#gaps,
       complaints: this.#complaints,
-      usage: { before, after },
+      usage: { before, calm, calmEnd, after },
     };
   }
 
   async #suffer(fault: Fault, prober: Child<ProberReport>, clients: Clients): Promise<void> {
     const { say } = this.#options;
     const began = performance.now();
-    this.#faults[fault.name] = (this.#faults[fault.name] ?? 0) + 1;
     try {
-      // Of the lives that the fault may end. (A stored file that has gone is counted with the checksums; docs/reliability.md says what is known of that.)
-      const { lostWakeups, doubleGiveBacks } = await this.#target.webproxy.stats();
-      this.#expectNone({ lostWakeups, doubleGiveBacks });
-      const ended = await fault.run(this.#target);
+      this.#expectNone(faultCounts(await this.#target.webproxy.stats())); // of the lives that the fault may end
+      const ended = await this.#make(fault);
       await this.#recovered(fault.name, ended);
     } catch (error) {
       this.#complaints.push(`${fault.name}: ${error}`);
     }
     const recoveredMs = performance.now() - began;
-    const report = await prober.ask("report");
-    for (const name of PROBES) {
-      const { longestGapMs } = report[name];
-      // Without the origin nobody can be given something new.
-      if (fault.cutsOrigin === true && name === "miss") continue;
-      if (longestGapMs > this.#gaps[name].ms) this.#gaps[name] = { ms: longestGapMs, during: fault.name };
-    }
-    const gaps = PROBES.map((name) => `${name} ${report[name].longestGapMs.toFixed(0)}`).join(", ");
+    // Without the origin nobody can be given something new, and while that is so is told once it has ended: it is not the next fault's. What is hot is there all the time.
+    const probed = fault.cutsOrigin === true ? (["http", "getfile"] as const) : PROBES;
+    const gaps = this.#takeGaps(await prober.ask("report"), probed, fault.name);
     if (fault.cutsOrigin === true) {
-      // While something new could not be had is told once it has ended: it is not the next fault's.
-      await eventually(
-        RECOVERY_MS,
-        "something new is served",
-        async () => (await prober.ask("report")).miss.served > 0,
-      );
+      await eventually(RECOVERY_MS, "something new is served", async () => {
+        const report = await prober.ask("report");
+        this.#takeGaps(report, probed, fault.name);
+        return report.miss.served > 0;
+      });
     }
     say(`${fault.name}: well after ${recoveredMs.toFixed(0)} ms, longest gaps ${gaps} ms; ${wordsOf(clients.tally)}`);
+  }
+
+  /** Makes it, until it has its effect: a fault that does nothing is none. Returns the processes that this has ended. */
+  async #make(fault: Fault): Promise<number[]> {
+    const { random } = this.#target;
+    const ended: number[] = [];
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      if (tries > 0) await Bun.sleep(BETWEEN_TRIES_MS);
+      const deed = await fault.begin(this.#target);
+      if (deed === undefined) continue;
+      ended.push(...deed.ended);
+      try {
+        const hasEffect = await deed.hasEffect();
+        if (fault.lastsMs !== undefined) await Bun.sleep(random.between(fault.lastsMs.low, fault.lastsMs.high));
+        if (!hasEffect) continue;
+        this.#faults[fault.name] = (this.#faults[fault.name] ?? 0) + 1;
+        return ended;
+      } finally {
+        await deed.end?.();
+      }
+    }
+    throw new Error(`it had no effect, ${TRIES_MAX} times`);
+  }
+
+  #takeGaps(report: ProberReport, names: readonly ProbeName[], during: string): string {
+    for (const name of names) {
+      const { longestGapMs } = report[name];
+      if (longestGapMs > this.#gaps[name].ms) this.#gaps[name] = { ms: longestGapMs, during };
+    }
+    return PROBES.map((name) => `${name} ${report[name].longestGapMs.toFixed(0)}`).join(", ");
+  }
+
+  /** All goes on, and nothing is done: what the processes hold does not grow. */
+  async #calm(prober: Child<ProberReport>): Promise<{ calm: UsageOfAll; calmEnd: UsageOfAll }> {
+    const { webproxy } = this.#target;
+    const { seconds } = this.#options;
+    await this.#recovered("the last fault");
+    await Bun.sleep(IDLE_MS);
+    const calm = usageOfAll(webproxy, await webproxy.stats());
+    await Bun.sleep(1_000 * Math.min(CALM_SECONDS.high, Math.max(CALM_SECONDS.low, seconds * CALM_SHARE)));
+    const calmEnd = usageOfAll(webproxy, await webproxy.stats());
+    this.#complaints.push(...growthSince(calm, calmEnd));
+    this.#takeGaps(await prober.ask("report"), PROBES, "the calm at the end");
+    return { calm, calmEnd };
   }
 
   #counts(clients: Clients): string {
@@ -175,15 +223,7 @@ class Run {
   async #recovered(after: string, ended: readonly number[] = []): Promise<Stats> {
     const { webproxy } = this.#target;
     try {
-      return await eventually(RECOVERY_MS, `both processes serve after "${after}"`, async () => {
-        const { host, port } = webproxy.admin;
-        const { status } = await fetch(`http://${host}:${port}/readyz`, { headers: { connection: "close" } });
-        if (status !== 200) return undefined;
-        const stats = await webproxy.stats();
-        const isGood = (side: Stats["proxy"] | Stats["cache"]) =>
-          side?.state === "serving" && !ended.includes(side.pid);
-        return isGood(stats.proxy) && isGood(stats.cache) ? stats : undefined;
-      });
+      return await eventually(RECOVERY_MS, `both processes serve after "${after}"`, () => servesAgain(webproxy, ended));
     } catch (error) {
       throw new Error(`${error}; webproxy said ${webproxy.stderr.slice(-4_000)}`);
     }
@@ -192,15 +232,7 @@ class Run {
   /** What the processes hold once they have worked for a while. */
   async #settledUsage(clients: Clients): Promise<UsageOfAll> {
     await eventually(60_000, "the clients have been served", () => clients.tally.whole > 200);
-    return await this.#usage(await this.#target.webproxy.stats());
-  }
-
-  async #usage({ proxy, cache }: Stats): Promise<UsageOfAll> {
-    return {
-      supervisor: processUsage(this.#target.webproxy.pid),
-      proxy: processUsage(proxy!.pid),
-      cache: processUsage(cache!.pid),
-    };
+    return usageOfAll(this.#target.webproxy, await this.#target.webproxy.stats());
   }
 
   async #expectNothingHeld(): Promise<void> {
@@ -227,16 +259,6 @@ class Run {
   #errorsLogged(): string {
     const lines = this.#target.webproxy.stderr.split("\n");
     return lines.filter((line) => line.includes('"level":"error"') && !line.includes("starting it again")).join("\n");
-  }
-
-  #compareUsage(before: UsageOfAll, after: UsageOfAll): void {
-    for (const name of ["supervisor", "proxy", "cache"] as const) {
-      const grown = after[name].descriptors - before[name].descriptors;
-      // Connections to the origin and of clients come and go; one leaked in each fault would be more than this.
-      if (grown > 40) this.#complaints.push(`${name}: ${grown} descriptors more than at the start`);
-      const bytes = after[name].residentBytes - before[name].residentBytes;
-      if (bytes > 160 * 1024 * 1024) this.#complaints.push(`${name}: ${bytes} bytes of memory more than at the start`);
-    }
   }
 
   async #expectCleanEnd(): Promise<void> {

@@ -23,3 +23,20 @@ export class SeededRandom {
     return values[this.between(0, values.length - 1)]!;
   }
 }
+
+/** Gives all its values in an order that the numbers decide, and then all of them again in another. */
+export class Deck<Value> {
+  readonly #values: readonly Value[];
+  readonly #random: SeededRandom;
+  #left: Value[] = [];
+
+  constructor(values: readonly Value[], random: SeededRandom) {
+    this.#values = values;
+    this.#random = random;
+  }
+
+  next(): Value {
+    if (this.#left.length === 0) this.#left = [...this.#values];
+    return this.#left.splice(this.#random.between(0, this.#left.length - 1), 1)[0]!;
+  }
+}
