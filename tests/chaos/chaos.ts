@@ -22,6 +22,9 @@ const IDLE_MS = 6_000;
 const TRIES_MAX = 20;
 const BETWEEN_TRIES_MS = 500;
 
+/** What clients have asked for has come by then, or never will. */
+const ANSWERS_MS = 120_000;
+
 /** At the end nothing is done to anybody for a while, so that processes live long enough to be seen to grow. */
 const CALM_SECONDS = { low: 8, high: 60 };
 const CALM_SHARE = 0.1;
@@ -46,8 +49,8 @@ export interface ChaosReport {
   longestGapMs: Record<ProbeName, { ms: number; during: string }>;
   /** What must not be, in words: wrong bytes, hangs, left-overs, growth, counters that must stay 0. */
   complaints: string[];
-  /** At the start, at the beginning and at the end of the calm after the last fault, and when nobody asks any more. */
-  usage: { before: UsageOfAll; calm: UsageOfAll; calmEnd: UsageOfAll; after: UsageOfAll };
+  /** Under load at the start; and while nobody asks, before and after the load that no fault disturbs. */
+  usage: { before: UsageOfAll; calm: UsageOfAll; after: UsageOfAll };
 }
 
 /**
@@ -125,14 +128,15 @@ class Run {
       if (clients.complaints.length > 0) break;
     }
     const took = (performance.now() - started) / 1000;
-    const { calm, calmEnd } = await this.#calm(prober);
-    await within(120_000, "every client has an answer", clients.stop());
+    const calm = await this.#calm(clients, prober);
+    await within(ANSWERS_MS, "every client has an answer", clients.stop());
+    await prober.ask("rest");
     const stats = await this.#recovered("the end");
     this.#complaints.push(...clients.complaints);
     await this.#expectNothingHeld();
     await Bun.sleep(IDLE_MS);
     const after = usageOfAll(webproxy, stats);
-    this.#complaints.push(...growthSince(before, after));
+    this.#complaints.push(...growthSince(before, after), ...growthSince(calm, after));
     await this.#expectCleanEnd();
     say(`${took.toFixed(0)} s over`);
     return {
@@ -142,7 +146,7 @@ class Run {
       tally: clients.tally,
       longestGapMs: this.#gaps,
       complaints: this.#complaints,
-      usage: { before, calm, calmEnd, after },
+      usage: { before, calm, after },
     };
   }
 
@@ -200,18 +204,19 @@ class Run {
     return PROBES.map((name) => `${name} ${report[name].longestGapMs.toFixed(0)}`).join(", ");
   }
 
-  /** All goes on, and nothing is done: what the processes hold does not grow. */
-  async #calm(prober: Child<ProberReport>): Promise<{ calm: UsageOfAll; calmEnd: UsageOfAll }> {
-    const { webproxy } = this.#target;
+  /** The load goes on for a while in which nothing is done to anybody. Returns what the processes held before, while nobody asked. */
+  async #calm(clients: Clients, prober: Child<ProberReport>): Promise<UsageOfAll> {
     const { seconds } = this.#options;
     await this.#recovered("the last fault");
+    await prober.ask("rest");
+    await clients.rest(ANSWERS_MS);
     await Bun.sleep(IDLE_MS);
-    const calm = usageOfAll(webproxy, await webproxy.stats());
+    const usage = usageOfAll(this.#target.webproxy, await this.#recovered("the load"));
+    clients.goOn();
+    await prober.ask("report");
     await Bun.sleep(1_000 * Math.min(CALM_SECONDS.high, Math.max(CALM_SECONDS.low, seconds * CALM_SHARE)));
-    const calmEnd = usageOfAll(webproxy, await webproxy.stats());
-    this.#complaints.push(...growthSince(calm, calmEnd));
     this.#takeGaps(await prober.ask("report"), PROBES, "the calm at the end");
-    return { calm, calmEnd };
+    return usage;
   }
 
   #counts(clients: Clients): string {

@@ -1,4 +1,5 @@
 import type { Address } from "../support/address.ts";
+import { eventually } from "../support/within.ts";
 import { pathOf, SIZES } from "./content.ts";
 import { type Ask, Conversation, type Outcome } from "./conversation.ts";
 import { SeededRandom } from "./random.ts";
@@ -33,6 +34,9 @@ export class Clients {
   readonly #options: ClientOptions;
   readonly #running: Promise<void>[];
   #isStopped = false;
+  /** Resolves when they may go on. */
+  #pause: PromiseWithResolvers<void> | undefined;
+  #resting = 0;
 
   constructor(
     addresses: { http: Address; getfile: Address },
@@ -51,8 +55,24 @@ export class Clients {
     await Promise.all(this.#running);
   }
 
+  /** What is on its way is finished; then none of them has a connection, until {@link goOn}. */
+  async rest(patienceMs: number): Promise<void> {
+    this.#pause = Promise.withResolvers();
+    await eventually(patienceMs, "every client has an answer", () => this.#resting === this.#running.length);
+  }
+
+  goOn(): void {
+    this.#pause?.resolve();
+    this.#pause = undefined;
+  }
+
   async #run(random: SeededRandom): Promise<void> {
     while (!this.#isStopped) {
+      if (this.#pause !== undefined) {
+        this.#resting++;
+        await this.#pause.promise;
+        this.#resting--;
+      }
       const isGetfile = random.next() < 0.4;
       const asks = isGetfile || random.next() < 0.4 ? 1 : random.between(2, 12);
       const conversation = new Conversation();
@@ -62,7 +82,8 @@ export class Clients {
         await Bun.sleep(AFTER_FAILURE_MS);
         continue;
       }
-      for (let left = asks; left > 0 && conversation.isOpen && !this.#isStopped; left--) {
+      const goesOn = () => conversation.isOpen && !this.#isStopped && this.#pause === undefined;
+      for (let left = asks; left > 0 && goesOn(); left--) {
         const ask = someAsk(random, isGetfile ? "getfile" : "http", left > 1);
         if (this.#options.patient === true) delete ask.leaveAfterBytes;
         const outcome = await conversation.ask(ask);

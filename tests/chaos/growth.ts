@@ -13,13 +13,13 @@ export type UsageOfAll = Record<"supervisor" | "proxy" | "cache", ProcessNow>;
 
 /**
  * So much more may be held later. The supervisor lives all the time: whatever each fault left with it would add up, and besides a spare process that is being made nothing comes and goes there.
- * Of the others connections of clients and to the origin come and go, and of one that has taken the place of another what it keeps is not the same; one that lives meanwhile fills its memory tier
- * at most (48 MiB), beside what the engine's heap does by itself.
+ * What has taken the place of another does not keep the same, and at the start connections of clients and to the origin come and go. A process that is looked at twice, and asked for nothing each
+ * time, fills its memory tier at most meanwhile (48 MiB), beside what the engine's heap does by itself.
  */
 const MORE_MAX = {
   supervisor: { descriptors: 8, bytes: 48 * MIB },
   successor: { descriptors: 40, bytes: 160 * MIB },
-  same: { descriptors: 40, bytes: 128 * MIB },
+  same: { descriptors: 16, bytes: 128 * MIB },
 };
 
 export function usageOfAll({ pid }: Webproxy, { proxy, cache }: Stats): UsageOfAll {

@@ -4,7 +4,7 @@
  *
  *   prober-process.ts HTTP-PORT GETFILE-PORT
  *
- * To each message it answers with what it has seen since the last one.
+ * To each message it answers with what it has seen since the last one. After "rest" it asks for nothing until the next message comes.
  */
 import type { Socket } from "bun";
 import { pathOf } from "./content.ts";
@@ -94,6 +94,11 @@ class Probe {
     }).catch(() => over(false));
   }
 
+  /** Nobody has asked meanwhile: that is no gap. */
+  goOn(): void {
+    this.#lastServed = performance.now();
+  }
+
   report(): ProbeReport {
     const now = performance.now();
     const sorted = this.#latencies.sort((one, other) => one - other);
@@ -116,10 +121,13 @@ class Probe {
 
 if (import.meta.main) {
   const probes = PROBES.map((name) => ({ name, probe: new Probe(name) }));
+  let isResting = false;
   setInterval(() => {
-    for (const { probe } of probes) probe.ask();
+    if (!isResting) for (const { probe } of probes) probe.ask();
   }, EVERY_MS);
-  process.on("message", () => {
+  process.on("message", (message: "report" | "rest") => {
+    if (isResting) for (const { probe } of probes) probe.goOn();
+    isResting = message === "rest";
     process.send!(Object.fromEntries(probes.map(({ name, probe }) => [name, probe.report()])));
   });
   process.on("disconnect", () => process.exit(0));
