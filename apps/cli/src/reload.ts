@@ -1,15 +1,16 @@
-import type { SiteSettings } from "@proj/protocol";
+import { readCredentials } from "./certificates.ts";
 import { messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
 import type { OpenSites } from "./open-sites.ts";
 import type { Options } from "./options.ts";
 import { rereadOptions, withLiveOptions } from "./reread.ts";
+import type { SideSettings } from "./serve-side.ts";
 
 /** Reads the configuration again, as often as it is asked to: one time after another, and once more for all who ask meanwhile. */
 export class Reload {
   readonly #sites: OpenSites;
   readonly #log: Log;
-  readonly #use: (options: Options, sites: readonly SiteSettings[]) => Promise<void>;
+  readonly #use: (settings: SideSettings) => Promise<void>;
   /** As the process was started: what takes a restart stays so. */
   #options: Options;
   #isRunning = false;
@@ -19,7 +20,7 @@ export class Reload {
   constructor(
     current: { options: Options; sites: OpenSites },
     log: Log,
-    use: (options: Options, sites: readonly SiteSettings[]) => Promise<void>,
+    use: (settings: SideSettings) => Promise<void>,
   ) {
     this.#options = current.options;
     this.#sites = current.sites;
@@ -44,8 +45,10 @@ export class Reload {
   async #readAndUse(): Promise<void> {
     try {
       const { options, waiting } = withLiveOptions(this.#options, await rereadOptions());
+      // Before the sites are others: origins of theirs that are embedded here would be ended in favour of sites that never hold.
+      const credentials = await readCredentials(options);
       await this.#sites.use(options);
-      await this.#use(options, this.#sites.settings);
+      await this.#use({ options, sites: this.#sites.settings, credentials });
       this.#options = options;
       this.#log({ level: "info", message: `The configuration was read again: ${wordsOf(options)}` });
       if (waiting.length > 0) {

@@ -45,9 +45,7 @@ async function serveAlone(
   try {
     const start = () => START[side]({ options, sites: sites.settings, credentials }, log);
     await serveUntil(stopped, start, (serving) => {
-      const reload = new Reload({ options, sites }, log, async (live, settings) =>
-        serving.configure({ options: live, sites: settings, credentials: await readCredentials(live) }),
-      );
+      const reload = new Reload({ options, sites }, log, (settings) => serving.configure(settings));
       if (hasFile || options.tlsCert !== undefined) hangupMeans(() => reload.ask());
       announceAlone(side, options, serving);
       warnOfRoot(log);

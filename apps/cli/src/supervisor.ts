@@ -1,4 +1,3 @@
-import type { SiteSettings } from "@proj/protocol";
 import { ClientPorts, type ClientSockets } from "@proj/proxy";
 import { addressText } from "./address-text.ts";
 import { type AdminServer, startAdmin } from "./admin/server.ts";
@@ -58,7 +57,7 @@ async function superviseUntil(stop: StopRequest, options: Options, { hasFile, ca
     using ports = await openPorts(options);
     const pair = new ProcessPair({ options, sites: sites.settings, credentials }, { ports, cache }, logs.log);
     const hasReload = hasFile || options.tlsCert !== undefined;
-    const reload = new Reload({ options, sites }, logs.log, (live, settings) => pair.use(live, settings));
+    const reload = new Reload({ options, sites }, logs.log, (settings) => pair.use(settings));
     const admin = startAdmin({
       host: options.adminHost,
       port: options.adminPort,
@@ -222,14 +221,9 @@ export class ProcessPair {
     return `webproxy ready http=${http} getfile=${getfile} admin=${addressText(admin.host, admin.port)}${https} pid=${process.pid}`;
   }
 
-  /**
-   * From now on these hold: the cache goes first, which still knows the former sites for a while.
-   *
-   * @throws {CommandError} A certificate that the options name can not be read, or used: then nothing changes.
-   */
-  async use(options: Options, sites: readonly SiteSettings[]): Promise<void> {
+  /** From now on these hold: the cache goes first, which still knows the former sites for a while. */
+  async use({ options, sites, credentials }: Omit<ChildSettings, "sockets">): Promise<void> {
     const { sockets } = this.#settings;
-    const credentials = await readCredentials(options);
     this.#settings = { options: withPorts(options, sockets), sites, credentials, sockets };
     await this.cache.configure();
     await this.proxy.configure();
