@@ -16,6 +16,7 @@ import {
   writeRequest,
 } from "@proj/protocol";
 import { SeededRandom } from "../chaos/random.ts";
+import { oddBytes, oddWord } from "./odd-words.ts";
 
 const [channel = "", seed = "0", ms = "0"] = process.argv.slice(2);
 const random = new SeededRandom(Number(seed));
@@ -23,30 +24,6 @@ const names = channelNames(channel);
 /** The semaphore and what the pool knows of a segment come first: whoever writes there stops the flow, which is another matter. */
 const HEADER_FROM = 64;
 const THREADS = 2;
-
-function randomBytes(length: number): Uint8Array {
-  return Uint8Array.from({ length }, () => random.between(0, 255));
-}
-
-/** Values at which something turns over, more often than any other. */
-function someWord(): number {
-  return random.pick([
-    0,
-    1,
-    -1,
-    2,
-    63,
-    64,
-    191,
-    192,
-    4096,
-    65_535,
-    65_536,
-    0x7fffffff,
-    -0x80000000,
-    random.between(-(2 ** 31), 2 ** 31 - 1),
-  ]);
-}
 
 function proxyLife(): number {
   using memory = SharedMemory.open(objectName(names.controlBlock("proxy")), { readOnly: true });
@@ -70,7 +47,7 @@ function almostRequest(life: number): Uint8Array {
     firstByte: random.pick([0, 1, 2 ** 31, 2 ** 53 - 1]),
     bytesMax: random.pick([0, 1, 16_000, 2 ** 31 - 1]),
   });
-  if (random.next() < 0.7) view.setInt32(random.between(0, REQUEST_BYTES / 4 - 1) * 4, someWord(), true);
+  if (random.next() < 0.7) view.setInt32(random.between(0, REQUEST_BYTES / 4 - 1) * 4, oddWord(random), true);
   return bytes;
 }
 
@@ -87,10 +64,10 @@ function scribble(): void {
   const segments = readdirSync("/dev/shm").filter((file) => file.startsWith(`webproxy.${channel}.pool.seg.`));
   using memory = SharedMemory.open(objectName(`/${random.pick(segments)}`));
   for (let times = random.between(1, 4); times > 0; times--) {
-    memory.i32[random.between(HEADER_FROM / 4, SEGMENT_BODY_OFFSET / 4 - 1)] = someWord();
+    memory.i32[random.between(HEADER_FROM / 4, SEGMENT_BODY_OFFSET / 4 - 1)] = oddWord(random);
   }
   // As if the other side had answered, so that what is in there is looked at.
-  if (random.next() < 0.3) memory.bytes.set(randomBytes(64), SEGMENT_BODY_OFFSET);
+  if (random.next() < 0.3) memory.bytes.set(oddBytes(random, 64), SEGMENT_BODY_OFFSET);
 }
 
 const life = proxyLife();
@@ -100,9 +77,10 @@ while (performance.now() < end) {
   try {
     const dice = random.next();
     const thread = random.between(0, THREADS - 1);
-    if (dice < 0.2) sendTo(names.requestQueue(thread), randomBytes(random.between(0, REQUEST_MESSAGE_BYTES_MAX)));
+    if (dice < 0.2) sendTo(names.requestQueue(thread), oddBytes(random, random.between(0, REQUEST_MESSAGE_BYTES_MAX)));
     else if (dice < 0.4) sendTo(names.requestQueue(thread), almostRequest(life));
-    else if (dice < 0.5) sendTo(names.noticeQueue(thread), randomBytes(random.between(0, NOTICE_MESSAGE_BYTES_MAX)));
+    else if (dice < 0.5)
+      sendTo(names.noticeQueue(thread), oddBytes(random, random.between(0, NOTICE_MESSAGE_BYTES_MAX)));
     else scribble();
     written++;
   } catch {

@@ -32,6 +32,7 @@ import {
   readRequestBlock,
   requestsIn,
   sleepingOffset,
+  THREADS_MAX,
   takeRoomWanted,
   type WantedResponse,
   writeNotices,
@@ -46,13 +47,14 @@ export interface Ask {
   readonly thread: number;
   readonly firstByte: number;
   readonly bytesMax: number;
-  /** The whole segment: a portion is written straight into it. */
+  /** The whole segment: a portion is written straight into it. Empty once its owner has replaced it: then nobody waits for an answer. */
   readonly bytes: Uint8Array;
 }
 
 /** What the shard does with what is asked; called once for each record, in the order of the queue. */
 export interface AskHandler {
-  open(ask: Ask, wanted: WantedResponse): void;
+  /** False: there is such a transfer already. What has begun for one request must not go on with what another wants. */
+  open(ask: Ask, wanted: WantedResponse): boolean;
   read(ask: Ask): void;
   close(transfer: number): void;
   /** An unsafe request has changed these: when this returns, nobody gets what was stored of them. */
@@ -92,6 +94,11 @@ const KERNEL_LIMITS: readonly string[] = ["ENOMEM", "EMFILE", "ENFILE"];
 
 function isKernelLimit(error: unknown): error is SystemCallError {
   return error instanceof SystemCallError && KERNEL_LIMITS.includes(error.code);
+}
+
+/** Its owner has given it up, and another segment that was opened since has shown that: it is not mapped any more. */
+export function isReplaced({ bytes }: Ask): boolean {
+  return bytes.length === 0;
 }
 
 /** One life of the proxy, as this shard sees it: its pool and its doorbells. */
@@ -165,6 +172,7 @@ export class ChannelServer {
 
   /** Step 8 after step 7: the portion's bytes are in the segment; tells the proxy so. The ask is spent. */
   answer(ask: Ask, portion: PortionAnswer, response?: ResponseAnswer): void {
+    if (isReplaced(ask)) return;
     writePortion((ask as PendingAsk).segment.i32, portion, response);
     this.#counters.add("portions");
     this.#counters.add("copiedBytes", portion.bytes);
@@ -173,6 +181,7 @@ export class ChannelServer {
 
   /** Step 8 after step 6: says why there is no portion. The ask is spent. */
   refuse(ask: Ask, refusal: Refusal): void {
+    if (isReplaced(ask)) return;
     writeRefusal((ask as PendingAsk).segment.i32, refusal);
     this.#post(ask as PendingAsk);
   }
@@ -192,7 +201,7 @@ export class ChannelServer {
 
   #post(ask: PendingAsk): void {
     if (ask.life !== this.#peer?.life) return; // a former life's memory: nobody waits there
-    ask.segment.semaphore.post();
+    this.#postSemaphore(ask.segment);
     this.#toRing.add(ask.thread);
     if (this.#looking || this.#ringing) return;
     this.#ringing = true;
@@ -200,6 +209,16 @@ export class ChannelServer {
       this.#ringing = false;
       this.#ringAll();
     });
+  }
+
+  #postSemaphore({ semaphore }: Segment): void {
+    try {
+      semaphore.post();
+    } catch (error) {
+      // It had been made 0 for this answer: somebody else writes there, and who waits finds it posted as it is.
+      if (!(error instanceof SystemCallError) || error.code !== "EOVERFLOW") throw error;
+      this.#counters.add("refusedMessages");
+    }
   }
 
   #ringAll(): void {
@@ -301,6 +320,7 @@ export class ChannelServer {
   }
 
   #take(request: ChannelRequest): boolean {
+    if (request.thread >= THREADS_MAX) return false;
     const transfer = request.thread * 2 ** 32 + request.transfer;
     if (request.operation === "close") {
       this.#handler.close(transfer);
@@ -337,8 +357,11 @@ export class ChannelServer {
       this.refuse(ask, "refused");
       return false;
     }
+    if (!this.#handler.open(ask, wanted)) {
+      this.refuse(ask, "refused");
+      return false;
+    }
     this.#counters.add("requests");
-    this.#handler.open(ask, wanted);
     return true;
   }
 

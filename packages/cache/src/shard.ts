@@ -21,7 +21,7 @@ import {
   type WantedResponse,
 } from "@proj/protocol";
 import type { CacheSites } from "./cache-sites.ts";
-import type { Ask, AskHandler, ChannelServer } from "./channel-server.ts";
+import { type Ask, type AskHandler, type ChannelServer, isReplaced } from "./channel-server.ts";
 import { ClientRequest } from "./client-request.ts";
 import { explain, type Fate } from "./explain/explain.ts";
 import type { Explanation } from "./explain/explanation.ts";
@@ -97,19 +97,27 @@ export class Shard implements AskHandler, FillHost {
   }
 
   /** Step 5: somebody wants a response. */
-  open(ask: Ask, wanted: WantedResponse): void {
+  open(ask: Ask, wanted: WantedResponse): boolean {
+    if (this.#transfers.has(ask.transfer)) return false;
     const site = this.#sites.get(wanted.site);
-    if (site === undefined) return this.#refuseForeign(ask);
+    if (site === undefined) {
+      this.#refuseForeign(ask);
+      return true;
+    }
     const request = new ClientRequest(wanted, site);
     const transfer = new Transfer(ask.transfer, ask.thread, request);
     this.#transfers.set(transfer.id, transfer);
     transfer.asks.push(ask);
     const bringing = this.storage.bring(request.key);
-    if (bringing === undefined) return this.decide(transfer, undefined);
+    if (bringing === undefined) {
+      this.decide(transfer, undefined);
+      return true;
+    }
     void bringing.then(() => {
       if (this.#transfers.get(transfer.id) === transfer) this.decide(transfer, undefined);
     });
     this.#waiting.add(transfer);
+    return true;
   }
 
   read(ask: Ask): void {
@@ -183,6 +191,10 @@ export class Shard implements AskHandler, FillHost {
   serve(transfer: Transfer): void {
     const { asks } = transfer;
     while (asks.length > 0) {
+      if (isReplaced(asks[0]!)) {
+        asks.shift();
+        continue;
+      }
       const outcome = transfer.serve(asks[0]!, this.#channel!);
       if (outcome === "waits") return this.#waiting.add(transfer);
       if (outcome === "loads") return this.#waitForDisk(transfer);

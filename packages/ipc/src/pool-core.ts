@@ -157,7 +157,8 @@ export class PoolCore {
     const mapped = this.#mapped[id];
     if (mapped?.generation === generation) return mapped;
     try {
-      return this.#remember(MappedSegment.open(this.prefix, id, generation));
+      const opened = this.#remember(MappedSegment.open(this.prefix, id, generation));
+      return this.#mapped[id] === opened ? opened : undefined; // it may have been replaced as it was opened
     } catch (error) {
       if (error instanceof SystemCallError && error.code === "ENOENT") return undefined;
       throw error;

@@ -1,6 +1,7 @@
 import type { PoolMember, Segment } from "@proj/ipc";
 import {
   type Counters,
+  FIRST_PAYLOAD_OFFSET,
   NEXT_PAYLOAD_OFFSET,
   type PortionAnswer,
   type ProxyCounter,
@@ -65,6 +66,12 @@ interface Portion {
   readonly loan?: Loan;
   /** False once the bytes were copied out and the segment went back. */
   holdsSegment: boolean;
+}
+
+/** Whether that is one interim response as it goes out: it reaches the client as it is. */
+function isInterimHead(message: Uint8Array, status: number): boolean {
+  const text = Buffer.from(message.buffer, message.byteOffset, message.length).toString("latin1");
+  return text.startsWith(`HTTP/1.1 ${status} `) && text.indexOf("\r\n\r\n") === text.length - 4;
 }
 
 /** Under what a response is kept. */
@@ -290,23 +297,18 @@ export class Delivery implements AskOwner {
 
   /** False when the delivery is over with it. */
   #take(portion: Portion, answer: PortionAnswer): boolean {
-    const arrived = this.#transfer.phase === "sending" ? this.#transfer.arrivedBytes : 0;
-    const exact = portion.expectedBytes === undefined || answer.bytes === portion.expectedBytes;
-    if (!exact || portion.firstByte !== arrived) return this.#failMalformed();
+    if (!this.#canBe(portion, answer)) return this.#failMalformed();
     let endBytes: number | undefined;
+    let first: ResponseAnswer | undefined;
     if (this.#transfer.phase === "waiting-for-cache") {
       const response = readResponse(portion.ask.segment.i32);
       if (response === undefined) return this.#failMalformed();
-      if (response.status < 200) return this.#passInterim(portion, answer);
+      if (response.status < 200) return this.#passInterim(portion, response.status, answer);
       this.#opened = answer.open;
       if (response.pass !== undefined) this.#context.passes.remember(this.#hotKey, this.#hash, response.pass);
       if (answer.loan !== undefined && !this.#borrow(portion, answer, answer.loan)) return false;
-      if (!this.#sink.begin(response, answer)) {
-        this.#step({ type: "refused", refusal: "refused" });
-        this.#cleanUp();
-        return false;
-      }
-      if (answer.last || this.#loan !== undefined) this.#keepHot(portion, response, answer);
+      if (!this.#sink.begin(response, answer)) return this.#failMalformed();
+      first = response;
       const hasBody = this.#wanted.method === "GET" && answer.bodyBytes !== undefined;
       endBytes = hasBody ? response.headBytes + answer.bodyBytes! : undefined;
     }
@@ -316,14 +318,33 @@ export class Delivery implements AskOwner {
     portion.range = this.#sink.frame(portion.bytes, answer);
     this.#context.counters.add("portions");
     if (answer.loan !== undefined && this.#loan !== undefined) this.#takeLoan(portion, answer, this.#loan);
+    if (this.done) return this.#failMalformed();
+    // Only what ends where it said that it would.
+    if (first !== undefined && (last || this.#loan !== undefined)) this.#keepHot(portion, first, answer);
     return true;
   }
 
+  /** Whether it can be what was asked for, as far as the header shows: nothing of it may make us read or write where it is not, or ask without end. */
+  #canBe({ expectedBytes, firstByte }: Portion, answer: PortionAnswer): boolean {
+    const { bytes, last, loan, trailers, payloadOffset } = answer;
+    const transfer = this.#transfer;
+    const sending = transfer.phase === "sending" ? transfer : undefined;
+    if (firstByte !== (sending?.arrivedBytes ?? 0)) return false;
+    if (expectedBytes !== undefined && bytes !== expectedBytes) return false;
+    // What goes before it on the wire is written there.
+    if (payloadOffset < (sending === undefined ? FIRST_PAYLOAD_OFFSET : NEXT_PAYLOAD_OFFSET)) return false;
+    if (loan !== undefined) return sending === undefined && this.#wanted.acceptsLoan;
+    if (bytes === 0 && !last) return false;
+    return !trailers || (sending !== undefined && sending.endBytes === undefined);
+  }
+
   /** What comes before the response; then the stream is asked for again. */
-  #passInterim(portion: Portion, { payloadOffset, bytes }: PortionAnswer): false {
+  #passInterim(portion: Portion, status: number, { payloadOffset, bytes }: PortionAnswer): false {
     const { cache, pool } = this.#context;
     const { segment } = portion.ask;
-    this.#sink.interim(portion.bytes.subarray(payloadOffset, payloadOffset + bytes));
+    const message = portion.bytes.subarray(payloadOffset, payloadOffset + bytes);
+    if (!isInterimHead(message, status)) return this.#failMalformed();
+    this.#sink.interim(message);
     this.#portions.splice(this.#portions.indexOf(portion), 1);
     const capacity = portionCapacity(segment.bytes.length, NEXT_PAYLOAD_OFFSET);
     const ask = cache.read(segment, this.#shard, this.#transferId, 0, capacity, this);
@@ -371,7 +392,8 @@ export class Delivery implements AskOwner {
     const { bodyBytes, payloadOffset, bytes } = answer;
     if (hotVersion === undefined || ageSeconds === undefined || ttlSeconds === undefined || bodyBytes === undefined)
       return;
-    const { wire } = this.#wanted;
+    const { wire, method } = this.#wanted;
+    if (method !== "GET") return;
     const payload = portion.bytes.subarray(payloadOffset, payloadOffset + bytes);
     const kept = { bodyBytes, ageSeconds, ttlSeconds, version: hotVersion };
     this.#context.hot.keep(wire, this.#hotKey, this.#hash, payload, kept, this.#loan);
@@ -499,7 +521,14 @@ export class Delivery implements AskOwner {
   }
 
   #failMalformed(): false {
-    this.#context.counters.add("refusedMessages");
+    const { counters, pool } = this.#context;
+    counters.add("refusedMessages");
+    for (const portion of this.#portions) {
+      if (portion.answer === undefined || !portion.holdsSegment) continue;
+      pool.replace(portion.ask.segment); // whoever wrote nonsense may write again
+      portion.holdsSegment = false;
+      counters.add("segmentsReplaced");
+    }
     this.#fail("origin-error");
     return false;
   }

@@ -12,7 +12,7 @@ export interface ResponseSink {
   /**
    * The response is known and its first portion is there.
    *
-   * @returns false when this wire can not carry it: it was answered in another way and its stream is not wanted.
+   * @returns false when this wire can not carry it, which the cache should have known: nothing of it goes out.
    */
   begin(response: ResponseAnswer, portion: PortionAnswer): boolean;
   /** An interim response, whole, as it goes out before `begin`, where the wire has such. Valid during the call only. */

@@ -117,10 +117,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
 
   begin(response: ResponseAnswer, portion: PortionAnswer): boolean {
     // The cache answers a GETFILE request with a 200 of known length or with a refusal: anything else is its fault.
-    if (response.status !== 200 || portion.bodyBytes === undefined || response.headBytes !== 0) {
-      this.refuse("origin-error");
-      return false;
-    }
+    if (response.status !== 200 || portion.bodyBytes === undefined || response.headBytes !== 0) return false;
     this.#record.answered(response);
     this.#head = formatResponseHead(this.#settings.wire, { status: "OK", length: portion.bodyBytes });
     if (portion.loan === undefined) this.#sender.expectBody(portion.bodyBytes);
