@@ -16,6 +16,7 @@ import {
   channelNames,
   type Invalidation,
   isAsked,
+  isOfOtherVersion,
   NEXT_PAYLOAD_OFFSET,
   NOTICE_MESSAGE_BYTES_MAX,
   NOTICES_PER_MESSAGE,
@@ -121,6 +122,7 @@ export class ChannelServer {
   readonly #handler: AskHandler;
   readonly #isAlive: (pid: number, startTime: number) => boolean;
   readonly #onUnreadable: (error: SystemCallError) => void;
+  readonly #onOtherVersion: () => void;
   readonly #queue: MessageQueue;
   readonly #bell: Doorbell;
   readonly #message = new Uint8Array(new ArrayBuffer(REQUEST_MESSAGE_BYTES_MAX));
@@ -134,6 +136,7 @@ export class ChannelServer {
   #peer: Peer | undefined;
   #looking = false;
   #isUnreadable = false;
+  #saidOtherVersion = false;
   /** At the end of this turn of the event loop: what its sockets brought is told of at once. */
   #ringing = false;
 
@@ -152,6 +155,8 @@ export class ChannelServer {
     isAlive: (pid: number, startTime: number) => boolean;
     /** Told of the first of several messages in a row that are refused since the kernel does not let us open what they name. */
     onUnreadable: (error: SystemCallError) => void;
+    /** Told once of a proxy whose layout is another than ours, which is refused. */
+    onOtherVersion: () => void;
   }) {
     this.#names = channelNames(options.channel);
     this.#shard = options.shard;
@@ -160,6 +165,7 @@ export class ChannelServer {
     this.#handler = options.handler;
     this.#isAlive = options.isAlive;
     this.#onUnreadable = options.onUnreadable;
+    this.#onOtherVersion = options.onOtherVersion;
     this.#queue = MessageQueue.open(objectName(this.#names.requestQueue(options.shard)));
     this.#bell = Doorbell.listen({
       name: objectName(this.#names.bell("cache", options.shard)),
@@ -314,6 +320,7 @@ export class ChannelServer {
     if (records === undefined) return this.#counters.add("refusedMessages");
     for (let index = 0; index < records; index++) {
       const request = readRequest(this.#view, index * REQUEST_BYTES);
+      if (request === undefined && isOfOtherVersion(this.#view, index * REQUEST_BYTES)) this.#sayOtherVersion();
       if (request === undefined || !this.#attach(request.proxyLife) || !this.#take(request))
         this.#counters.add("refusedMessages");
     }
@@ -397,6 +404,11 @@ export class ChannelServer {
     }
   }
 
+  #sayOtherVersion(): void {
+    if (!this.#saidOtherVersion) this.#onOtherVersion();
+    this.#saidOtherVersion = true;
+  }
+
   #sayUnreadable(error: SystemCallError): void {
     this.#counters.add("unreadableMessages");
     if (this.#isUnreadable) return;
@@ -411,6 +423,10 @@ export class ChannelServer {
     try {
       control = SharedMemory.open(objectName(this.#names.controlBlock("proxy")));
       const block = readControlBlock(control.buffer);
+      if (block === "other-version") {
+        this.#sayOtherVersion();
+        this.#counters.add("unreadableMessages"); // it does without us, and need not wait until we are late
+      }
       if (typeof block === "object" && block.life === life) {
         const pool = SegmentPool.open(objectName(this.#names.pool));
         this.#dropPeer();

@@ -7,6 +7,7 @@ import {
   type CacheCounter,
   Counters,
   channelNames,
+  LAYOUT_VERSION,
   type LogRecord,
   originNames,
   type SiteSettings,
@@ -106,6 +107,11 @@ class ShardThread {
         log({
           level: "error",
           message: `${message}: what the proxy asks of shard ${shard} is refused until that can be done, and it goes to the origin instead`,
+        }),
+      onOtherVersion: () =>
+        log({
+          level: "error",
+          message: `A proxy of another release (its layout version is not ${LAYOUT_VERSION}) asks shard ${shard} of the cache and is refused: start both from one release`,
         }),
     });
     this.#shard.connect(this.#channel);

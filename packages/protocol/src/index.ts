@@ -167,6 +167,7 @@ export {
 } from "./channel/passed-response-block.ts";
 export {
   type ChannelRequest,
+  isOfOtherVersion,
   type Operation,
   REQUEST_BYTES,
   REQUEST_MESSAGE_BYTES_MAX,

@@ -123,6 +123,7 @@ export class CacheClient {
   readonly #onLost: () => void;
   readonly #onSilence: (isSilent: boolean) => void;
   readonly #onRefusals: (isRefusing: boolean) => void;
+  readonly #onOtherVersion: () => void;
   readonly #notices: MessageQueue;
   readonly #noticeBytes = new Uint8Array(new ArrayBuffer(NOTICE_MESSAGE_BYTES_MAX));
   readonly #noticeView = new DataView(this.#noticeBytes.buffer);
@@ -144,6 +145,7 @@ export class CacheClient {
   #nextTicket = 1;
   #nextTransfer = 1;
   #flushing = false;
+  #saidOtherVersion = false;
 
   /**
    * Makes the thread's notice queue and looks for the cache, which may come later, or die and come back.
@@ -169,6 +171,8 @@ export class CacheClient {
     onSilence: (isSilent: boolean) => void;
     /** Told when shards of it drop what they are asked, and when all of them answer again. */
     onRefusals: (isRefusing: boolean) => void;
+    /** Told once of a cache whose layout is another than ours, which is not talked to. */
+    onOtherVersion: () => void;
   }) {
     this.#names = channelNames(options.channel);
     this.#thread = options.thread;
@@ -182,6 +186,7 @@ export class CacheClient {
     this.#onLost = options.onLost;
     this.#onSilence = options.onSilence;
     this.#onRefusals = options.onRefusals;
+    this.#onOtherVersion = options.onOtherVersion;
     this.#awaySinceMs = options.now() - HEAD_START_MS;
     this.#notices = MessageQueue.create(objectName(this.#names.noticeQueue(options.thread)), {
       maxmsg: 10,
@@ -538,6 +543,7 @@ export class CacheClient {
     const link = this.#openLink();
     if (link === undefined) return;
     this.#link = link;
+    this.#saidOtherVersion = false;
     this.#aliveMs = Number.NEGATIVE_INFINITY;
     const { buffer } = link.control;
     const shards = link.shards.length;
@@ -556,6 +562,7 @@ export class CacheClient {
     try {
       control = SharedMemory.open(objectName(this.#names.controlBlock("cache")));
       const block = readControlBlock(control.buffer);
+      if (block === "other-version") this.#sayOtherVersion();
       if (typeof block === "object" && block.state === "serving" && this.#isAlive(block.pid, block.startTime)) {
         for (let shard = 0; shard < block.threads; shard++) shards.push(this.#openShard(shard, control));
         const { life, pid, startTime, threads } = block;
@@ -569,6 +576,11 @@ export class CacheClient {
     for (const shard of shards) closeShard(shard);
     control?.close();
     return undefined;
+  }
+
+  #sayOtherVersion(): void {
+    if (!this.#saidOtherVersion) this.#onOtherVersion();
+    this.#saidOtherVersion = true;
   }
 
   #openShard(shard: number, control: SharedMemory): ShardLink {

@@ -15,6 +15,7 @@ import {
   channelNames,
   formatResponseHead,
   HEARTBEAT_MS,
+  LAYOUT_VERSION,
   type LogRecord,
   originNames,
   PROXY_COUNTERS,
@@ -301,7 +302,11 @@ function cacheNews({ channel, thread }: ProxyThreadOptions, hot: HotTier, log: (
     if (isRefusing) say("warn", message);
     else say("info", "The cache answers again");
   };
-  return { onAttach, onLost, onSilence, onRefusals };
+  const onOtherVersion = () => {
+    const message = `The cache of this channel is of another release (its layout version is not ${LAYOUT_VERSION}) and is not talked to: requests go to the origin without it; start both from one release`;
+    say("error", message);
+  };
+  return { onAttach, onLost, onSilence, onRefusals, onOtherVersion };
 }
 
 runThread<ProxyThreadOptions, void, ProxyOrder, void>(async (options, log) => {

@@ -68,6 +68,11 @@ export function requestsIn(bytes: number): number | undefined {
   return Number.isInteger(count) && count >= 1 && count <= REQUESTS_PER_MESSAGE ? count : undefined;
 }
 
+/** Whether the record at `offset` says that it is of another layout version: its writer is another release. */
+export function isOfOtherVersion(view: DataView, offset: number): boolean {
+  return view.getUint16(offset, true) !== LAYOUT_VERSION;
+}
+
 /** Reads the record at `offset`; undefined when it is of another version, of no known operation, or holds a byte position beyond 2^53. */
 export function readRequest(view: DataView, offset: number): ChannelRequest | undefined {
   const word = view.getUint32(offset, true);
