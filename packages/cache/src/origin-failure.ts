@@ -12,6 +12,11 @@ export function quietMs(retryAfter: string | undefined, nowMs: number): number {
   return Math.min(QUIET_MS_MAX, Math.max(QUIET_MS, wantedMs));
 }
 
+/** Whether the origin is still left alone; not by a clock that was set back meanwhile. */
+export function isQuiet(quietUntilMs: number, nowMs: number): boolean {
+  return nowMs < quietUntilMs && quietUntilMs - nowMs <= QUIET_MS_MAX;
+}
+
 function retryAfterMs(retryAfter: string, nowMs: number): number {
   if (/^[0-9]{1,9}$/.test(retryAfter)) return Number(retryAfter) * 1000;
   return (parseHttpDate(retryAfter, nowMs) ?? nowMs) - nowMs;

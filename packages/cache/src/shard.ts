@@ -31,6 +31,7 @@ import type { FillHost, FillMode, FillStart } from "./fill-host.ts";
 import { FillTable } from "./fill-table.ts";
 import { withCacheStatus } from "./head-block.ts";
 import { type KeyMatch, keyMatch } from "./key-selector.ts";
+import { isQuiet } from "./origin-failure.ts";
 import type { OriginTimes } from "./origin-times.ts";
 import type { PurgeCount, ShardPurge } from "./purge.ts";
 import { type Available, availableFrom, chooseReply, type Handling, type Reply } from "./reply.ts";
@@ -384,7 +385,7 @@ export class Shard implements AskHandler, FillHost {
   /** The origin has failed a moment ago to say whether it still is: what was good enough then is so now. */
   #isGoodEnough(stored: StoredResponse, reason: ValidationReason, request: ClientRequest): boolean {
     const nowMs = this.nowMs();
-    if (reason !== "stale" || nowMs >= stored.quietUntilMs) return false;
+    if (reason !== "stale" || !isQuiet(stored.quietUntilMs, nowMs)) return false;
     const doubtful = isDoubtful(stored, this.shared?.validFrom ?? 0);
     const failure = { kind: "unreachable" } as const;
     return reuseOnError(stored.freshness, requestControl(request), failure, nowMs, doubtful).use === "stale";

@@ -7,6 +7,7 @@ import {
   ttlMs,
 } from "@proj/protocol";
 import type { ClientRequest } from "../client-request.ts";
+import { isQuiet } from "../origin-failure.ts";
 import { isWhole, requestControl, type Selection } from "../selection.ts";
 import type { StoredResponse } from "../stored-response.ts";
 import type { Because, ExplainedFate, ExplainedOutcome, ExplainedResponse, Explanation } from "./explanation.ts";
@@ -166,7 +167,7 @@ function validating(known: Known, stored: StoredResponse, why: Because, isStale:
   const { request, nowMs, isDoubtful } = known;
   const { freshness, fields, quietUntilMs } = stored;
   const onError = reuseOnError(freshness, requestControl(request), { kind: "unreachable" }, nowMs, isDoubtful);
-  if (isStale && nowMs < quietUntilMs && onError.use === "stale") {
+  if (isStale && isQuiet(quietUntilMs, nowMs) && onError.use === "stale") {
     const quiet = { text: "the origin has just failed, and is left alone for a moment" };
     return hit("stale", known, freshness, [why, quiet, whyOnError(onError.reason)]);
   }

@@ -110,7 +110,7 @@ test("madeStale() leaves nothing fresh, and what was stale as stale as it was", 
   expect(ttlMs(madeStale(freshness, NOW + 12_000), NOW + 12_000)).toBe(-2000);
 });
 
-test("freshness never grows with time, and a clock set back makes nothing younger than it arrived", () => {
+test("freshness never grows with time, and a clock set back makes everything as much older (CHECKLIST 66)", () => {
   const line = fc.oneof(
     fc.nat(9999).map((seconds) => `Cache-Control: max-age=${seconds}`),
     fc.integer({ min: -9999, max: 9999 }).map((seconds) => `Expires: ${at(seconds)}`),
@@ -128,8 +128,10 @@ test("freshness never grows with time, and a clock set back makes nothing younge
       expect(freshness.initialAgeMs).toBeGreaterThanOrEqual(5);
       const then = NOW + first;
       expect(currentAgeMs(freshness, then)).toBeGreaterThanOrEqual(freshness.initialAgeMs);
-      expect(ttlMs(freshness, then + later)).toBeLessThanOrEqual(ttlMs(freshness, then));
-      if (!isFresh(freshness, then)) expect(isFresh(freshness, then + later)).toBe(false);
+      expect(currentAgeMs(freshness, NOW - later)).toBe(currentAgeMs(freshness, NOW + later));
+      const since = Math.max(NOW, then);
+      expect(ttlMs(freshness, since + later)).toBeLessThanOrEqual(ttlMs(freshness, since));
+      if (!isFresh(freshness, since)) expect(isFresh(freshness, since + later)).toBe(false);
     }),
   );
 });

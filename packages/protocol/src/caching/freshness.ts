@@ -176,9 +176,12 @@ export function mostRecent<Stored extends { readonly fields: Fields; readonly fr
   });
 }
 
-/** RFC 9111 section 4.2.3, current_age. A clock that was set back makes nothing younger than it arrived. */
+/**
+ * RFC 9111 section 4.2.3, current_age. Of what has arrived later than it is now, by a clock that was set back, nobody knows for how long it has been here; so that it does not stay
+ * fresh until the clock has come so far again, it counts for as old as the clock is behind.
+ */
 export function currentAgeMs(freshness: Freshness, nowMs: number): number {
-  return freshness.initialAgeMs + Math.max(0, nowMs - freshness.responseTimeMs);
+  return freshness.initialAgeMs + Math.abs(nowMs - freshness.responseTimeMs);
 }
 
 /** How much longer it is fresh; negative: for how long it has been stale. */
