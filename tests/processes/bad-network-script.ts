@@ -1,6 +1,6 @@
 /**
  * What bad-network.test.ts has done inside the client's network namespace: webproxy and the origin are in namespaces of their own, and every packet between them and
- * us crosses a line that loses and delays. Prints "fine", or says what was not.
+ * us crosses a line that loses and delays. Prints "fine" and what made the lines bad, or says what was not.
  *
  *   bad-network-script.ts PID-OF-PROXY'S-NAMESPACE PID-OF-ORIGIN'S
  */
@@ -15,6 +15,7 @@ const within = (pid: string) => ["nsenter", "--target", pid, "--net"];
 
 /** One direction is as bad as the other. */
 class Line implements Disposable {
+  madeBadBy = "";
   readonly #process;
 
   private constructor(args: readonly string[]) {
@@ -26,7 +27,9 @@ class Line implements Disposable {
   static async between(pidA: string, addressA: string, pidB: string, addressB: string): Promise<Line> {
     const line = new Line([pidA, addressA, pidB, addressB]);
     const { value } = await line.#process.stdout.getReader().read();
-    if (new TextDecoder().decode(value).trim() !== "up") throw new Error("The line does not come up");
+    const [, by] = /^up (netem|relay)$/.exec(new TextDecoder().decode(value).trim()) ?? [];
+    if (by === undefined) throw new Error("The line does not come up");
+    line.madeBadBy = by;
     return line;
   }
 
@@ -106,4 +109,4 @@ for (const line of [toProxy, toOrigin]) line.be({ delayMs: 0, jitterMs: 0, loss:
 await webproxy.segmentsReturned();
 const { restarts } = await webproxy.stats();
 if (restarts.proxy + restarts.cache > 0) throw new Error(`restarts: ${JSON.stringify(restarts)}`);
-console.log("fine");
+console.log(`fine, by ${toProxy.madeBadBy}`);

@@ -1,7 +1,8 @@
 """A bad line between two network namespaces: lossy-link.py PID_A ADDRESS_A PID_B ADDRESS_B
 
 Makes a tun interface in the network namespace of each process, with those addresses, and carries IP packets between the two, of which it loses some and delays all. Each line
-on its standard input, "DELAY_MS JITTER_MS LOSS", says how from then on; "0 0 1" is a cut line. Ends with its standard input. What `tc netem` does, for kernels without it.
+on its standard input, "DELAY_MS JITTER_MS LOSS", says how from then on; "0 0 1" is a cut line. Ends with its standard input. Where the kernel has `tc netem`, that does it at both
+interfaces; else it is done here. Prints "up netem" or "up relay" once the line is there.
 """
 import ctypes
 import fcntl
@@ -28,20 +29,35 @@ def open_tun(pid, name, own, peer):
     for command in (["addr", "add", own, "peer", peer, "dev", name], ["link", "set", name, "up"]):
         subprocess.run(["ip", *command], check=True)
     libc.setns(home, CLONE_NEWNET)
-    os.close(there)
     os.close(home)
-    return tun
+    return tun, there
+
+
+def tc(namespace, *arguments):
+    """Runs tc in that network namespace; whether it did as it was told."""
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    libc.setns(namespace, CLONE_NEWNET)
+    try:
+        return subprocess.run(["tc", *arguments], stderr=subprocess.DEVNULL).returncode == 0
+    except FileNotFoundError:
+        return False
+    finally:
+        libc.setns(home, CLONE_NEWNET)
+        os.close(home)
 
 
 def main():
     pid_a, address_a, pid_b, address_b = sys.argv[1:]
     name = f"bad{os.getpid() % 100000}"
-    ends = (open_tun(pid_a, name, address_a, address_b), open_tun(pid_b, name, address_b, address_a))
+    opened = (open_tun(pid_a, name, address_a, address_b), open_tun(pid_b, name, address_b, address_a))
+    ends = tuple(tun for tun, _ in opened)
+    namespaces = [namespace for _, namespace in opened]
+    has_netem = all(tc(namespace, "qdisc", "add", "dev", name, "root", "netem") for namespace in namespaces)
     other = {ends[0]: ends[1], ends[1]: ends[0]}
     last = {end: 0.0 for end in ends}
     delay, jitter, loss = 0.0, 0.0, 0.0
     waiting = []
-    print("up", flush=True)
+    print("up netem" if has_netem else "up relay", flush=True)
     number = 0
     while True:
         timeout = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
@@ -52,6 +68,12 @@ def main():
             if line == "":
                 return
             delay, jitter, loss = (float(word) for word in line.split())
+            if has_netem:
+                how = ["delay", f"{delay}ms", f"{jitter}ms", "loss", f"{loss * 100}%"]
+                for namespace in namespaces:
+                    if not tc(namespace, "qdisc", "change", "dev", name, "root", "netem", *how):
+                        sys.exit(f"tc netem {' '.join(how)}: refused")
+                delay, jitter, loss = 0.0, 0.0, 0.0
             delay, jitter = delay / 1000, jitter / 1000
         for end in ends:
             if end not in ready:
