@@ -53,6 +53,9 @@ describe("poisoning and privacy", () => {
       "//a",
       "/./a",
       "/b/../a",
+      "/b/%2e%2e/a",
+      "/b/%2E%2E/a",
+      "/a%2F",
       "/%2e/a",
       "/%61",
       "/a%2f",
@@ -73,7 +76,8 @@ describe("poisoning and privacy", () => {
       }
     }
     // An absolute target names the resource; another Host, in whatever case, the same one: the origin is one.
-    expect((await it.ask("/a", { Host: "OTHER.example:80" })).cache).toStartWith("hit");
+    for (const host of ["OTHER.example:80", "other.example.", "other.example.:80"])
+      expect((await it.ask("/a", { Host: host })).cache).toStartWith("hit");
   });
 
   test("CHECKLIST 34: Authorization, private, no-store, and fields that are private to one client", async () => {

@@ -199,6 +199,13 @@ describe("ranges", () => {
     expectPart(await range(webproxy, "bytes=0-99,50-149"), 0, 0, 150);
     const many = Array.from({ length: 10_000 }, (_, index) => `${index * 2}-${index * 2}`).join(",");
     expect((await range(webproxy, `bytes=${many.slice(0, 30_000)}1`)).status).toBe("200"); // CHECKLIST 25
+    expect((await range(webproxy, `bytes=${"0-,".repeat(10_000)}1-`)).status).toBe("200"); // all of them overlap
+    for (const reversed of ["bytes=9-0", "bytes=0-4,9-5"]) expect((await range(webproxy, reversed)).status).toBe("200");
+    for (const position of [2n ** 63n, 2n ** 64n, 10n ** 30n]) {
+      expect((await range(webproxy, `bytes=${position}-`)).status).toBe("416");
+      expectPart(await range(webproxy, `bytes=5-${position}`), 0, 5, LENGTH);
+      expect((await range(webproxy, `bytes=-${position}`)).body === BODIES[0].toString("latin1")).toBe(true);
+    }
     expect(origin.count("/x")).toBe(1);
   });
 
