@@ -98,6 +98,7 @@ function ask(segment: Segment): void {
   const ticket = random.between(1, 0x7fffffff);
   segment.semaphore.reset(0);
   writeAsked(segment.i32, ticket);
+  if (random.next() < 0.1) segment.i32[0] = 0x7fffffff; // the answer can not be posted
   const bytes = new Uint8Array(new ArrayBuffer(REQUEST_BYTES));
   const view = new DataView(bytes.buffer);
   writeRequest(view, 0, {

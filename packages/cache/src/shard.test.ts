@@ -274,6 +274,19 @@ describe("Shard", () => {
     expect(await harness.get("/a")).toMatchObject({ body: bodyOf("/a", 1), asked: 1, verdict: "stale" });
   });
 
+  test("a transfer that is under way does not go on with what another request wants (CHECKLIST 57)", async () => {
+    const { shard, channel } = new Harness(MUCH_ROOM);
+    const [first = "", second = ""] = TARGETS;
+    const open = (target: string) => {
+      const ask: Ask = { transfer: 1, thread: 0, firstByte: 0, bytesMax: 8192, bytes: new Uint8Array(8192) };
+      const fieldSection = "";
+      return shard.open(ask, { wire: "http", method: "GET", site: SITE.id, target, acceptsLoan: false, fieldSection });
+    };
+    expect([open(first), open(second)]).toEqual([true, false]);
+    for (let turn = 0; turn < 20 && !channel.answers.has(1); turn++) await Promise.resolve();
+    expect(channel.answers.get(1)).toMatchObject({ body: bodyOf(first, 0) });
+  });
+
   test("a purge bumps the stripes of what it concerns, also where nothing is stored any more; a dry run none", () => {
     const { shard, versions } = new Harness(MUCH_ROOM);
     const bumped = () => versions.reduce((count, version) => count + (version > 0 ? 1 : 0), 0);
