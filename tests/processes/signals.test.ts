@@ -52,4 +52,5 @@ test("61 hundreds of signals at any moment to both processes under load: every r
   await webproxy.segmentsReturned();
   const { proxy, cache: other, lostWakeups } = await webproxy.stats();
   expect({ pids: [proxy?.pid, other?.pid], lostWakeups }).toEqual({ pids: [webproxy.pid, cache.pid], lostWakeups: 0 });
+  expect((await cache.stop()).exitCode).toBe(0);
 }, 90_000);
