@@ -17,6 +17,9 @@ const EVENTS_MAX = 128;
 const WORDS = process.arch === "x64" ? 3 : 4;
 const DATA = process.arch === "x64" ? 1 : 2;
 
+/** Of those so many foresee before the first is told. */
+const FORESEEN_MAX = 32;
+
 /** So long may this loop go on before Bun's own gets a turn, for its timers and for what it was not seen to wait for. */
 const SHARE_MS = 1;
 /** With nothing to do it waits longer and longer, up to this: how late a timer of Bun's can be then. */
@@ -26,6 +29,8 @@ const REST_MS_MAX = 8;
 export interface Watcher {
   /** @param events Bits of {@link EPOLL}. Whoever has stopped watching in the same turn is not told. */
   ready(events: number): void;
+  /** As {@link ready}, which is called soon after, for all to whom something has happened before the first of them is told: see {@link Batch}. */
+  foresee?(events: number): void;
   /** About once a second. @param clockMs See {@link EventLoop.clockMs}. */
   sweep?(clockMs: number): void;
 }
@@ -36,6 +41,14 @@ export interface Sleeper {
   fallAsleep(): boolean;
   /** It has waited, and there is something to do. */
   wakeUp(): void;
+}
+
+/** Somebody who does for many in one go what each would else do by itself. */
+export interface Batch {
+  /** {@link Watcher.foresee} has been called for all who are about to be told. */
+  foreseen(): void;
+  /** All have been told, and have said what they had to say to it. */
+  turnEnds(): void;
 }
 
 /** A place in the loop; `undefined` watcher: it is free. The generation tells who had it before. */
@@ -72,10 +85,14 @@ export class EventLoop {
   readonly #soon: Watcher[] = [];
   readonly #endOfTurn: (() => void)[] = [];
   readonly #sleepers = new Set<Sleeper>();
+  readonly #batches: Batch[] = [];
   #isAsleep = true;
   /** What the last epoll_wait has found, and how much of it was handed out: a handler that throws does not lose the rest. */
   #found = 0;
   #handed = 0;
+  /** Who has been asked to foresee: all before this one. */
+  #foreseen = 0;
+  #isInTurn = false;
   #isBunDue = false;
   #isRunning = false;
   #restMs = SHARE_MS;
@@ -146,6 +163,16 @@ export class EventLoop {
     this.#sleepers.add(sleeper);
     this.#isAsleep = false;
     return () => this.#sleepers.delete(sleeper);
+  }
+
+  /** Tells it of each turn, as long as the loop lives. */
+  addBatch(batch: Batch): void {
+    this.#batches.push(batch);
+  }
+
+  /** Whether this is called from a watcher: then {@link Batch.turnEnds} is still to come. */
+  get isInTurn(): boolean {
+    return this.#isInTurn;
   }
 
   /** `watcher.ready(0)` is called in the next turn, which comes at once. */
@@ -222,10 +249,16 @@ export class EventLoop {
     if (!hasFound && this.#isAsleep) return false;
     if (this.#isAsleep) for (const sleeper of this.#sleepers) sleeper.wakeUp();
     this.#isAsleep = false;
-    this.#handOut();
-    this.#handOutSoon();
-    drainMicrotasks();
-    this.#settle();
+    this.#isInTurn = true;
+    try {
+      this.#handOut();
+      this.#handOutSoon();
+      drainMicrotasks();
+      this.#settle();
+    } finally {
+      this.#isInTurn = false;
+      for (const batch of this.#batches) batch.turnEnds();
+    }
     return true;
   }
 
@@ -236,6 +269,7 @@ export class EventLoop {
 
   #wait(): void {
     this.#handed = 0;
+    this.#foreseen = 0;
     const mayWait = this.#isAsleep && !this.#isWanted;
     const found = libc().epoll_wait(this.#epoll, this.#events, EVENTS_MAX, mayWait ? this.#restMs : 0);
     this.#found = Math.max(0, found);
@@ -255,16 +289,29 @@ export class EventLoop {
 
   #handOut(): void {
     while (this.#handed < this.#found) {
+      if (this.#handed === this.#foreseen) this.#foresee();
       const at = this.#handed * WORDS;
       this.#handed += 1;
-      const index = this.#events[at + DATA]!;
-      if (index === BUN) {
-        this.#isBunDue = true;
-        continue;
-      }
-      const { watcher, generation } = this.#places[index]!;
-      if (generation === this.#events[at + DATA + 1]) watcher?.ready(this.#events[at]!);
+      if (this.#events[at + DATA] === BUN) this.#isBunDue = true;
+      else this.#watcherOf(at)?.ready(this.#events[at]!);
     }
+  }
+
+  #foresee(): void {
+    const end = Math.min(this.#found, this.#handed + FORESEEN_MAX);
+    this.#foreseen = end;
+    if (end - this.#handed === 1) return;
+    for (let index = this.#handed; index < end; index++) {
+      const at = index * WORDS;
+      if (this.#events[at + DATA] !== BUN) this.#watcherOf(at)?.foresee?.(this.#events[at]!);
+    }
+    for (const batch of this.#batches) batch.foreseen();
+  }
+
+  /** Whom the event at this word is for; undefined when it has stopped watching since. */
+  #watcherOf(at: number): Watcher | undefined {
+    const { watcher, generation } = this.#places[this.#events[at + DATA]!]!;
+    return generation === this.#events[at + DATA + 1] ? watcher : undefined;
   }
 
   #handOutSoon(): void {

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { seeded } from "../test/seeded.ts";
 import { type ObjectName, objectName, pathOf } from "./object-name.ts";
 import { Ring } from "./ring.ts";
 import { END, RING } from "./ring-layout.ts";
@@ -41,17 +42,6 @@ function fill(bytes: Uint8Array, from: number): void {
 
 const SUM = `(bytes, from) => { for (let i = 0; i < bytes.length; i++) if (bytes[i] !== ((from + i) * 31) % 251) throw new Error("wrong byte at " + (from + i)); }`;
 const check = new Function(`return ${SUM}`)() as (bytes: Uint8Array, from: number) => void;
-
-/** A number generator with a seed that is printed: run again with IPC_TEST_SEED to repeat. */
-function seeded(): () => number {
-  const { IPC_TEST_SEED: given } = process.env;
-  let state = Number(given ?? Math.floor(Math.random() * 2 ** 31));
-  console.log(`seed ${state}`);
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 test("Ring.create() refuses a capacity that is no power of two from 64 to 2^30", () => {
   for (const capacity of [0, 1, 63, 65, 100, -64, 64.5, 2 ** 31, Number.NaN]) {

@@ -1,13 +1,14 @@
 import { ERRNO, SystemCallError } from "../errno.ts";
 import { EPOLL, EventLoop, type Watcher } from "../event-loop.ts";
+import { NOT_MADE } from "../io-uring.ts";
 import { errno, libc } from "../libc.ts";
 import { sameSocket } from "./listening-socket.ts";
-import { LEVEL, SHUT, SO } from "./numbers.ts";
+import { LEVEL, MSG, SHUT, SO } from "./numbers.ts";
 import { hostOf } from "./peer-address.ts";
 import { PrefixViews } from "./prefix-views.ts";
-
-const MSG_NOSIGNAL = 0x4000;
-const MSG_MORE = 0x8000;
+import type { Sender } from "./send-batch.ts";
+import { type SocketCalls, socketCalls } from "./socket-calls.ts";
+import { UnsentRest } from "./unsent-rest.ts";
 
 /** Everything that can happen, told once each time it begins (EPOLLET): a socket is never told to the kernel again. */
 const EVENTS = EPOLL.IN | EPOLL.PRI | EPOLL.OUT | EPOLL.RDHUP | EPOLL.ET;
@@ -47,8 +48,9 @@ export interface StreamHandler {
  *
  * @see recv(2), send(2), epoll(7)
  */
-export class StreamSocket implements Watcher {
+export class StreamSocket implements Watcher, Sender {
   readonly #loop: EventLoop;
+  readonly #calls: SocketCalls | undefined;
   readonly #handler: StreamHandler;
   readonly #place: number;
   readonly #address: Uint8Array | undefined;
@@ -63,6 +65,16 @@ export class StreamSocket implements Watcher {
   #hasRoom = false;
   #hasPeerEnded = false;
   #hasEnded = false;
+  /** Where it was received to with others; -1: it was not. */
+  #slot = -1;
+  /** Came so while it had already been paused. */
+  #kept: Uint8Array | undefined;
+  /** What came last filled what there was for it: more may be there. */
+  #wasFull = false;
+  /** What was written waits to be sent with what others write. */
+  #isQueued = false;
+  /** What the kernel has not taken of it. */
+  #unsent: Uint8Array | undefined;
   #failure: SystemCallError | undefined;
 
   /**
@@ -76,6 +88,7 @@ export class StreamSocket implements Watcher {
     this.#fildes = fildes;
     this.#handler = handler;
     this.#address = address;
+    this.#calls = socketCalls();
     this.#place = this.#loop.watch(fildes, EVENTS, this);
   }
 
@@ -114,7 +127,10 @@ export class StreamSocket implements Watcher {
   }
 
   /**
-   * Returns how many bytes the kernel took; when not all, {@link StreamHandler.drained} tells when to write the rest. Below 0: it is closed, or {@link shutdown}.
+   * Returns how many bytes were taken; when not all, {@link StreamHandler.drained} tells when to write the rest. Below 0: it is closed, or {@link shutdown}.
+   *
+   * Little that is written while this thread's event loop tells what has happened leaves at the end of its turn, in one system call with what its other sockets write, where the kernel can
+   * do that (io_uring(7)). An error of such a write is told by {@link StreamHandler.closed}.
    *
    * @param isMore Something follows at once, be it {@link shutdown}, and may leave in one packet with it (MSG_MORE): else the last of it may wait for 200 ms.
    */
@@ -122,8 +138,10 @@ export class StreamSocket implements Watcher {
     if (this.#isEnded) return -1;
     const { length } = bytes;
     if (length === 0) return 0;
+    if (!isMore && this.#queue(bytes)) return length;
+    if (!this.#flush()) return this.#isEnded ? -1 : this.#took(0, length);
     for (;;) {
-      const taken = libc().send(this.#fildes, bytes, length, isMore ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL);
+      const taken = libc().send(this.#fildes, bytes, length, isMore ? MSG.NOSIGNAL | MSG.MORE : MSG.NOSIGNAL);
       if (taken >= 0) return this.#took(taken, length);
       const failure = errno();
       if (failure !== ERRNO.EINTR) return this.#refused("send", failure);
@@ -143,6 +161,7 @@ export class StreamSocket implements Watcher {
    */
   sendFile(file: number, position: number, length: number): number {
     if (this.#isEnded) return -1;
+    if (!this.#flush()) return this.#isEnded ? -1 : this.#took(0, length);
     const most = Math.min(length, FILE_BYTES_PER_TURN);
     let taken = 0;
     while (taken < most) {
@@ -177,36 +196,63 @@ export class StreamSocket implements Watcher {
   /** Nothing more will be written; the peer is told so once it has all. It may still send. */
   shutdown(): void {
     if (this.#fildes === -1 || this.#hasEnded) return;
+    this.#flush();
     this.#hasEnded = true;
-    if (this.#hasPeerEnded) return this.#close();
-    libc().shutdown(this.#fildes, SHUT.WR);
+    if (this.#unsent === undefined) this.#shutDown();
   }
 
   /** Closes it; what was written still reaches a peer that sends nothing more. */
   end(): void {
-    this.#close();
+    if (this.#fildes === -1) return;
+    this.#flush();
+    if (this.#unsent === undefined) return this.#close();
+    const fildes = this.#fildes;
+    this.#fildes = -1;
+    this.#loop.unwatch(fildes, this.#place);
+    UnsentRest.send(fildes, this.#unsent);
+    this.#handler.closed();
   }
 
   /** Closes it at once: the peer gets a reset in place of what it has not received yet. */
   terminate(): void {
     if (this.#fildes === -1) return;
+    this.#flush();
     option[0] = 1;
     option[1] = 0;
     libc().setsockopt(this.#fildes, LEVEL.SOCKET, SO.LINGER, option, 8);
     this.#close();
   }
 
+  foresee(events: number): void {
+    const isRead = (events & (EPOLL.IN | EPOLL.ERR)) === EPOLL.IN && !this.#isPaused && !this.#isUnread;
+    const isWhole = !this.#hasPeerEnded && this.#failure === undefined && this.#fildes !== -1;
+    this.#slot = isRead && isWhole ? (this.#calls?.receives.ask(this.#fildes) ?? -1) : -1;
+  }
+
+  sent(failure: number, unsent: Uint8Array): void {
+    this.#isQueued = false;
+    if (unsent.length === 0) return;
+    if (failure !== 0 && failure !== ERRNO.EAGAIN && failure !== ERRNO.EINTR)
+      return void this.#refused("send", failure);
+    this.#unsent = unsent.slice();
+    if (failure === ERRNO.EINTR) this.#goOnSoon();
+  }
+
   ready(events: number): void {
     if (this.#fildes === -1) return;
     if ((events & EPOLL.ERR) !== 0 || this.#failure !== undefined) return this.#failed();
-    if (this.#waitsForRoom && ((events & EPOLL.OUT) !== 0 || this.#hasRoom)) {
+    if (this.#unsent !== undefined && ((events & EPOLL.OUT) !== 0 || this.#hasRoom)) {
+      this.#sendUnsent(this.#unsent);
+      if (this.#fildes === -1) return;
+    }
+    if (this.#unsent === undefined && this.#waitsForRoom && ((events & EPOLL.OUT) !== 0 || this.#hasRoom)) {
       this.#waitsForRoom = false;
       this.#hasRoom = false;
       this.#handler.drained();
       if (this.#fildes === -1) return;
     }
     if ((events & ~EPOLL.OUT) === 0 && !this.#isUnread) return;
-    if (this.#isPaused) this.#isUnread = true;
+    if (this.#isPaused) this.#keepReceived();
     else this.#read((events & MORE) !== 0 || this.#isUnread);
   }
 
@@ -223,7 +269,7 @@ export class StreamSocket implements Watcher {
     for (let reads = 0; reads < READS_PER_TURN; reads++) {
       const bytes = this.#receive();
       if (bytes <= 0) return;
-      if (bytes < received.length && !toTheEnd) return;
+      if (!this.#wasFull && !toTheEnd) return;
       if (!this.#isPaused) continue;
       this.#isUnread = true;
       return;
@@ -234,25 +280,62 @@ export class StreamSocket implements Watcher {
 
   /** How many bytes have come; 0 when nothing more can be read now, or ever. */
   #receive(): number {
+    const kept = this.#kept;
+    if (kept !== undefined) {
+      this.#kept = undefined;
+      return this.#tookIn(kept, true);
+    }
+    const together = this.#takeSlot();
+    if (together !== undefined) {
+      if (typeof together === "object") return this.#tookIn(together, this.#calls!.receives.isFull(together.length));
+      if (together !== ERRNO.EINTR) return this.#tookNothing(together);
+    }
     for (;;) {
       const bytes = libc().recv(this.#fildes, received, received.length, 0);
-      if (bytes > 0) {
-        this.#handler.received(receivedViews.of(bytes));
-        return this.#fildes === -1 ? 0 : bytes;
-      }
+      if (bytes > 0) return this.#tookIn(receivedViews.of(bytes), bytes === received.length);
       const failure = bytes === 0 ? 0 : errno();
-      if (failure === ERRNO.EINTR) continue;
-      // A write that failed has taken the error with it: what looks like the end of the stream is a reset.
-      if (bytes === 0 && this.#failure === undefined) this.#ended();
-      else if (failure !== ERRNO.EAGAIN) this.#close(this.#failure ?? new SystemCallError("recv", SUBJECT, failure));
-      return 0;
+      if (failure !== ERRNO.EINTR) return this.#tookNothing(failure);
     }
+  }
+
+  /** What was received for it together with others, or why nothing was: 0 at the end of the stream, else the number of an error. Undefined: it was not tried. */
+  #takeSlot(): Uint8Array | number | undefined {
+    const slot = this.#slot;
+    if (slot === -1) return undefined;
+    this.#slot = -1;
+    const { receives } = this.#calls!;
+    const result = receives.result(slot);
+    if (result === NOT_MADE) return undefined;
+    return result > 0 ? receives.bytes(slot, result) : -result;
+  }
+
+  #tookIn(chunk: Uint8Array, isFull: boolean): number {
+    const { length } = chunk; // before it is lent
+    this.#wasFull = isFull;
+    this.#handler.received(chunk);
+    return this.#fildes === -1 ? 0 : length;
+  }
+
+  #tookNothing(failure: number): 0 {
+    // A write that failed has taken the error with it: what looks like the end of the stream is a reset.
+    if (failure === 0 && this.#failure === undefined) this.#ended();
+    else if (failure !== ERRNO.EAGAIN) this.#close(this.#failure ?? new SystemCallError("recv", SUBJECT, failure));
+    return 0;
+  }
+
+  /** It was paused since it was foreseen that it would be read. */
+  #keepReceived(): void {
+    this.#isUnread = true;
+    const received = this.#takeSlot();
+    if (typeof received === "object") this.#kept = received.slice();
+    else if (received !== undefined && received !== 0 && received !== ERRNO.EAGAIN && received !== ERRNO.EINTR)
+      this.#refused("recv", received); // the kernel tells it once
   }
 
   #ended(): void {
     this.#hasPeerEnded = true;
-    if (this.#hasEnded) this.#close();
-    else this.#handler.halfClosed();
+    if (this.#hasEnded && this.#unsent === undefined) this.#close();
+    else if (!this.#hasEnded) this.#handler.halfClosed();
   }
 
   /** The peer has reset it, as the kernel says or a write has found. What it had sent before, which may be a whole response, is told first, also to who has paused. */
@@ -265,6 +348,35 @@ export class StreamSocket implements Watcher {
     const failure = isTold ? option[0]! : 0;
     if (failure !== 0 || this.#hasPeerEnded)
       this.#close(failure === 0 ? undefined : new SystemCallError("recv", SUBJECT, failure));
+  }
+
+  /** Has it sent with what others write in this turn. @returns Whether that can be. */
+  #queue(bytes: Uint8Array): boolean {
+    if (this.#calls === undefined || this.#unsent !== undefined || !this.#loop.isInTurn) return false;
+    if (!this.#calls.sends.take(this, this.#fildes, bytes, this.#isQueued)) return false;
+    this.#isQueued = true;
+    this.#waitsForRoom = false;
+    return true;
+  }
+
+  /** Sends what was written before. @returns Whether all has left, so that something can follow it. */
+  #flush(): boolean {
+    if (this.#isQueued) this.#calls!.sends.flush();
+    return this.#unsent === undefined && this.#failure === undefined;
+  }
+
+  #sendUnsent(unsent: Uint8Array): void {
+    const taken = libc().send(this.#fildes, unsent, unsent.length, MSG.NOSIGNAL);
+    const failure = taken < 0 ? errno() : 0;
+    this.#hasRoom = false;
+    this.#unsent = undefined;
+    this.sent(failure, taken < 0 ? unsent : unsent.subarray(taken));
+    if (this.#unsent === undefined && this.#hasEnded && this.#failure === undefined) this.#shutDown();
+  }
+
+  #shutDown(): void {
+    if (this.#hasPeerEnded) return this.#close();
+    libc().shutdown(this.#fildes, SHUT.WR);
   }
 
   /** Nothing can be written any more. */
@@ -292,6 +404,7 @@ export class StreamSocket implements Watcher {
 
   #close(error?: SystemCallError): void {
     if (this.#fildes === -1) return;
+    if (this.#isQueued) this.#calls!.sends.flush();
     const fildes = this.#fildes;
     this.#fildes = -1;
     libc().close(fildes);

@@ -1,0 +1,70 @@
+import { ptr } from "bun:ffi";
+import { IORING_OP, type IoUring, NOT_MADE, SQE } from "../io-uring.ts";
+import { MSG } from "./numbers.ts";
+import { PrefixViews } from "./prefix-views.ts";
+
+/** Sockets that are read in one system call at most. */
+export const RECEIVES_MAX = 32;
+/** What one of them can bring so; who has sent more is read again. */
+const SLOT_BYTES = 16 * 1024;
+
+/** Reads many sockets in one system call, each into memory of its own; for the sockets of one thread. */
+export class ReceiveBatch {
+  readonly #ring: IoUring;
+  readonly #first: number;
+  readonly #slots: readonly PrefixViews[];
+  readonly #results = new Int32Array(RECEIVES_MAX);
+  #asked = 0;
+
+  /** @param first From here on {@link RECEIVES_MAX} of the ring's calls are this batch's. */
+  constructor(ring: IoUring, first: number) {
+    this.#ring = ring;
+    this.#first = first;
+    const memory = new Uint8Array(new ArrayBuffer(RECEIVES_MAX * SLOT_BYTES));
+    const address = ptr(memory);
+    this.#slots = Array.from({ length: RECEIVES_MAX }, (_, slot) => {
+      const at = (first + slot) * SQE.words;
+      ring.calls[at + SQE.opcode] = IORING_OP.RECV;
+      writeAddress(ring.calls, at + SQE.address, address + slot * SLOT_BYTES);
+      ring.calls[at + SQE.bytes] = SLOT_BYTES;
+      ring.calls[at + SQE.flags] = MSG.DONTWAIT;
+      ring.calls[at + SQE.userData] = slot;
+      return PrefixViews.over(memory.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES));
+    });
+  }
+
+  /** Has `fildes` read with the others. @returns Its slot; -1: there is none left. */
+  ask(fildes: number): number {
+    if (this.#asked === RECEIVES_MAX) return -1;
+    this.#ring.calls[(this.#first + this.#asked) * SQE.words + SQE.fildes] = fildes;
+    return this.#asked++;
+  }
+
+  /** Reads all that have asked. The slots are their owners' until the next call of {@link ask}. */
+  run(): void {
+    if (this.#asked > 1) this.#ring.submit(this.#first, this.#asked, this.#results);
+    else this.#results[0] = NOT_MADE; // alone it is cheaper to be read as ever
+    this.#asked = 0;
+  }
+
+  /** What recv(2) has returned for a slot; below 0 the error, or {@link NOT_MADE}. */
+  result(slot: number): number {
+    return this.#results[slot]!;
+  }
+
+  /** The first bytes of a slot. */
+  bytes(slot: number, length: number): Uint8Array {
+    return this.#slots[slot]!.of(length);
+  }
+
+  /** Whether there may be more to read behind `length` bytes. */
+  isFull(length: number): boolean {
+    return length === SLOT_BYTES;
+  }
+}
+
+/** 64 bits, in two words. */
+export function writeAddress(words: Int32Array, at: number, address: number): void {
+  words[at] = address;
+  words[at + 1] = address / 2 ** 32;
+}
