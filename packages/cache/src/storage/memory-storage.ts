@@ -8,10 +8,14 @@ import type { Storage } from "./storage.ts";
 /** No body may take more than this part of the memory tier: larger ones have the disk tier, where there is one. */
 const BODY_SHARE = 8;
 const BODY_SHARE_OF_ONLY_TIER = 2;
+/** One that is wanted again and again comes from there all the same, up to this part. */
+const PROVEN_BODY_SHARE = 2;
 
 /** The memory tier of one shard. */
 export class MemoryStorage implements Storage {
   readonly bodyBytesMax: number;
+  /** Of a body that has proven itself on disk. */
+  readonly provenBytesMax: number;
   readonly #table: ResponseTable;
   readonly #loans: Loans | undefined;
 
@@ -23,6 +27,7 @@ export class MemoryStorage implements Storage {
     this.#loans = loans;
     this.#table = new ResponseTable(limitBytes, events);
     this.bodyBytesMax = Math.floor(limitBytes / (isOnlyTier ? BODY_SHARE_OF_ONLY_TIER : BODY_SHARE));
+    this.provenBytesMax = Math.floor(limitBytes / PROVEN_BODY_SHARE);
   }
 
   get limitBytes(): number {

@@ -5,7 +5,9 @@ import type { MemoryStorage } from "./memory-storage.ts";
 
 /** A body no longer than this comes at its first use: at once where the kernel has it at hand, which takes less than a millisecond. */
 const AT_ONCE_BYTES_MAX = 256 * 1024;
-/** Longer ones come at their second use, in pieces of this size; so many wait at most. */
+/** Longer ones come at this use, and what would not have begun in memory after as many for each part of it that would: it drives others out. */
+const PROVEN_BY_USES = 2;
+/** In pieces of this size; so many wait at most. */
 const PIECE_BYTES = 256 * 1024;
 const WAITING_MAX = 64;
 
@@ -24,7 +26,8 @@ export class Promotion {
   readonly #disk: DiskStorage;
   readonly #isStored: (response: StoredResponse) => boolean;
   readonly #nowMs: () => number;
-  readonly #usedOnce = new WeakSet<StoredResponse>();
+  /** Of what has not proven itself yet. */
+  readonly #uses = new WeakMap<StoredResponse, number>();
   readonly #waiting = new Set<StoredResponse>();
   readonly #piece = new Uint8Array(new ArrayBuffer(PIECE_BYTES));
   #moving: Moving | undefined;
@@ -48,16 +51,13 @@ export class Promotion {
 
   /** `response` is on disk, and has been used. */
   used(response: StoredResponse): void {
-    if (response.bodyBytes > this.#memory.bodyBytesMax) return;
+    if (response.bodyBytes > this.#memory.provenBytesMax) return;
     if (response.parts !== undefined || response.onlyForRange !== undefined) return;
     if (response.bodyBytes <= AT_ONCE_BYTES_MAX) {
       const moving = this.#begin(response);
       if (moving === undefined || this.#goOn(moving) === "over") return;
       this.#giveUp(moving); // who uses it now has it read from the disk: then it is at hand
-    } else if (!this.#usedOnce.has(response)) {
-      this.#usedOnce.add(response);
-      return;
-    }
+    } else if (!this.#hasProven(response)) return;
     if (this.#waiting.size < WAITING_MAX) this.#waiting.add(response);
   }
 
@@ -78,6 +78,12 @@ export class Promotion {
     this.#waiting.clear();
     if (this.#moving !== undefined) this.#giveUp(this.#moving);
     this.#moving = undefined;
+  }
+
+  #hasProven(response: StoredResponse): boolean {
+    const uses = (this.#uses.get(response) ?? 0) + 1;
+    this.#uses.set(response, uses);
+    return uses >= PROVEN_BY_USES * Math.ceil(response.bodyBytes / this.#memory.bodyBytesMax);
   }
 
   #goOn(moving: Moving): "over" | "loads" {
@@ -101,6 +107,7 @@ export class Promotion {
     this.#disk.adopt(response);
     const source = response.body;
     source.retain();
+    this.#uses.delete(response);
     return { response, source, copy: this.#memory.newBody(response.bodyBytes), isLoading: false };
   }
 

@@ -196,8 +196,8 @@ test("MemoryStorage takes larger bodies where there is no disk tier for them", (
 });
 
 /** Memory and disk as a shard has them. */
-function tiersOf(directory: string, memoryBytes: number) {
-  const disk = openDisk(directory, { limitBytes: 4 * LIMIT });
+function tiersOf(directory: string, memoryBytes: number, diskBytes = 4 * LIMIT) {
+  const disk = openDisk(directory, { limitBytes: diskBytes });
   const memory = new MemoryStorage(memoryBytes, {
     onEvict: (slot, response) => disk.uncover(slot, response),
     onRemove: (slot) => disk.dropCopy(slot),
@@ -293,6 +293,30 @@ describe("TieredStorage", () => {
       for (const each of [storage, other.storage]) each.close();
       expect([memory.count, disk.copiesCount]).toEqual([0, 0]);
     }));
+
+  test.each([
+    ["an eighth of the tier comes at its second use", 512, 2],
+    ["a quarter at its fourth", 1024, 4],
+    ["half of it at its eighth", 2048, 8],
+    ["more than half never", 2049, Number.POSITIVE_INFINITY],
+  ])("of larger bodies %s", (_, kibibytes, usesNeeded) =>
+    withDirectory((directory) => {
+      const made = openDisk(directory, { limitBytes: 16 * 1024 * KIB });
+      const bytes = bytesOf(kibibytes * KIB, 1);
+      put(made, "/big", bytes);
+      made.close();
+      const { memory, storage } = tiersOf(directory, 4096 * KIB, 16 * 1024 * KIB);
+      const [found] = storage.lookup("/big");
+      for (let use = 1; use <= 10; use++) {
+        storage.touch(found!);
+        while (!storage.isIdle) storage.moveBodies(0);
+        expect([use, memory.has(found!)]).toEqual([use, use >= usesNeeded]);
+      }
+      expect(readAll(found!.body)).toEqual(bytes);
+      expect(memory.usedBytes).toBeLessThanOrEqual(4096 * KIB);
+      storage.close();
+    }),
+  );
 
   test("a newer response drops the copy of the older one at once", () =>
     withDirectory((directory) => {
