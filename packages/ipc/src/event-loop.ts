@@ -23,7 +23,7 @@ const FORESEEN_MAX = 32;
 /** So long may this loop go on before Bun's own gets a turn, for its timers and for what it was not seen to wait for. */
 const SHARE_MS = 1;
 /** With nothing to do it waits longer and longer, up to this: how late a timer of Bun's can be then. */
-const REST_MS_MAX = 8;
+const REST_MS_MAX = 16;
 
 /** Somebody who waits for a descriptor. */
 export interface Watcher {
@@ -69,7 +69,7 @@ const AFTER_ERROR_MS = 100;
  * thread, {@link EventLoop.current}.
  *
  * While it has something to watch it is the one that waits, in epoll_wait(2), also for Bun's loop, whose epoll instance it watches as one more descriptor. Bun's loop gets a turn when it has
- * something to do, and in any case every few milliseconds: timers, promises, workers' messages, TLS go on, a timer up to 8 ms late while nothing happens and 2 ms otherwise.
+ * something to do, and in any case every few milliseconds: timers, promises, workers' messages, TLS go on, a timer up to 16 ms late while nothing happens and 2 ms otherwise.
  * A loop that watches something keeps its process alive.
  */
 export class EventLoop {
