@@ -18,6 +18,8 @@ const AWAKE = 0;
 const ASLEEP = 1;
 
 const SWEEP_MS_DEFAULT = 100;
+/** Half a second by default: a thread that wants a processor for so long between two steps is rarer than a fault. */
+const SWEEPS_TO_BE_SURE = 5;
 
 /** After so many looks in a row that found work the event loop gets a turn, or its sockets would starve. */
 const LOOKS_PER_TURN = 16;
@@ -96,6 +98,15 @@ class FlagWord {
   }
 }
 
+/** A wake-up may have been lost: that `looked` and the flag have been as they are for so many sweeps. */
+interface Doubt {
+  readonly looked: number;
+  readonly isTaken: boolean;
+  readonly sweeps: number;
+}
+
+const NO_DOUBT: Doubt = { looked: -1, isTaken: false, sweeps: 0 };
+
 /**
  * The sleeper's side of a bell that wakes an event loop in another process or thread. The truth stays where it is (a
  * queue, a semaphore, a ring); the bell only says "look", and the kernel is called only when the other side sleeps.
@@ -116,7 +127,7 @@ export class Doorbell implements Disposable, Waker {
   #looking = false;
   #closed = false;
   #looked = 0;
-  #doubt: { looked: number; found: boolean } | undefined;
+  #doubt: Doubt | undefined;
   #rings = 0;
   #lostWakeups = 0;
 
@@ -338,29 +349,28 @@ export class Doorbell implements Disposable, Waker {
   }
 
   /**
-   * Looks although nobody rang. Finding something is no proof of a lost wake-up yet: the waker may be between its two
-   * steps, or its ring between the kernel and us. So the flag stays as it is, and only when nobody has looked (every ring
-   * makes us look) by the next sweep was the wake-up lost.
+   * Looks although nobody rang. Finding something is no proof of a lost wake-up yet: the waker may be between its two steps, or its ring between the kernel and us, and on a machine that
+   * has no processor to spare each stays there for a while. So the flag stays as it is, what is found is done, and only when nobody has looked (every ring makes us look) for {@link SWEEPS_TO_BE_SURE} sweeps was the wake-up lost.
    */
   #sweep(): void {
     if (this.#looking || this.#nextTurn !== undefined) return;
-    const doubt = this.#doubt?.looked === this.#looked ? this.#doubt : undefined;
+    const isTaken = !this.#flag.isAsleep;
+    const { looked, isTaken: wasTaken, sweeps } = this.#doubt ?? NO_DOUBT;
+    const lasts = looked === this.#looked && wasTaken === isTaken;
+    const found = this.#lookQuietly();
+    if (lasts) this.#doubt = { looked, isTaken, sweeps: sweeps + 1 };
+    else this.#doubt = found || isTaken ? { looked: this.#looked, isTaken, sweeps: 0 } : undefined;
+    if (!lasts || sweeps + 1 < SWEEPS_TO_BE_SURE) return;
+    this.#lostWakeups += 1;
     this.#doubt = undefined;
-    if (this.#flag.isAsleep) {
-      if (doubt?.found) this.#lostWakeups += 1;
-      this.#sweepAsleep();
-    } else if (doubt?.found === false) {
-      this.#lostWakeups += 1; // somebody took the flag a whole sweep ago and never rang
-      this.look();
-    } else {
-      this.#doubt = { looked: this.#looked, found: false };
-    }
+    if (isTaken) this.look(); // somebody has taken the flag and never rang: it is set anew
   }
 
-  #sweepAsleep(): void {
+  /** As a look that nobody sees: the flag stays as it is. */
+  #lookQuietly(): boolean {
     this.#looking = true;
     try {
-      if (this.#lookOnce()) this.#doubt = { looked: this.#looked, found: true };
+      return this.#lookOnce();
     } finally {
       this.#looking = false;
     }

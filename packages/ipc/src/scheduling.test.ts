@@ -27,7 +27,7 @@ describe("isStopped()", () => {
 });
 
 test("ownThreadId() is another one in a Worker", async () => {
-  const source = `import { ownThreadId } from ${JSON.stringify(new URL("./scheduling.ts", import.meta.url).href)}; postMessage(ownThreadId());`;
+  const source = `import { ownThreadId } from ${JSON.stringify(new URL("./scheduling.ts", import.meta.url).href)}; postMessage(ownThreadId()); setInterval(() => {}, 1000);`; // it is asked about while it lives
   const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "application/javascript" })));
   try {
     const inWorker = await new Promise<number>((resolve, reject) => {
