@@ -21,8 +21,13 @@ function ringsOf(pid: number): number {
   return fildes.filter((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === "anon_inode:[io_uring]").length;
 }
 
+/** Whether the kernel allows it here. */
+const PROBE =
+  "import ctypes; raise SystemExit(ctypes.CDLL(None).syscall(425, 1, ctypes.create_string_buffer(120)) < 0)";
+const isAllowed = Bun.spawnSync(["python3", "-c", PROBE]).exitCode === 0;
+
 describe.each([
-  ["a webproxy that has io_uring", [], 2],
+  ["a webproxy as it is started", [], isAllowed ? 2 : 0],
   ["a webproxy that has none", WITHOUT, 0],
 ] as const)("%s", (_, wrap, rings) => {
   test("serves right bytes to many at once, kept and passed on, through HTTP and GETFILE", async () => {

@@ -1,7 +1,7 @@
 import { limits } from "@proj/ipc";
 import { cannotRun } from "./command-error.ts";
 
-/** Files that a proxy or a cache has open when nobody is connected (measured: 12, and 10 for each thread), with some to spare. */
+/** Files that a proxy or a cache has open when nobody is connected (measured: 12, and 11 for each thread), with some to spare. */
 const OWN_FILES = 16;
 const OWN_FILES_OF_THREAD = 12;
 /** What is left for connections to origins, stored bodies that are open, and loans, which may have half of that (proxy-thread.ts). */

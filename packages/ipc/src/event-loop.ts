@@ -29,7 +29,7 @@ const REST_MS_MAX = 16;
 export interface Watcher {
   /** @param events Bits of {@link EPOLL}. Whoever has stopped watching in the same turn is not told. */
   ready(events: number): void;
-  /** As {@link ready}, which is called soon after, for all to whom something has happened before the first of them is told: see {@link Batch}. */
+  /** As {@link ready}, which is called soon after: for up to 32 to whom something has happened, before the first of them is told, and not for one who is alone. See {@link Batch}. */
   foresee?(events: number): void;
   /** About once a second. @param clockMs See {@link EventLoop.clockMs}. */
   sweep?(clockMs: number): void;

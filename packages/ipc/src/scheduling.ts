@@ -104,6 +104,7 @@ function stateOf(path: string): string | undefined {
 /** struct sched_attr of linux/sched/types.h, as its first version had it; `runtime` is the slice, in nanoseconds. */
 const ATTRIBUTES = { bytes: 48, policy: 4, runtime: 24 } as const;
 const SCHED_OTHER = 0;
+const SCHED_BATCH = 3;
 /** Numbers of asm/unistd.h: glibc has no wrapper before 2.41. */
 const SYSCALLS: Partial<Record<string, { set: number; get: number }>> = {
   x64: { set: 314, get: 315 },
@@ -115,18 +116,21 @@ const SYSCALLS: Partial<Record<string, { set: number; get: number }>> = {
  * time it wakes, such as an event loop, waits less for those that compute. Its share of the processor stays what it was; so does its nice value.
  *
  * @param microseconds 100 to 100,000; the kernel's own default is some milliseconds.
- * @returns Whether the kernel grants it. Not: before Linux 6.12, or for a thread that is not scheduled as others are (SCHED_OTHER).
+ * @param options.preempts Whether it takes the processor from who has it as soon as it wakes (default true). If not (SCHED_BATCH), it has its turn when that one's is over: more has come for it by
+ *   then, which it does in one go.
+ * @returns Whether the kernel grants the slice. Not: before Linux 6.12, or for a thread that is not scheduled as others are (SCHED_OTHER, SCHED_BATCH).
  * @see sched_setattr(2); Documentation/scheduler/sched-eevdf.rst
  * @example
  * requestSlice(400);
  */
-export function requestSlice(microseconds: number): boolean {
+export function requestSlice(microseconds: number, options: { preempts?: boolean } = {}): boolean {
   const numbers = SYSCALLS[process.arch];
   if (numbers === undefined) return false;
   const attributes = new DataView(new ArrayBuffer(ATTRIBUTES.bytes));
   const bytes = new Uint8Array(attributes.buffer);
   const read = () => libc().syscall(numbers.get, 0, bytes, ATTRIBUTES.bytes, 0, 0, 0) === 0n;
-  if (!read() || attributes.getUint32(ATTRIBUTES.policy, true) !== SCHED_OTHER) return false;
+  if (!read() || ![SCHED_OTHER, SCHED_BATCH].includes(attributes.getUint32(ATTRIBUTES.policy, true))) return false;
+  attributes.setUint32(ATTRIBUTES.policy, options.preempts === false ? SCHED_BATCH : SCHED_OTHER, true);
   const slice = BigInt(microseconds) * 1000n;
   attributes.setBigUint64(ATTRIBUTES.runtime, slice, true);
   if (libc().syscall(numbers.set, 0, bytes, 0, 0, 0, 0) !== 0n) return false;

@@ -3,7 +3,7 @@ import type { LogRecord } from "@proj/protocol";
 
 /**
  * A thread wakes for what a few sockets have brought, a fraction of a millisecond's work, and clients wait for it: it should not wait for somebody else's turn of
- * several milliseconds. docs/performance.md has what it changes.
+ * several milliseconds. Nor should it break into the turn of who brings it work, one piece at a time. docs/performance.md has what that changes.
  */
 const SLICE_US = 400;
 
@@ -180,7 +180,7 @@ export function runThread<Start, Started, Question = never, Answer = never>(
       } else if (data.type === "ask") {
         say(await answerTo(data.id, data.question, running));
       } else {
-        requestSlice(SLICE_US);
+        requestSlice(SLICE_US, { preempts: false });
         running = await start(data.options, (record) => say({ type: "log", record }));
         say({ type: "started", result: running.result });
       }

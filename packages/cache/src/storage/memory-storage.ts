@@ -10,6 +10,8 @@ const BODY_SHARE = 8;
 const BODY_SHARE_OF_ONLY_TIER = 2;
 /** One that is wanted again and again comes from there all the same, up to this part. */
 const PROVEN_BODY_SHARE = 2;
+/** And up to this: an object in /dev/shm is allocated in one go, for which 256 MiB keep a shard's thread for a tenth of a second. */
+const PROVEN_BODY_BYTES = 256 * 1024 * 1024;
 
 /** The memory tier of one shard. */
 export class MemoryStorage implements Storage {
@@ -27,7 +29,10 @@ export class MemoryStorage implements Storage {
     this.#loans = loans;
     this.#table = new ResponseTable(limitBytes, events);
     this.bodyBytesMax = Math.floor(limitBytes / (isOnlyTier ? BODY_SHARE_OF_ONLY_TIER : BODY_SHARE));
-    this.provenBytesMax = Math.floor(limitBytes / PROVEN_BODY_SHARE);
+    this.provenBytesMax = Math.max(
+      this.bodyBytesMax,
+      Math.min(PROVEN_BODY_BYTES, Math.floor(limitBytes / PROVEN_BODY_SHARE)),
+    );
   }
 
   get limitBytes(): number {
@@ -38,6 +43,11 @@ export class MemoryStorage implements Storage {
   }
   get count(): number {
     return this.#table.count;
+  }
+
+  /** See {@link ResponseTable.couldTake}. */
+  couldTake(bytes: number): boolean {
+    return this.#table.couldTake(bytes);
   }
 
   newBody(expectedBytes: number | undefined): BodyStore {

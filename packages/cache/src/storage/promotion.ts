@@ -53,7 +53,7 @@ export class Promotion {
   used(response: StoredResponse): void {
     if (response.bodyBytes > this.#memory.provenBytesMax) return;
     if (response.parts !== undefined || response.onlyForRange !== undefined) return;
-    if (response.bodyBytes <= AT_ONCE_BYTES_MAX) {
+    if (response.bodyBytes <= Math.min(AT_ONCE_BYTES_MAX, this.#memory.bodyBytesMax)) {
       const moving = this.#begin(response);
       if (moving === undefined || this.#goOn(moving) === "over") return;
       this.#giveUp(moving); // who uses it now has it read from the disk: then it is at hand
@@ -104,6 +104,7 @@ export class Promotion {
 
   #begin(response: StoredResponse): Moving | undefined {
     if (!this.#isStored(response) || !this.#disk.has(response) || this.#memory.has(response)) return undefined;
+    if (response.bodyBytes > this.#memory.bodyBytesMax && !this.#memory.couldTake(response.bodyBytes)) return undefined;
     this.#disk.adopt(response);
     const source = response.body;
     source.retain();

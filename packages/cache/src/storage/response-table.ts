@@ -85,6 +85,13 @@ export class ResponseTable implements Room {
     this.usedBytes -= bytes;
   }
 
+  /** Whether there is room for so many bytes once all goes that nobody reads and that has arrived: to be asked before any of it does. */
+  couldTake(bytes: number): boolean {
+    let heldBytes = this.usedBytes - this.#order.weight;
+    for (const [slot, { response }] of this.#objects) if (response.body.isHeld) heldBytes += this.#order.weightOf(slot);
+    return heldBytes + bytes <= this.limitBytes;
+  }
+
   // -- Slots: below slotsEnd, above 0
 
   get slotsEnd(): number {

@@ -318,6 +318,27 @@ describe("TieredStorage", () => {
     }),
   );
 
+  test("a larger body for which there would be no room among those that are read drives nobody out", () =>
+    withDirectory((directory) => {
+      const { memory, disk, storage } = tiersOf(directory, 4096 * KIB, 16 * 1024 * KIB);
+      put(disk, "/big", bytesOf(2000 * KIB, 1));
+      const held = Array.from({ length: 5 }, (_, index) => put(memory, `/held/${index}`, bytesOf(450 * KIB, index))!);
+      for (const { body } of held) body.retain();
+      for (let index = 0; index < 200; index++) put(memory, `/${index}`, bytesOf(5000, index));
+      const { count } = memory;
+      const [found] = storage.lookup("/big");
+      const useOften = () => {
+        for (let use = 0; use < 10; use++) storage.touch(found!);
+        while (!storage.isIdle) storage.moveBodies(1000);
+      };
+      useOften();
+      expect([memory.count, memory.has(found!)]).toEqual([count, false]);
+      for (const { body } of held) body.release();
+      useOften();
+      expect(memory.has(found!)).toBe(true);
+      storage.close();
+    }));
+
   test("a newer response drops the copy of the older one at once", () =>
     withDirectory((directory) => {
       const { memory, disk, storage } = tiersOf(directory, 256 * KIB);

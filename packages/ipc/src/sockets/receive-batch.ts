@@ -15,6 +15,9 @@ export class ReceiveBatch {
   readonly #slots: readonly PrefixViews[];
   readonly #results = new Int32Array(RECEIVES_MAX);
   #asked = 0;
+  /** Tickets: of the run that is to come, and of the last one, whose bytes are in the slots. */
+  #next = RECEIVES_MAX;
+  #last = 0;
 
   /** @param first From here on {@link RECEIVES_MAX} of the ring's calls are this batch's. */
   constructor(ring: IoUring, first: number) {
@@ -33,28 +36,30 @@ export class ReceiveBatch {
     });
   }
 
-  /** Has `fildes` read with the others. @returns Its slot; -1: there is none left. */
+  /** Has `fildes` read with the others. @returns Its ticket; -1: there is no slot left. */
   ask(fildes: number): number {
     if (this.#asked === RECEIVES_MAX) return -1;
     this.#ring.calls[(this.#first + this.#asked) * SQE.words + SQE.fildes] = fildes;
-    return this.#asked++;
+    return this.#next + this.#asked++;
   }
 
-  /** Reads all that have asked. The slots are their owners' until the next call of {@link ask}. */
+  /** Reads all that have asked. What comes is there until the next run. */
   run(): void {
     if (this.#asked > 1) this.#ring.submit(this.#first, this.#asked, this.#results);
     else this.#results[0] = NOT_MADE; // alone it is cheaper to be read as ever
     this.#asked = 0;
+    this.#last = this.#next;
+    this.#next += RECEIVES_MAX;
   }
 
-  /** What recv(2) has returned for a slot; below 0 the error, or {@link NOT_MADE}. */
-  result(slot: number): number {
-    return this.#results[slot]!;
+  /** What recv(2) has returned; below 0 the error, or {@link NOT_MADE}, also for a ticket of a former run. */
+  result(ticket: number): number {
+    return ticket < this.#last ? NOT_MADE : this.#results[ticket - this.#last]!;
   }
 
-  /** The first bytes of a slot. */
-  bytes(slot: number, length: number): Uint8Array {
-    return this.#slots[slot]!.of(length);
+  /** The first bytes of what has come. */
+  bytes(ticket: number, length: number): Uint8Array {
+    return this.#slots[ticket - this.#last]!.of(length);
   }
 
   /** Whether there may be more to read behind `length` bytes. */

@@ -6,7 +6,7 @@ import { writeAddress } from "./receive-batch.ts";
 
 /** Sockets that are written to in one system call at most: their peers wait for the last of them. */
 export const SENDS_MAX = 16;
-/** What is larger leaves by itself: to copy it would take longer than what is saved. */
+/** Of one socket. What is larger leaves by itself: to copy it would take longer than what is saved, and what the kernel does not take has to be kept. */
 const BYTES_MAX = 8 * 1024;
 const MEMORY_BYTES = 128 * 1024;
 
@@ -54,8 +54,8 @@ export class SendBatch {
    */
   take(sender: Sender, fildes: number, bytes: Uint8Array, isQueued: boolean): boolean {
     const { length } = bytes;
-    if (length > BYTES_MAX) return false;
     if (isQueued && this.#senders[this.#count - 1] !== sender) return false;
+    if (length + (isQueued ? this.#length(this.#count - 1) : 0) > BYTES_MAX) return false;
     if (this.#used + length > MEMORY_BYTES || (!isQueued && this.#count === SENDS_MAX)) {
       if (isQueued) return false;
       this.flush();

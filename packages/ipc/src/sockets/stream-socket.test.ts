@@ -6,6 +6,7 @@ import type { SystemCallError } from "../errno.ts";
 import { libc } from "../libc.ts";
 import { SharedMemory } from "../shared-memory.ts";
 import { endListening, keepListening } from "./listening-socket.ts";
+import { socketCalls } from "./socket-calls.ts";
 import { type AcceptedHandler, StreamListener } from "./stream-listener.ts";
 import { StreamSocket } from "./stream-socket.ts";
 
@@ -159,6 +160,39 @@ test("what the kernel does not take is written again once it has room", async ()
   expect(end.error).toBeUndefined();
   expect(end.told).not.toContain("halfClosed"); // this side had ended first
 });
+
+// Without io_uring nothing is taken that the kernel has not.
+test.skipIf(socketCalls() === undefined)(
+  "end() leaves it open while the kernel has no room for the last that was written, tells nothing meanwhile, and loses none of it",
+  async () => {
+    const { client, end } = await pair();
+    client.pause();
+    const big = new Uint8Array(65_536);
+    let sent = 0;
+    for (let taken = big.length; taken === big.length; sent += taken) taken = end.socket.write(big);
+    const ended = Promise.withResolvers<void>();
+    end.onReceived = () => {
+      const little = big.subarray(0, 6000); // sent with what others write in this turn
+      for (let taken = little.length; taken === little.length; sent += taken) taken = end.socket.write(little);
+      sent += end.socket.write(little);
+      end.socket.end();
+      end.socket.resume();
+      end.socket.timeout(1);
+      ended.resolve();
+    };
+    client.write("now");
+    await watchdog(ended.promise, "the end");
+    client.write("more, which nobody reads");
+    await Bun.sleep(50);
+    expect([end.told, end.socket.write(big)]).toEqual([["opened", "received"], -1]);
+    const read = readAll(client);
+    client.resume();
+    expect((await read).bytes).toBe(sent);
+    await end.until("closed");
+    expect(end.told).toEqual(["opened", "received", "closed"]);
+    client.end();
+  },
+);
 
 test("shared memory is sent without a copy, from any position, although its name and descriptor are gone before it is read", async () => {
   const { client, end } = await pair();

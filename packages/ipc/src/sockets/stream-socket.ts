@@ -8,7 +8,6 @@ import { hostOf } from "./peer-address.ts";
 import { PrefixViews } from "./prefix-views.ts";
 import type { Sender } from "./send-batch.ts";
 import { type SocketCalls, socketCalls } from "./socket-calls.ts";
-import { UnsentRest } from "./unsent-rest.ts";
 
 /** Everything that can happen, told once each time it begins (EPOLLET): a socket is never told to the kernel again. */
 const EVENTS = EPOLL.IN | EPOLL.PRI | EPOLL.OUT | EPOLL.RDHUP | EPOLL.ET;
@@ -16,6 +15,8 @@ const EVENTS = EPOLL.IN | EPOLL.PRI | EPOLL.OUT | EPOLL.RDHUP | EPOLL.ET;
 const MORE = EPOLL.PRI | EPOLL.RDHUP | EPOLL.HUP;
 /** Reads of one socket in a turn: then the others have theirs. */
 const READS_PER_TURN = 4;
+/** A peer that takes nothing of the last bytes for so long, after {@link StreamSocket.end}, gets no more. */
+const LAST_BYTES_MS = 60_000;
 /** Bytes of a file that one socket is given in a turn: a peer that reads as fast as the kernel hands out would have it all, and the others nothing meanwhile. */
 const FILE_BYTES_PER_TURN = 4 * 1024 * 1024;
 
@@ -44,7 +45,7 @@ export interface StreamHandler {
 
 /**
  * A connected stream socket (TCP or Unix) in the event loop of the thread that made it. It has Bun's Socket for a model, in what it can and what its functions are called, and costs less
- * (docs/performance.md of the repository has figures). Nothing here blocks, and nothing is kept: what the kernel does not take is the caller's to write again.
+ * (docs/performance.md of the repository has figures). Nothing here blocks. What the kernel does not take is the caller's to write again, but for the little that is written together with what other sockets write: see {@link write}.
  *
  * @see recv(2), send(2), epoll(7)
  */
@@ -65,8 +66,10 @@ export class StreamSocket implements Watcher, Sender {
   #hasRoom = false;
   #hasPeerEnded = false;
   #hasEnded = false;
-  /** Where it was received to with others; -1: it was not. */
-  #slot = -1;
+  /** It is closed as soon as all has left. */
+  #isEnding = false;
+  /** Under which it was received with others; -1: it was not. */
+  #ticket = -1;
   /** Came so while it had already been paused. */
   #kept: Uint8Array | undefined;
   /** What came last filled what there was for it: more may be there. */
@@ -130,7 +133,7 @@ export class StreamSocket implements Watcher, Sender {
    * Returns how many bytes were taken; when not all, {@link StreamHandler.drained} tells when to write the rest. Below 0: it is closed, or {@link shutdown}.
    *
    * Little that is written while this thread's event loop tells what has happened leaves at the end of its turn, in one system call with what its other sockets write, where the kernel can
-   * do that (io_uring(7)). An error of such a write is told by {@link StreamHandler.closed}.
+   * do that (io_uring(7)). An error of such a write is told by {@link StreamHandler.closed}, and what the kernel has no room for is kept: 8 KiB at most, and nothing more is taken until that has left.
    *
    * @param isMore Something follows at once, be it {@link shutdown}, and may leave in one packet with it (MSG_MORE): else the last of it may wait for 200 ms.
    */
@@ -179,6 +182,7 @@ export class StreamSocket implements Watcher, Sender {
 
   /** Calls {@link StreamHandler.timedOut} once, that many seconds from now, give or take one; it replaces the one before. 0: never. */
   timeout(seconds: number): void {
+    if (this.#isEnding) return;
     this.#deadlineMs = seconds === 0 ? Number.POSITIVE_INFINITY : this.#loop.clockMs + seconds * 1000;
   }
 
@@ -188,7 +192,7 @@ export class StreamSocket implements Watcher, Sender {
   }
 
   resume(): void {
-    if (!this.#isPaused) return;
+    if (!this.#isPaused || this.#isEnding) return;
     this.#isPaused = false;
     if (this.#isUnread) this.#loop.callSoon(this);
   }
@@ -201,16 +205,15 @@ export class StreamSocket implements Watcher, Sender {
     if (this.#unsent === undefined) this.#shutDown();
   }
 
-  /** Closes it; what was written still reaches a peer that sends nothing more. */
+  /** Closes it; what was written still reaches a peer that sends nothing more. While the kernel has no room for all of that it stays open, and nothing is told of it until it is closed. */
   end(): void {
-    if (this.#fildes === -1) return;
+    if (this.#fildes === -1 || this.#isEnding) return;
     this.#flush();
     if (this.#unsent === undefined) return this.#close();
-    const fildes = this.#fildes;
-    this.#fildes = -1;
-    this.#loop.unwatch(fildes, this.#place);
-    UnsentRest.send(fildes, this.#unsent);
-    this.#handler.closed();
+    this.#hasEnded = true;
+    this.#isEnding = true;
+    this.#isPaused = true;
+    this.#deadlineMs = this.#loop.clockMs + LAST_BYTES_MS;
   }
 
   /** Closes it at once: the peer gets a reset in place of what it has not received yet. */
@@ -226,7 +229,7 @@ export class StreamSocket implements Watcher, Sender {
   foresee(events: number): void {
     const isRead = (events & (EPOLL.IN | EPOLL.ERR)) === EPOLL.IN && !this.#isPaused && !this.#isUnread;
     const isWhole = !this.#hasPeerEnded && this.#failure === undefined && this.#fildes !== -1;
-    this.#slot = isRead && isWhole ? (this.#calls?.receives.ask(this.#fildes) ?? -1) : -1;
+    this.#ticket = isRead && isWhole ? (this.#calls?.receives.ask(this.#fildes) ?? -1) : -1;
   }
 
   sent(failure: number, unsent: Uint8Array): void {
@@ -241,13 +244,14 @@ export class StreamSocket implements Watcher, Sender {
   ready(events: number): void {
     if (this.#fildes === -1) return;
     if ((events & EPOLL.ERR) !== 0 || this.#failure !== undefined) return this.#failed();
-    if (this.#unsent !== undefined && ((events & EPOLL.OUT) !== 0 || this.#hasRoom)) {
+    const hasRoom = (events & EPOLL.OUT) !== 0 || this.#hasRoom;
+    this.#hasRoom = false;
+    if (hasRoom && this.#unsent !== undefined) {
       this.#sendUnsent(this.#unsent);
       if (this.#fildes === -1) return;
     }
-    if (this.#unsent === undefined && this.#waitsForRoom && ((events & EPOLL.OUT) !== 0 || this.#hasRoom)) {
+    if (hasRoom && this.#waitsForRoom && this.#unsent === undefined) {
       this.#waitsForRoom = false;
-      this.#hasRoom = false;
       this.#handler.drained();
       if (this.#fildes === -1) return;
     }
@@ -259,7 +263,8 @@ export class StreamSocket implements Watcher, Sender {
   sweep(clockMs: number): void {
     if (this.#deadlineMs > clockMs) return;
     this.#deadlineMs = Number.POSITIVE_INFINITY;
-    this.#handler.timedOut();
+    if (this.#isEnding) this.terminate();
+    else this.#handler.timedOut();
   }
 
   /** @param toTheEnd A short read is not the last: more, or the end of the stream, is behind it. */
@@ -285,7 +290,7 @@ export class StreamSocket implements Watcher, Sender {
       this.#kept = undefined;
       return this.#tookIn(kept, true);
     }
-    const together = this.#takeSlot();
+    const together = this.#takeTogether();
     if (together !== undefined) {
       if (typeof together === "object") return this.#tookIn(together, this.#calls!.receives.isFull(together.length));
       if (together !== ERRNO.EINTR) return this.#tookNothing(together);
@@ -299,14 +304,14 @@ export class StreamSocket implements Watcher, Sender {
   }
 
   /** What was received for it together with others, or why nothing was: 0 at the end of the stream, else the number of an error. Undefined: it was not tried. */
-  #takeSlot(): Uint8Array | number | undefined {
-    const slot = this.#slot;
-    if (slot === -1) return undefined;
-    this.#slot = -1;
+  #takeTogether(): Uint8Array | number | undefined {
+    const ticket = this.#ticket;
+    if (ticket === -1) return undefined;
+    this.#ticket = -1;
     const { receives } = this.#calls!;
-    const result = receives.result(slot);
+    const result = receives.result(ticket);
     if (result === NOT_MADE) return undefined;
-    return result > 0 ? receives.bytes(slot, result) : -result;
+    return result > 0 ? receives.bytes(ticket, result) : -result;
   }
 
   #tookIn(chunk: Uint8Array, isFull: boolean): number {
@@ -326,7 +331,7 @@ export class StreamSocket implements Watcher, Sender {
   /** It was paused since it was foreseen that it would be read. */
   #keepReceived(): void {
     this.#isUnread = true;
-    const received = this.#takeSlot();
+    const received = this.#takeTogether();
     if (typeof received === "object") this.#kept = received.slice();
     else if (received !== undefined && received !== 0 && received !== ERRNO.EAGAIN && received !== ERRNO.EINTR)
       this.#refused("recv", received); // the kernel tells it once
@@ -340,13 +345,13 @@ export class StreamSocket implements Watcher, Sender {
 
   /** The peer has reset it, as the kernel says or a write has found. What it had sent before, which may be a whole response, is told first, also to who has paused. */
   #failed(): void {
-    if (!this.#hasPeerEnded) while (this.#receive() > 0);
+    if (!this.#hasPeerEnded && !this.#isEnding) while (this.#receive() > 0);
     if (this.#fildes === -1) return;
     if (this.#failure !== undefined) return this.#close(this.#failure);
     optionBytes[0] = 4;
     const isTold = libc().getsockopt(this.#fildes, LEVEL.SOCKET, SO.ERROR, option, optionBytes) === 0;
     const failure = isTold ? option[0]! : 0;
-    if (failure !== 0 || this.#hasPeerEnded)
+    if (failure !== 0 || this.#hasPeerEnded || this.#isEnding)
       this.#close(failure === 0 ? undefined : new SystemCallError("recv", SUBJECT, failure));
   }
 
@@ -368,14 +373,14 @@ export class StreamSocket implements Watcher, Sender {
   #sendUnsent(unsent: Uint8Array): void {
     const taken = libc().send(this.#fildes, unsent, unsent.length, MSG.NOSIGNAL);
     const failure = taken < 0 ? errno() : 0;
-    this.#hasRoom = false;
+    if (taken > 0 && this.#isEnding) this.#deadlineMs = this.#loop.clockMs + LAST_BYTES_MS;
     this.#unsent = undefined;
     this.sent(failure, taken < 0 ? unsent : unsent.subarray(taken));
     if (this.#unsent === undefined && this.#hasEnded && this.#failure === undefined) this.#shutDown();
   }
 
   #shutDown(): void {
-    if (this.#hasPeerEnded) return this.#close();
+    if (this.#hasPeerEnded || this.#isEnding) return this.#close();
     libc().shutdown(this.#fildes, SHUT.WR);
   }
 
