@@ -44,10 +44,6 @@ import { SmallSet } from "./small-set.ts";
 import type { StoredResponse } from "./stored-response.ts";
 import type { Source, Transfer } from "./transfer.ts";
 
-/** How far a body that is not kept may run ahead of the slowest reader. */
-const WINDOW_BYTES = 1024 * 1024;
-/** How much of one may be held back for a GETFILE client, which has to be told the length first. */
-const HELD_BACK_BYTES_MAX = 16 * 1024 * 1024;
 /** Other nodes do not wait for a body that is longer: it takes too long to be shared. */
 const AWAITED_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -596,11 +592,12 @@ export class Fill implements Source, OriginHandler {
       slowest = Math.min(slowest, Math.max(0, transfer.bodyPosition - this.#bodyStart));
     body.dropBefore(slowest);
     const aheadBytes = body.bytes - slowest;
+    const { windows } = this.#host.storage;
     if (this.#lengthWanted.size > 0) {
-      if (aheadBytes > HELD_BACK_BYTES_MAX)
+      if (!windows.mayHoldBack(aheadBytes))
         for (const transfer of this.#lengthWanted.list()) this.#host.refuse(transfer, "length-unknown");
-    } else if (aheadBytes > WINDOW_BYTES) this.#exchange?.pause();
-    else if (aheadBytes < WINDOW_BYTES / 2) this.#exchange?.resume();
+    } else if (aheadBytes > windows.aheadBytesMax) this.#exchange?.pause();
+    else if (aheadBytes < windows.aheadBytesMax / 2) this.#exchange?.resume();
   }
 
   /** Once all that one read of the origin's socket brought is in: head and body then leave in one portion. */

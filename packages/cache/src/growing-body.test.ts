@@ -36,15 +36,12 @@ describe("GrowingBody", () => {
           const memory = new MemoryStorage(MEMORY, NO_EVENTS);
           const disk = openDisk(join(directory, "store"), { limitBytes: DISK });
           const total = sizes.reduce((sum, size) => sum + size, 0);
-          const body = new GrowingBody(
-            new TieredStorage(
-              { memory, disk },
-              () => {},
-              () => 0,
-            ),
-            said ? total : undefined,
-            kept,
+          const storage = new TieredStorage(
+            { memory, disk },
+            () => {},
+            () => 0,
           );
+          const body = new GrowingBody(storage, said ? total : undefined, kept);
           body.retain();
           let position = 0;
           for (const size of sizes) {
@@ -62,7 +59,7 @@ describe("GrowingBody", () => {
           body.abandon();
           expect(read(body, position - 1, 1)[0]).toBe(byteAt(position - 1));
           body.release();
-          expect([memory.usedBytes, disk.usedBytes]).toEqual([0, 0]);
+          expect([memory.usedBytes, disk.usedBytes, storage.windows.usedBytes]).toEqual([0, 0, 0]);
           expect(readdirSync(join(directory, "store", "incoming", "0"))).toEqual([]);
           disk.close();
         }),

@@ -3,8 +3,8 @@ import type { BodyStore } from "./storage/body-store.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
 
-/** A tier's limit does not count what only passes through: its window is bounded by back-pressure instead. */
-const NO_LIMIT = { take: () => true, giveBack: () => {} };
+/** Of a window: what readers have passed goes soon, and one that stands still has little more than what has come. */
+const WINDOW_BLOCK_BYTES = 64 * 1024;
 const MOVE_BYTES = 256 * 1024;
 
 /**
@@ -29,7 +29,7 @@ export class GrowingBody {
       this.#tier = place.storage;
       this.#store = place.body;
     } else {
-      this.#window = new BlockList(NO_LIMIT);
+      this.#window = this.#newWindow();
       this.#store = this.#window;
     }
   }
@@ -86,6 +86,7 @@ export class GrowingBody {
   /** The fill is over and the response is not kept: readers that are still there may finish. */
   abandon(): void {
     if (this.#tier !== undefined) this.#store.discard();
+    this.#window?.discard();
     this.#tier = undefined;
     this.settle();
   }
@@ -107,7 +108,13 @@ export class GrowingBody {
   }
 
   #letGo(): void {
-    if (this.#settled && this.#readers === 0) this.#store.release();
+    if (!this.#settled || this.#readers > 0) return;
+    this.#store.release();
+    if (this.#window !== this.#store) this.#window?.release();
+  }
+
+  #newWindow(): BlockList {
+    return new BlockList(this.#storage.windows, WINDOW_BLOCK_BYTES);
   }
 
   /** Copies all that is there to the next tier that takes `bytes` bytes. */
@@ -133,7 +140,7 @@ export class GrowingBody {
   }
 
   #becomeWindow(): void {
-    this.#window = new BlockList(NO_LIMIT);
+    this.#window = this.#newWindow();
     this.#windowStart = this.#store.bytes;
     this.#store.discard();
     this.#tier = undefined;

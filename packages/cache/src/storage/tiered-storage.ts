@@ -8,6 +8,7 @@ import type { MemoryStorage } from "./memory-storage.ts";
 import { Promotion } from "./promotion.ts";
 import { type PurgeRule, Purging } from "./purging.ts";
 import type { Storage } from "./storage.ts";
+import { WindowRoom } from "./window-room.ts";
 import { WriteBehind } from "./write-behind.ts";
 
 export interface Tiers {
@@ -25,6 +26,8 @@ export class TieredStorage {
   /** Fastest first. */
   readonly #tiers: readonly Storage[];
   readonly #changed: (stripe: number) => void;
+  /** For what no tier keeps. */
+  readonly windows = new WindowRoom();
   /** Undefined unless there are two tiers. */
   readonly writeBehind: WriteBehind | undefined;
   readonly #promotion: Promotion | undefined;
