@@ -95,7 +95,8 @@ test("65 a certificate that can not be used has the whole configuration refused:
     origin: files.file(directory),
   });
   using config = new ConfigFile(configFor("before", tlsCert));
-  await using webproxy = await Webproxy.start({ args: ["--config", config.path] });
+  // What is hot is known by host and path alone; what is stored, by the origin too.
+  await using webproxy = await Webproxy.start({ args: ["--config", config.path, "--hot", "0"] });
   const ask = async () => {
     let body = "";
     const onBody = (chunk: Uint8Array) => {
