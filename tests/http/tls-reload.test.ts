@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { connect, type TLSSocket } from "node:tls";
 import { ConfigFile } from "../config/support.ts";
 import { sha256, someBytes } from "../support/bytes.ts";
@@ -107,14 +107,43 @@ test("65 a certificate that can not be used has the whole configuration refused:
   };
   expect(await ask()).toEqual({ body: "before", cache: "fwd" });
   expect(await ask()).toEqual({ body: "before", cache: "hit" });
+  const { host } = new URL((await webproxy.stats()).origins[0]!.origin);
+  const listening = listenersOf(webproxy.pid);
   config.write(configFor("after", tlsKey));
   await reload(webproxy, REFUSED);
   expect(await ask()).toEqual({ body: "before", cache: "hit" });
+  // Nobody serves the directory that has not come to be an origin; the other one is ended only when no site has it.
+  expect(listenersOf(webproxy.pid)).toEqual(listening);
   // The origin that is embedded for the directory is still the one whose responses are stored.
   config.write(configFor("before", tlsCert));
   await reload(webproxy, USED);
   expect(await ask()).toEqual({ body: "before", cache: "hit" });
+  expect(listenersOf(webproxy.pid)).toEqual(listening);
+  // Nor is it another one when it has been away, and is back before that.
+  config.write(configFor("after", tlsCert));
+  await reload(webproxy, USED);
+  config.write(configFor("before", tlsCert));
+  await reload(webproxy, USED);
+  expect((await webproxy.stats()).origins.map(({ origin }) => new URL(origin).host)).toEqual([host]);
 }, 120_000);
+
+/** Where a process listens, by TCP: addresses as /proc/net/tcp has them. */
+function listenersOf(pid: number): string[] {
+  const descriptors = `/proc/${pid}/fd`;
+  const links = readdirSync(descriptors).map((fd) => {
+    try {
+      return readlinkSync(`${descriptors}/${fd}`);
+    } catch {
+      return ""; // closed since
+    }
+  });
+  const [, ...lines] = readFileSync(`/proc/${pid}/net/tcp`, "latin1").trim().split("\n");
+  const sockets = lines.map((line) => line.trim().split(/\s+/));
+  return sockets
+    .filter(([, , , state, , , , , , inode]) => state === "0A" && links.includes(`socket:[${inode}]`))
+    .map(([, address]) => address!)
+    .sort();
+}
 
 async function reload(webproxy: Webproxy, says: string): Promise<void> {
   const before = webproxy.stderr.length;

@@ -12,7 +12,7 @@ type SiteParts = Pick<Options, "origin" | "rules" | "sites">;
 export class OpenSites {
   settings: readonly SiteSettings[] = [];
   #open = new Map<string, OpenOrigin>();
-  readonly #retired = new Map<OpenOrigin, ReturnType<typeof setTimeout>>();
+  readonly #retired = new Map<string, { origin: OpenOrigin; timer: ReturnType<typeof setTimeout> }>();
 
   /**
    * Makes what the options name as origins reachable by URL: directories are served by this process from now on.
@@ -36,41 +36,60 @@ export class OpenSites {
   }
 
   /**
-   * From now on these are the sites; origins that were open already stay as they are.
+   * From now on these are the sites; origins that were open already stay as they are, and so do those that no site has had for less than a minute: under another address what is stored of them would
+   * not be found, and whoever still knows the site would go on asking the former one.
    *
    * @throws {CommandError} As {@link open}: then nothing changes.
    */
   async use(options: SiteParts): Promise<void> {
     const former = this.#open;
     const open = new Map<string, OpenOrigin>();
+    const made: OpenOrigin[] = [];
+    const settings: SiteSettings[] = [];
     try {
-      this.settings = await Promise.all(
-        settingsOf(options).map(async (site) => {
-          const name = site.origins.join("\n");
-          const origin = open.get(name) ?? former.get(name) ?? (await openOrigin(site.origins));
-          open.set(name, origin);
-          return { ...site, origins: origin.urls.map((url) => url.href) };
-        }),
-      );
+      for (const site of settingsOf(options)) {
+        const name = site.origins.join("\n");
+        let origin = open.get(name) ?? former.get(name) ?? this.#held(name);
+        if (origin === undefined) {
+          origin = await openOrigin(site.origins);
+          made.push(origin);
+        }
+        open.set(name, origin);
+        settings.push({ ...site, origins: origin.urls.map((url) => url.href) });
+      }
     } catch (error) {
-      for (const [name, origin] of open) if (!former.has(name)) await origin.stop();
+      for (const origin of made) await origin.stop();
+      for (const name of open.keys()) {
+        const retired = this.#retired.get(name);
+        if (retired !== undefined) this.#retire(name, retired.origin);
+      }
       throw error;
     }
+    this.settings = settings;
     this.#open = open;
-    for (const [name, origin] of former) if (!open.has(name)) this.#retire(origin);
+    for (const name of open.keys()) this.#retired.delete(name);
+    for (const [name, origin] of former) if (!open.has(name)) this.#retire(name, origin);
   }
 
   async stop(): Promise<void> {
-    for (const timer of this.#retired.values()) clearTimeout(timer);
-    await Promise.all([...this.#open.values(), ...this.#retired.keys()].map((origin) => origin.stop()));
+    const retired = [...this.#retired.values()];
+    for (const { timer } of retired) clearTimeout(timer);
+    await Promise.all([...this.#open.values(), ...retired.map(({ origin }) => origin)].map((origin) => origin.stop()));
   }
 
-  #retire(origin: OpenOrigin): void {
+  /** One that no site has any more, from now on not to be ended. */
+  #held(name: string): OpenOrigin | undefined {
+    const retired = this.#retired.get(name);
+    clearTimeout(retired?.timer);
+    return retired?.origin;
+  }
+
+  #retire(name: string, origin: OpenOrigin): void {
     const timer = setTimeout(() => {
-      this.#retired.delete(origin);
+      this.#retired.delete(name);
       void origin.stop();
     }, RETIRED_MS);
-    this.#retired.set(origin, timer);
+    this.#retired.set(name, { origin, timer });
   }
 }
 
