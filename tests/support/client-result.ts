@@ -24,6 +24,8 @@ export interface ClientBehaviour {
   leaveAfterBytes?: number;
   /** Reads nothing more, once so many bytes of body are there, until the promise settles. */
   pauseAfterBytes?: { bytes: number; until: Promise<unknown> };
+  /** Reads so many bytes of body in a second: after what has come, nothing for as long as that may take. */
+  bytesPerSecond?: number;
   /** The body as it comes, instead of only its sum. */
   onBody?: (chunk: Uint8Array) => void;
   timeoutMs?: number;

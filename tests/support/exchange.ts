@@ -59,7 +59,7 @@ export async function exchange(
     state.bytes += body.length;
     hash.update(body);
     behaviour.onBody?.(body);
-    const { leaveAfterBytes, pauseAfterBytes } = behaviour;
+    const { leaveAfterBytes, pauseAfterBytes, bytesPerSecond } = behaviour;
     if (leaveAfterBytes !== undefined && state.bytes >= leaveAfterBytes) {
       hasLeft = true;
       socket.terminate();
@@ -69,6 +69,10 @@ export async function exchange(
       isPaused = true;
       socket.pause();
       void pauseAfterBytes.until.finally(() => socket.resume());
+    }
+    if (bytesPerSecond !== undefined) {
+      socket.pause();
+      setTimeout(() => socket.resume(), (1000 * body.length) / bytesPerSecond);
     }
   };
 
