@@ -55,7 +55,7 @@ export async function listenTls(fd: number, pairs: readonly TlsPair[], acceptor:
   let current = new Certificates(pairs);
   const server = createServer({
     SNICallback: (name, done) => done(null, current.contextFor(name)),
-    ALPNProtocols: ["http/1.1"],
+    ALPNProtocols: ["http/1.1", "http/1.0"],
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     allowHalfOpen: true,
     minVersion: MIN_VERSION,
@@ -139,7 +139,8 @@ class TlsClientSocket implements ClientSocket {
     this.#socket.end();
   }
 
+  /** destroy() alone would be an end in order (Bun 1.4.5), by which a client that is not told the length takes a part of a body for the whole. */
   terminate(): void {
-    this.#socket.destroy();
+    this.#socket.resetAndDestroy();
   }
 }
