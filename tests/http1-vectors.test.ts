@@ -101,9 +101,16 @@ for (const { file, vectors } of files) {
   });
 }
 
-test("vectors cover the framing half of the list", () => {
-  const covered = new Set(files.flatMap(({ vectors }) => vectors.map((vector) => vector.checklist)));
-  for (const number of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 19, 20, 24]) {
-    expect([...covered]).toContain(number);
-  }
+/** What a message of either direction can have wrong, and what only one can. */
+const OF_BOTH = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+const OF_REQUESTS = [10, 11, 12, 13, 15, 16, 24];
+const OF_RESPONSES = [17, 18, 19, 20];
+
+test.each([
+  ["request", [...OF_BOTH, ...OF_REQUESTS]],
+  ["response", [...OF_BOTH, ...OF_RESPONSES]],
+] as const)("vectors cover the framing half of the list: %s", (kind, numbers) => {
+  const ofKind = files.flatMap(({ vectors }) => vectors.filter((vector) => vector.kind === kind));
+  const covered = new Set(ofKind.map(({ checklist }) => checklist));
+  expect(numbers.filter((number) => !covered.has(number))).toEqual([]);
 });

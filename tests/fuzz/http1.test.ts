@@ -3,17 +3,18 @@
  * llhttp (Node's, in a `node` process) in batches; http1-verdict.ts says which differences are bugs; a bug is then
  * searched again one stream at a time, from the same seed, so that fast-check shrinks it.
  *
- * HTTP1_FUZZ_CASES=1000000 for the long run (20,000 otherwise); HTTP1_FUZZ_SEED=n repeats one.
+ * A million cases with WEBPROXY_TESTS=whole, 20,000 otherwise, or HTTP1_FUZZ_CASES=n; HTTP1_FUZZ_SEED=n repeats one.
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { IS_WHOLE } from "../support/scale.ts";
 import { Llhttp } from "./http1-llhttp.ts";
 import { streams } from "./http1-messages.ts";
 import { isSameMessages, readStream } from "./http1-stream.ts";
 import { disagreement } from "./http1-verdict.ts";
 
 const { HTTP1_FUZZ_CASES, HTTP1_FUZZ_SEED } = process.env;
-const cases = Number(HTTP1_FUZZ_CASES ?? 20_000);
+const cases = Number(HTTP1_FUZZ_CASES ?? (IS_WHOLE ? 1_000_000 : 20_000));
 const seed = Number(HTTP1_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const BATCH = 500;
 // A case costs about a tenth of a millisecond; the watchdog is for a reader that hangs.
