@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { seeded } from "../test/seeded.ts";
 import { socketPair } from "../test/socket-pair.ts";
 import { ERRNO } from "./errno.ts";
-import { IORING_OP, IoUring, SQE } from "./io-uring.ts";
+import { IORING_OP, IoUring, SQE, writeAddress } from "./io-uring.ts";
 import { libc } from "./libc.ts";
 import { MSG } from "./sockets/numbers.ts";
 
@@ -23,11 +23,9 @@ function write(
   words: { opcode: number; fildes: number; bytes: Uint8Array; data: number },
 ) {
   const at = index * SQE.words;
-  const address = ptr(words.bytes);
   ring.calls[at + SQE.opcode] = words.opcode;
   ring.calls[at + SQE.fildes] = words.fildes;
-  ring.calls[at + SQE.address] = address;
-  ring.calls[at + SQE.address + 1] = address / 2 ** 32;
+  writeAddress(ring.calls, at + SQE.address, ptr(words.bytes));
   ring.calls[at + SQE.bytes] = words.bytes.length;
   ring.calls[at + SQE.flags] = MSG.DONTWAIT;
   ring.calls[at + SQE.userData] = words.data;

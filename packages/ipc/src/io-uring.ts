@@ -153,6 +153,12 @@ export class IoUring {
   }
 }
 
+/** Writes an address of a call: 64 bits, in two words. */
+export function writeAddress(words: Int32Array, at: number, address: number): void {
+  words[at] = address;
+  words[at + 1] = address / 2 ** 32;
+}
+
 /** Where in the ring, in words, its parts are. */
 interface Offsets {
   readonly head: number;

@@ -1,5 +1,5 @@
 import { ptr } from "bun:ffi";
-import { IORING_OP, type IoUring, NOT_MADE, SQE } from "../io-uring.ts";
+import { IORING_OP, type IoUring, NOT_MADE, SQE, writeAddress } from "../io-uring.ts";
 import { MSG } from "./numbers.ts";
 import { PrefixViews } from "./prefix-views.ts";
 
@@ -66,10 +66,4 @@ export class ReceiveBatch {
   isFull(length: number): boolean {
     return length === SLOT_BYTES;
   }
-}
-
-/** 64 bits, in two words. */
-export function writeAddress(words: Int32Array, at: number, address: number): void {
-  words[at] = address;
-  words[at + 1] = address / 2 ** 32;
 }

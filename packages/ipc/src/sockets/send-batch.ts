@@ -1,14 +1,12 @@
 import { type Pointer, ptr } from "bun:ffi";
-import { IORING_OP, type IoUring, NOT_MADE, SQE } from "../io-uring.ts";
+import { IORING_OP, type IoUring, NOT_MADE, SQE, writeAddress } from "../io-uring.ts";
 import { errno, libc } from "../libc.ts";
 import { MSG } from "./numbers.ts";
-import { writeAddress } from "./receive-batch.ts";
 
 /** Sockets that are written to in one system call at most: their peers wait for the last of them. */
 export const SENDS_MAX = 16;
 /** Of one socket. What is larger leaves by itself: to copy it would take longer than what is saved, and what the kernel does not take has to be kept. */
 const BYTES_MAX = 8 * 1024;
-const MEMORY_BYTES = 128 * 1024;
 
 /** Whose bytes they are. */
 export interface Sender {
@@ -25,7 +23,7 @@ export interface Sender {
 export class SendBatch {
   readonly #ring: IoUring;
   readonly #first: number;
-  readonly #memory = new Uint8Array(new ArrayBuffer(MEMORY_BYTES));
+  readonly #memory = new Uint8Array(new ArrayBuffer(SENDS_MAX * BYTES_MAX));
   readonly #address = ptr(this.#memory);
   readonly #senders: Sender[] = [];
   readonly #ends = new Int32Array(SENDS_MAX);
@@ -56,10 +54,7 @@ export class SendBatch {
     const { length } = bytes;
     if (isQueued && this.#senders[this.#count - 1] !== sender) return false;
     if (length + (isQueued ? this.#length(this.#count - 1) : 0) > BYTES_MAX) return false;
-    if (this.#used + length > MEMORY_BYTES || (!isQueued && this.#count === SENDS_MAX)) {
-      if (isQueued) return false;
-      this.flush();
-    }
+    if (!isQueued && this.#count === SENDS_MAX) this.flush();
     this.#memory.set(bytes, this.#used);
     if (!isQueued) this.#begin(sender, fildes);
     this.#used += length;
