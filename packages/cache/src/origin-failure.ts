@@ -29,27 +29,5 @@ function retryAfterMs(retryAfter: string, nowMs: number): number {
  */
 export function refusalOf(error: OriginError, stored: StoredResponse | undefined): Refusal {
   const isAway = error.code === "ERR_ORIGIN_CONNECT" || error.code === "ERR_ORIGIN_CUT_SHORT";
-  if (isAway && stored !== undefined && forbidsStale(stored.freshness.control)) return "unvalidated";
-  switch (error.code) {
-    case "ERR_ORIGIN_CONNECT":
-      return REFUSAL_OF_CONNECT[error.connectFailure];
-    case "ERR_ORIGIN_TLS":
-      return "origin-tls";
-    case "ERR_ORIGIN_TIMEOUT":
-      return "origin-timeout";
-    case "ERR_ORIGIN_CUT_SHORT":
-      return "cut-short";
-    case "ERR_ORIGIN_MALFORMED":
-      return "origin-malformed";
-    case "ERR_ORIGIN_POOL_FULL":
-      return "overloaded";
-    case "ERR_ORIGIN_CLOSED":
-      return "origin-error";
-  }
+  return isAway && stored !== undefined && forbidsStale(stored.freshness.control) ? "unvalidated" : error.fault;
 }
-
-const REFUSAL_OF_CONNECT = {
-  refused: "origin-refused",
-  "no-such-host": "origin-unknown",
-  unreachable: "origin-error",
-} as const satisfies Record<OriginError["connectFailure"], Refusal>;

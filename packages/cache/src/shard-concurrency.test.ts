@@ -5,7 +5,13 @@
  * got it. Prints its seed; fast-check shrinks what breaks a rule to the shortest story.
  */
 import { expect, test } from "bun:test";
-import type { OriginClient, OriginExchange, OriginHandler, OriginRequest } from "@proj/origin";
+import {
+  type OriginClient,
+  OriginError,
+  type OriginExchange,
+  type OriginHandler,
+  type OriginRequest,
+} from "@proj/origin";
 import {
   CACHE_COUNTERS,
   type CacheCounter,
@@ -158,7 +164,7 @@ class Story {
   fail(exchange: Exchange): void {
     exchange.state = "over";
     this.#failures.push({ target: exchange.request.target, at: this.at, ms: this.nowMs });
-    exchange.handler.onError({ code: "ERR_ORIGIN_CUT_SHORT", message: "gone" } as never);
+    exchange.handler.onError(new OriginError("cut-short", "gone", { headSeen: false }));
   }
 
   /** What an exchange must have been for a client to get its body. */

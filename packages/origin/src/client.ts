@@ -1,6 +1,6 @@
 import { Fields } from "@proj/protocol";
 import { ConnectionPool, type PoolStats, sumOf } from "./connection-pool.ts";
-import type { OriginErrorCode } from "./errors.ts";
+import { codeOf, type OriginErrorCode } from "./errors.ts";
 import {
   type Dispatcher,
   Exchange,
@@ -143,9 +143,9 @@ export class OriginClient implements Dispatcher {
     const { member } = attempt;
     const nowMs = performance.now();
     exchange.leave(attempt);
-    if (!failure.headSeen && SHOWS_ILLNESS.has(failure.code)) this.#fallIll(member, failure, nowMs);
+    if (!failure.headSeen && SHOWS_ILLNESS.has(codeOf(failure.fault))) this.#fallIll(member, failure, nowMs);
     else if (attempt.isTrial) member.health.trialEnded();
-    if (failure.headSeen || failure.code === "ERR_ORIGIN_CLOSED" || !exchange.mayMoveOn) return false;
+    if (failure.headSeen || failure.fault === "cancelled" || !exchange.mayMoveOn) return false;
     if (exchange.tried.size >= ATTEMPTS_MAX) return false;
     const next = this.#rotation.next(exchange.tried, nowMs);
     if (next === undefined) return false;

@@ -1,5 +1,5 @@
 import type { ClosedOutcome } from "./connection.ts";
-import type { OriginErrorCode } from "./errors.ts";
+import { codeOf, type OriginErrorCode, type OriginFault } from "./errors.ts";
 import type { Carrier, Exchange } from "./exchange.ts";
 import type { FormerHead } from "./former-head.ts";
 import type { OriginLimits } from "./limits.ts";
@@ -62,7 +62,7 @@ export class ConnectionPool implements SocketOwner, Carrier {
     this.#exchanges++;
     exchange.moveTo(this);
     if (this.#isClosed) {
-      this.#failLater(exchange, "ERR_ORIGIN_CLOSED", CLIENT_CLOSED);
+      this.#failLater(exchange, "cancelled", CLIENT_CLOSED);
       return;
     }
     const socket = this.#idle.pop();
@@ -74,7 +74,7 @@ export class ConnectionPool implements SocketOwner, Carrier {
       this.#wait(exchange, this.#waiting);
       return;
     }
-    this.#failLater(exchange, "ERR_ORIGIN_POOL_FULL", `${this.#waiting.size} requests wait for a connection already`);
+    this.#failLater(exchange, "origin-busy", `${this.#waiting.size} requests wait for a connection already`);
   }
 
   /** Takes away the exchanges that wait for a connection: they are another pool's from here on. */
@@ -103,7 +103,7 @@ export class ConnectionPool implements SocketOwner, Carrier {
     this.#isClosed = true;
     for (const exchange of [...this.#retrying, ...this.#waiting]) {
       this.drop(exchange);
-      this.#fail(exchange, "ERR_ORIGIN_CLOSED", CLIENT_CLOSED, false);
+      this.#fail(exchange, "cancelled", CLIENT_CLOSED, false);
     }
     for (const socket of [...this.#sockets]) socket.shutDown(CLIENT_CLOSED);
   }
@@ -190,7 +190,7 @@ export class ConnectionPool implements SocketOwner, Carrier {
   #retryOrFail(exchange: Exchange, cause: Error | undefined): void {
     if (!exchange.mayBeRetried || this.#isClosed) {
       const reason = "the origin closed a connection that it had kept open, as the request was sent";
-      this.#fail(exchange, "ERR_ORIGIN_CUT_SHORT", reason, false, cause);
+      this.#fail(exchange, "origin-closed", reason, false, cause);
       return;
     }
     this.#retries++;
@@ -203,18 +203,19 @@ export class ConnectionPool implements SocketOwner, Carrier {
     const failing = exchange ?? first(this.#retrying) ?? first(this.#waiting);
     if (failing === undefined) return;
     this.drop(failing);
-    this.#fail(failing, outcome.code, outcome.reason, outcome.headSeen, cause);
+    this.#fail(failing, outcome.fault, outcome.reason, outcome.headSeen, cause);
   }
 
-  #failLater(exchange: Exchange, code: OriginErrorCode, reason: string): void {
+  #failLater(exchange: Exchange, fault: OriginFault, reason: string): void {
     queueMicrotask(() => {
-      if (!exchange.isOver) this.#fail(exchange, code, reason, false);
+      if (!exchange.isOver) this.#fail(exchange, fault, reason, false);
     });
   }
 
-  #fail(exchange: Exchange, code: OriginErrorCode, reason: string, headSeen: boolean, cause?: Error): void {
+  #fail(exchange: Exchange, fault: OriginFault, reason: string, headSeen: boolean, cause?: Error): void {
+    const code = codeOf(fault);
     this.#errors[code] = (this.#errors[code] ?? 0) + 1;
-    exchange.fail({ code, reason, headSeen, cause });
+    exchange.fail({ fault, reason, headSeen, cause });
   }
 
   #startTimer(): void {
@@ -241,7 +242,7 @@ export class ConnectionPool implements SocketOwner, Carrier {
     for (const exchange of queue) {
       if (!this.deadlines.isOver(exchange.queueDeadline)) return;
       this.drop(exchange);
-      this.#fail(exchange, "ERR_ORIGIN_POOL_FULL", "no connection became free in time", false);
+      this.#fail(exchange, "origin-busy", "no connection became free in time", false);
     }
   }
 }

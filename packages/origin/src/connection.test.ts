@@ -47,15 +47,14 @@ describe("step()", () => {
       expect(after(...KEPT, { type: "request-sent" }, close)).toMatchObject(stale);
       expect(after({ type: "connected" }, { type: "parked" }, { type: "request-sent" }, close)).toMatchObject(stale);
       for (const events of [ASKED, READING, [...KEPT, { type: "request-sent" } as const, { type: "bytes" } as const]]) {
-        expect(after(...events, close)).toMatchObject({
-          outcome: { kind: "failed", code: "ERR_ORIGIN_CUT_SHORT", headSeen: false },
-        });
+        const fault = events === ASKED ? "origin-closed" : "cut-short";
+        expect(after(...events, close)).toMatchObject({ outcome: { kind: "failed", fault, headSeen: false } });
       }
     }
   });
 
   test("only a body that runs until close, in order and not over TLS, is ended by a close", () => {
-    const cutShort = { outcome: { kind: "failed", code: "ERR_ORIGIN_CUT_SHORT", headSeen: true } };
+    const cutShort = { outcome: { kind: "failed", fault: "cut-short", headSeen: true } };
     expect(after(...READING, finalHead("until-close"), PEER_ENDED)).toMatchObject({ outcome: { kind: "finished" } });
     expect(after(...READING, finalHead("until-close"), PEER_RESET)).toMatchObject(cutShort);
     expect(after(...READING, finalHead("until-close"), { ...PEER_ENDED, isTls: true })).toMatchObject(cutShort);
@@ -70,12 +69,12 @@ describe("step()", () => {
     }
   });
 
-  test("a time-out says whether the head was seen", () => {
+  test("a time-out says what for, and whether the head was seen", () => {
     const timedOut: ConnectionEvent = { type: "timed-out" };
-    expect(after(timedOut)).toMatchObject({ outcome: { code: "ERR_ORIGIN_TIMEOUT", headSeen: false } });
-    expect(after(...READING, timedOut)).toMatchObject({ outcome: { code: "ERR_ORIGIN_TIMEOUT", headSeen: false } });
+    expect(after(timedOut)).toMatchObject({ outcome: { fault: "origin-unconnected", headSeen: false } });
+    expect(after(...READING, timedOut)).toMatchObject({ outcome: { fault: "origin-timeout", headSeen: false } });
     expect(after(...READING, finalHead("length"), timedOut)).toMatchObject({
-      outcome: { code: "ERR_ORIGIN_TIMEOUT", headSeen: true },
+      outcome: { fault: "origin-stalled", headSeen: true },
     });
   });
 
@@ -84,7 +83,7 @@ describe("step()", () => {
     for (let i = 0; i < INFORMATIONAL_RESPONSES_MAX; i++) connection = step(connection, { type: "informational-head" });
     expect(connection.phase).toBe("reading-head");
     expect(step(connection, { type: "informational-head" })).toMatchObject({
-      outcome: { code: "ERR_ORIGIN_MALFORMED" },
+      outcome: { fault: "origin-malformed" },
     });
   });
 

@@ -1,5 +1,5 @@
 import type { Framing } from "@proj/protocol";
-import type { OriginErrorCode } from "./errors.ts";
+import type { OriginFault } from "./errors.ts";
 import { INFORMATIONAL_RESPONSES_MAX } from "./limits.ts";
 
 /**
@@ -34,7 +34,7 @@ export type ClosedOutcome =
   | { kind: "finished" }
   /** A reused connection closed before the first byte of an answer: the origin may not have seen the request. */
   | { kind: "stale" }
-  | { kind: "failed"; code: OriginErrorCode; reason: string; headSeen: boolean };
+  | { kind: "failed"; fault: OriginFault; reason: string; headSeen: boolean };
 
 export type ConnectionEvent =
   | { type: "connected" }
@@ -53,7 +53,7 @@ export type ConnectionEvent =
   /** `how` the peer closed: `end` in order (a FIN), `reset` in any other way. `isTls`: the session ended with it. */
   | { type: "peer-closed"; how: "end" | "reset"; isTls: boolean }
   | { type: "timed-out" }
-  | { type: "failed"; code: OriginErrorCode; reason: string }
+  | { type: "failed"; fault: OriginFault; reason: string }
   /** This side wants no more of it. */
   | { type: "abandoned" };
 
@@ -65,7 +65,7 @@ export function step(connection: Connection, event: ConnectionEvent): Connection
     case "timed-out":
       return afterTimeout(connection);
     case "failed":
-      return failed(connection, event.code, event.reason);
+      return failed(connection, event.fault, event.reason);
     case "abandoned":
       return UNUSED;
   }
@@ -143,7 +143,7 @@ function afterInformational(connection: Extract<Connection, { phase: "reading-he
   if (informational > INFORMATIONAL_RESPONSES_MAX) {
     return failed(
       connection,
-      "ERR_ORIGIN_MALFORMED",
+      "origin-malformed",
       `the origin sent more than ${INFORMATIONAL_RESPONSES_MAX} informational responses`,
     );
   }
@@ -160,7 +160,7 @@ function afterPeerClosed(connection: Connection, how: "end" | "reset", isTls: bo
     case "connecting":
       return failed(
         connection,
-        isTls ? "ERR_ORIGIN_TLS" : "ERR_ORIGIN_CONNECT",
+        isTls ? "origin-tls" : "origin-closed",
         "the origin closed the connection as it was being made",
       );
     case "idle":
@@ -168,19 +168,15 @@ function afterPeerClosed(connection: Connection, how: "end" | "reset", isTls: bo
       return UNUSED;
     case "awaiting-response":
       if (!connection.isFresh) return STALE;
-      return failed(connection, "ERR_ORIGIN_CUT_SHORT", "the origin closed the connection without an answer");
+      return failed(connection, "origin-closed", "the origin closed the connection without an answer");
     case "reading-head":
-      return failed(connection, "ERR_ORIGIN_CUT_SHORT", "the origin closed the connection within the response's head");
+      return failed(connection, "cut-short", "the origin closed the connection within the response's head");
     case "reading-content":
       if (connection.framing === "until-close" && how === "end" && !isTls) return FINISHED;
-      return failed(connection, "ERR_ORIGIN_CUT_SHORT", cutShort(connection.framing));
+      return failed(connection, "cut-short", cutShort(connection.framing));
     case "tunnelling":
       if (how === "end") return FINISHED;
-      return failed(
-        connection,
-        "ERR_ORIGIN_CUT_SHORT",
-        "the origin reset the connection after it had switched protocols",
-      );
+      return failed(connection, "cut-short", "the origin reset the connection after it had switched protocols");
     case "closed":
       return connection;
   }
@@ -195,12 +191,12 @@ function cutShort(framing: Framing["kind"]): string {
 function afterTimeout(connection: Connection): Connection {
   switch (connection.phase) {
     case "connecting":
-      return failed(connection, "ERR_ORIGIN_TIMEOUT", "the origin did not take the connection in time");
+      return failed(connection, "origin-unconnected", "the origin did not take the connection in time");
     case "awaiting-response":
     case "reading-head":
-      return failed(connection, "ERR_ORIGIN_TIMEOUT", "the origin did not send a whole head in time");
+      return failed(connection, "origin-timeout", "the origin did not send a whole head in time");
     case "reading-content":
-      return failed(connection, "ERR_ORIGIN_TIMEOUT", "the origin stopped sending within its response");
+      return failed(connection, "origin-stalled", "the origin stopped sending within its response");
     case "idle":
     case "resting":
     case "tunnelling": // nobody times it here
@@ -209,9 +205,9 @@ function afterTimeout(connection: Connection): Connection {
   }
 }
 
-function failed(connection: Connection, code: OriginErrorCode, reason: string): Connection {
+function failed(connection: Connection, fault: OriginFault, reason: string): Connection {
   return {
     phase: "closed",
-    outcome: { kind: "failed", code, reason, headSeen: HEAD_SEEN.has(connection.phase) },
+    outcome: { kind: "failed", fault, reason, headSeen: HEAD_SEEN.has(connection.phase) },
   };
 }

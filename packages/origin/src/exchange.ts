@@ -1,6 +1,6 @@
 import { type Fields, type Framing, type ResponseHead, writeLatin1 } from "@proj/protocol";
 import { ByteQueue } from "./byte-queue.ts";
-import { OriginError, type OriginErrorCode } from "./errors.ts";
+import { OriginError, type OriginFault } from "./errors.ts";
 import type { PreparedRequest } from "./prepared-request.ts";
 import { RequestContent } from "./request-content.ts";
 import type { Member } from "./rotation.ts";
@@ -95,7 +95,7 @@ const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS
 
 /** Why an exchange failed on one origin. */
 export interface ExchangeFailure {
-  readonly code: OriginErrorCode;
+  readonly fault: OriginFault;
   readonly reason: string;
   readonly headSeen: boolean;
   readonly cause: Error | undefined;
@@ -322,8 +322,8 @@ export class Exchange implements OriginExchange {
   fail(failure: ExchangeFailure): void {
     this.#carrier = undefined;
     if (this.#dispatcher.failed(this, failure)) return;
-    const { code, reason, headSeen, cause } = failure;
-    this.#handler.onError(new OriginError(code, `Cannot ${this.#subject}: ${reason}`, { headSeen, cause }));
+    const { fault, reason, headSeen, cause } = failure;
+    this.#handler.onError(new OriginError(fault, `Cannot ${this.#subject}: ${reason}`, { headSeen, cause }));
   }
 
   /** For messages. */

@@ -1,6 +1,6 @@
 export { OriginClient, type OriginClientOptions, type OriginState } from "./client.ts";
 export type { PoolStats } from "./connection-pool.ts";
-export { OriginError, type OriginErrorCode } from "./errors.ts";
+export { OriginError, type OriginErrorCode, type OriginFault } from "./errors.ts";
 export type { OriginExchange, OriginHandler, OriginRequest } from "./exchange.ts";
 export { healthRecord, type OriginNews } from "./health-news.ts";
 export { DEFAULT_LIMITS, type OriginLimits } from "./limits.ts";

@@ -13,7 +13,7 @@ import {
 import type { Socket, SocketHandler, TLSOptions } from "bun";
 import { ByteQueue } from "./byte-queue.ts";
 import { type ClosedOutcome, type Connection, type ConnectionEvent, step } from "./connection.ts";
-import type { OriginErrorCode } from "./errors.ts";
+import { connectFault, type OriginFault, responseFault, tlsFault } from "./errors.ts";
 import type { Carrier, Exchange } from "./exchange.ts";
 import { FormerHead, type ReadHead } from "./former-head.ts";
 import { REST_MS } from "./limits.ts";
@@ -48,6 +48,7 @@ export class OriginSocket implements Carrier, StreamHandler {
   keepAliveMs: number;
   readonly #owner: SocketOwner;
   readonly #isTls: boolean;
+  readonly #begunMs = performance.now();
   #connection: Connection = { phase: "connecting" };
   /** Bun's with TLS, ours without. */
   #socket: Socket<OriginSocket | undefined> | StreamSocket | undefined;
@@ -128,7 +129,7 @@ export class OriginSocket implements Carrier, StreamHandler {
   /** Closes it at once; an exchange on it fails for `reason`. */
   shutDown(reason: string): void {
     if (this.#exchange === undefined) this.abandon();
-    else this.#fail("ERR_ORIGIN_CLOSED", reason);
+    else this.#fail("cancelled", reason);
   }
 
   timeOut(): void {
@@ -151,7 +152,7 @@ export class OriginSocket implements Carrier, StreamHandler {
       this.#socket = StreamSocket.takeOver(socket, this);
     } catch (error) {
       socket.terminate();
-      this.#fail("ERR_ORIGIN_CONNECT", "no descriptor for a connection to the origin: raise ulimit -n", error as Error);
+      this.#fail("origin-error", "no descriptor for a connection to the origin: raise ulimit -n", error as Error);
       return;
     }
     this.#connected();
@@ -164,7 +165,7 @@ export class OriginSocket implements Carrier, StreamHandler {
       return;
     }
     this.#fail(
-      "ERR_ORIGIN_TLS",
+      tlsFault(error),
       `no TLS session with the origin (${error?.message ?? "not authorized"})`,
       error ?? undefined,
     );
@@ -178,7 +179,7 @@ export class OriginSocket implements Carrier, StreamHandler {
       return;
     }
     this.#fail(
-      "ERR_ORIGIN_CONNECT",
+      connectFault(error, performance.now() - this.#begunMs),
       "no connection to the origin: check that it runs and can be reached from here",
       error,
     );
@@ -311,7 +312,7 @@ export class OriginSocket implements Carrier, StreamHandler {
   /** RFC 9110 sections 15.2.2 and 7.8: only to a request with Upgrade, and only to what it offered. */
   #takeSwitch(exchange: Exchange, head: ResponseHead): void {
     if (!exchange.offersUpgrade) {
-      this.#fail("ERR_ORIGIN_MALFORMED", "the origin switched protocols without having been asked to");
+      this.#fail("origin-malformed", "the origin switched protocols without having been asked to");
       return;
     }
     this.#advance({ type: "switched" });
@@ -422,11 +423,11 @@ export class OriginSocket implements Carrier, StreamHandler {
   }
 
   #refuse(refused: Malformed): void {
-    this.#fail("ERR_ORIGIN_MALFORMED", `the origin sent a malformed response (${refused.reason})`);
+    this.#fail(responseFault(refused), `the origin sent a malformed response (${refused.reason})`);
   }
 
-  #fail(code: OriginErrorCode, reason: string, cause?: Error): void {
-    this.#advance({ type: "failed", code, reason }, cause);
+  #fail(fault: OriginFault, reason: string, cause?: Error): void {
+    this.#advance({ type: "failed", fault, reason }, cause);
   }
 
   #advance(event: ConnectionEvent, cause?: Error): void {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { OriginError, type OriginErrorCode } from "@proj/origin";
+import { OriginError, type OriginFault } from "@proj/origin";
 import { parseRequestHead, parseResponseHead } from "@proj/protocol";
 import { echoOf, renderOwnResponse } from "./own-response.ts";
 import { passFraming, renderInterim, renderPassHead } from "./pass-response.ts";
-import { errorTypeOf, faultOf } from "./proxy-status.ts";
+import { faultOf, gatewayFaultOf } from "./proxy-status.ts";
 
 const TO = { isHead: false, connection: undefined, nowMs: 0 } as const;
 
@@ -41,24 +41,38 @@ test("echoOf() gives a head back without credentials", () => {
   });
 });
 
-test("faultOf() gives every failure of an exchange a status and a registered error type", () => {
-  const expected: Record<OriginErrorCode, [number, string]> = {
-    ERR_ORIGIN_CONNECT: [502, "destination_unavailable"],
-    ERR_ORIGIN_TLS: [502, "tls_protocol_error"],
-    ERR_ORIGIN_TIMEOUT: [504, "http_response_timeout"],
-    ERR_ORIGIN_CUT_SHORT: [502, "http_response_incomplete"],
-    ERR_ORIGIN_MALFORMED: [502, "http_protocol_error"],
-    ERR_ORIGIN_POOL_FULL: [503, "connection_limit_reached"],
-    ERR_ORIGIN_CLOSED: [503, "proxy_internal_error"],
+test("faultOf() gives every failure of an exchange a status and a registered error type (RFC 9209 section 2.3)", () => {
+  const expected: Record<OriginFault, [number, string]> = {
+    "origin-error": [502, "destination_unavailable"],
+    "origin-refused": [502, "connection_refused"],
+    "origin-unroutable": [502, "destination_ip_unroutable"],
+    "origin-unknown": [502, "dns_error"],
+    "origin-unresolved": [504, "dns_timeout"],
+    "origin-unconnected": [504, "connection_timeout"],
+    "origin-tls": [502, "tls_protocol_error"],
+    "origin-certificate": [502, "tls_certificate_error"],
+    "origin-alert": [502, "tls_alert_received"],
+    "origin-timeout": [504, "http_response_timeout"],
+    "origin-stalled": [504, "connection_read_timeout"],
+    "origin-closed": [502, "connection_terminated"],
+    "cut-short": [502, "http_response_incomplete"],
+    "origin-malformed": [502, "http_protocol_error"],
+    "origin-head-size": [502, "http_response_header_section_size"],
+    "origin-coding": [502, "http_response_transfer_coding"],
+    "origin-busy": [503, "connection_limit_reached"],
+    cancelled: [503, "proxy_internal_response"],
   };
-  for (const [code, [status, error]] of Object.entries(expected)) {
-    const fault = faultOf(new OriginError(code as OriginErrorCode, "x", { headSeen: false }));
-    expect(fault).toMatchObject({ status: status as 502, error });
-  }
-  const refused = Object.assign(new Error("x"), { code: "ECONNREFUSED" });
-  const error = new OriginError("ERR_ORIGIN_CONNECT", "x", { headSeen: false, cause: refused });
-  expect(faultOf(error).error).toBe("connection_refused");
-  expect(errorTypeOf("not-found")).toBeUndefined();
+  for (const [fault, [status, error]] of Object.entries(expected) as [OriginFault, [number, string]][])
+    expect({ fault, ...faultOf(new OriginError(fault, "x", { headSeen: false })) }).toMatchObject({
+      fault,
+      status,
+      error,
+    });
+});
+
+test("gatewayFaultOf() names no error of what is not behind us", () => {
+  for (const reason of ["not-found", "not-stored", "cache-away", "request-too-large"] as const)
+    expect(gatewayFaultOf(reason).error).toBeUndefined();
 });
 
 describe("responses that pass", () => {

@@ -101,6 +101,16 @@ export const REFUSAL = {
   "origin-unknown": -13,
   "origin-tls": -14,
   "origin-malformed": -15,
+  "origin-unresolved": -16,
+  "origin-unroutable": -17,
+  "origin-unconnected": -18,
+  "origin-certificate": -19,
+  "origin-alert": -20,
+  "origin-closed": -21,
+  "origin-stalled": -22,
+  "origin-head-size": -23,
+  "origin-coding": -24,
+  "origin-busy": -25,
 } as const;
 export type Refusal = keyof typeof REFUSAL;
 const REFUSAL_OF = new Map<number, Refusal>(

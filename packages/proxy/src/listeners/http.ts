@@ -21,7 +21,7 @@ import { PassRequest } from "../pass-request.ts";
 import { isPassStorable } from "../pass-storable.ts";
 import { type PassClient, PassThrough } from "../pass-through.ts";
 import type { ProxySite } from "../proxy-site.ts";
-import type { GatewayFault } from "../proxy-status.ts";
+import { type GatewayFault, gatewayFaultOf } from "../proxy-status.ts";
 import { type Peer, renderCacheFields } from "../request-fields.ts";
 import { headName, type KnownPass } from "../request-memo.ts";
 import { outgoingFraming, renderHotHeadStart } from "../response-head.ts";
@@ -34,7 +34,6 @@ import type { HttpSettings } from "./http-settings.ts";
 import { PassPace } from "./pass-pace.ts";
 import { PortionFramer } from "./portion-framer.ts";
 import { ReadySender, type ReadySenderOwner } from "./ready-sender.ts";
-import { refusalOf } from "./refusals.ts";
 
 /** One HTTP/1.1 connection: its requests are answered one after another, in order. */
 export class HttpConnection implements Connection, ResponseSink, PassClient, ReadySenderOwner {
@@ -189,7 +188,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
       if (route.kind === "cache")
         return this.#passOn(new PassRequest(request, { ...route, kind: "pass", fromCache: false, ...WITHOUT_CONTENT }));
     }
-    this.#answer(refusalOf(reason));
+    this.#answer(gatewayFaultOf(reason));
   }
 
   finish(): void {
