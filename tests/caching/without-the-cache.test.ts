@@ -25,7 +25,8 @@ describe("a response that can not be shared", () => {
       body: "private",
     }));
     await using webproxy = await Webproxy.start({ origin: origin.url, args: ONE_THREAD });
-    const headers = { "X-Forwarded-Host": "evil.example", "X-Real-IP": "1.2.3.4", Cookie: "a=b" };
+    const lies = { "X-Forwarded-Host": "evil.example", "X-Forwarded-For": "1.2.3.4", "X-Real-IP": "1.2.3.4" };
+    const headers = { ...lies, Cookie: "a=b" };
     const first = await get(webproxy.http, "/x", { headers });
     expect(first.cache).toBe("fwd=uri-miss");
     const asked = await seenByCache(webproxy);
@@ -34,10 +35,11 @@ describe("a response that can not be shared", () => {
       expect(next.body).toBe("private");
       expect(next.cache).toBe("fwd=bypass");
       expect(field(next.head, "via")).toBe("1.1 webproxy");
-      expect(field(next.head, "x-seen")).toBe("cookie host via");
+      expect(field(next.head, "x-seen")).toBe("cookie forwarded host via x-forwarded-for");
     }
     expect(await seenByCache(webproxy)).toBe(asked);
     expect(origin.count("/x")).toBe(6);
+    for (const { headers } of origin.requests) expect(headers["x-forwarded-for"]).toBe("127.0.0.1");
   });
 
   test("a request that says how the cache should answer still goes to the cache", async () => {

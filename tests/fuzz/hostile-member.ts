@@ -65,6 +65,7 @@ const BLOCKS = {
         "If-None-Match: *\r\nTE: trailers\r\n",
         "no field\r\n:\r\n\r\n",
       ]),
+      forwardingSection: random.pick(["", "Forwarded: for=192.0.2.1\r\n", "X-Forwarded-For:\r\nno field\r\n"]),
     }),
   invalidate: ({ bytes }: Segment) =>
     writeInvalidationBlock(bytes, {

@@ -104,6 +104,12 @@ const MISTAKES: readonly [what: string, values: object, path: string, words: Reg
     /can not be in the key/,
   ],
   [
+    "the client's address",
+    rule({ key: { headers: ["X-Forwarded-Proto", "X-Forwarded-For"] } }),
+    "sites[1].rules[1].key.headers[1]",
+    /can not be in the key/,
+  ],
+  [
     "no name of a header",
     rule({ key: { headers: ["X Y"] } }),
     "sites[1].rules[1].key.headers[0]",

@@ -16,7 +16,7 @@ const RULES_MAX = 1000;
 
 /** Fields that the cache never sees, or that say nothing about which response it is: a key that held one would hold nothing. */
 const NOT_IN_KEY =
-  /^(?:host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|content-length|expect|proxy-.*|range|if-.*|cache-control|pragma|forwarded|via|x-forwarded-.*|x-real-ip|x-original-.*|x-rewrite-.*|x-http-method.*)$/i;
+  /^(?:host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|content-length|expect|proxy-.*|range|if-.*|cache-control|pragma|forwarded|via|x-forwarded-(?!(?:proto|host)$).*|x-real-ip|x-original-.*|x-rewrite-.*|x-http-method.*)$/i;
 
 const parameterNames = v.array(v.pipe(v.string(), v.regex(PARAMETER)));
 
@@ -57,7 +57,7 @@ export const KeyEntries = {
         "it must be a list of names of request headers",
       ),
       "[NAME, ...]",
-      "request headers that count, as if the origin named them in Vary",
+      "request headers that count, as if the origin named them in Vary; of what this proxy says of a client `X-Forwarded-Proto` and `X-Forwarded-Host`, which the origin is told where they count",
     ),
   ),
 };

@@ -23,7 +23,7 @@ export interface Arriving extends Available {
 
 /** Whether a response that is this variant is one for `request` (RFC 9111 section 4.1), in a coding that its client can read. */
 export function isFor(request: ClientRequest, variant: Variant, fields: Fields): boolean {
-  return matchesExactly(variant, request.fields) && acceptsCoding(request.fields, fields);
+  return matchesExactly(variant, request) && acceptsCoding(request.fields, fields);
 }
 
 export function bytesIn({ start, end }: ContentRange): number {

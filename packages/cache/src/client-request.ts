@@ -22,6 +22,7 @@ export class ClientRequest {
   readonly stripe: number;
   readonly #wanted: WantedResponse;
   #fields: Fields | undefined;
+  #forwarding: Fields | undefined;
 
   constructor(wanted: WantedResponse, site: CacheSite) {
     this.wire = wanted.wire;
@@ -73,6 +74,22 @@ export class ClientRequest {
     this.#fields ??= this.wire === "getfile" ? GETFILE_FIELDS : sectionOf(this.#wanted.fieldSection);
     return this.#fields;
   }
+
+  /** What the origin is told of whom it is asked for. Nobody may change it. */
+  get forwarding(): Fields {
+    this.#forwarding ??= parseSection(this.#wanted.forwardingSection);
+    return this.#forwarding;
+  }
+
+  /** What a response may vary on (RFC 9111 section 4.1): a field as the origin gets it, the client's or this hop's about the client. */
+  get(lowerName: string): string | undefined {
+    return (isForwarding(lowerName) ? this.forwarding : this.fields).get(lowerName);
+  }
+}
+
+/** Whether it is about the client and not the client's to say. */
+export function isForwarding(lowerName: string): boolean {
+  return lowerName === "forwarded" || lowerName.startsWith("x-forwarded-");
 }
 
 /** Of the section that came last: the same kind of client says the same again and again. */

@@ -92,7 +92,15 @@ class Rig {
   get(target: string, fieldSection = ""): number {
     const transfer = ++this.#transfers;
     this.#bodies.set(transfer, []);
-    const wanted = { wire: "http", method: "GET", site: SITE.id, target, acceptsLoan: false, fieldSection } as const;
+    const wanted = {
+      wire: "http",
+      method: "GET",
+      site: SITE.id,
+      target,
+      acceptsLoan: false,
+      fieldSection,
+      forwardingSection: "",
+    } as const;
     this.shard.open(this.#ask(transfer, 0), wanted);
     return transfer;
   }

@@ -49,7 +49,7 @@ export class FillTable {
       if (fill === without || !fill.takes(request)) continue;
       // A response is on its way that is known to vary: who would not get it need not wait to hear that.
       if (names === undefined) return fill;
-      if (varyKey(names, request.fields) === varyKey(names, fill.request.fields)) return fill;
+      if (varyKey(names, request) === varyKey(names, fill.request)) return fill;
     }
     return undefined;
   }

@@ -159,6 +159,7 @@ class Harness {
       target: `/${kind}`,
       acceptsLoan: false,
       fieldSection: kind === "range" ? `Range: bytes=${RANGE_START}-\r\n` : "",
+      forwardingSection: "",
     });
   }
 

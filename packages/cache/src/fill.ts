@@ -295,7 +295,7 @@ export class Fill implements Source, OriginHandler {
     const times = this.#times();
     const endToEnd = withDate(endToEndFields(head.fields), times.responseTimeMs);
     const message = { status, fields: endToEnd };
-    const variant = variantOf(this.request.fields, endToEnd, this.request.rule?.headers);
+    const variant = variantOf(this.request, endToEnd, this.request.rule?.headers);
     const isPart = status === 206;
     // A 206 that was not asked for is passed on, and is no answer to anything else (CHECKLIST 41).
     const mayKeep = this.mode !== "pass" && !this.#isPurged && (!isPart || this.#ask.kind === "range");

@@ -110,7 +110,7 @@ export function renew(
   if (isKept) storage.renewed(stored);
   freshen(response, newer, times, request.rule);
   response.filledAfter = filledAfter;
-  const variant = answersThis ? variantOf(request.fields, response.fields, request.rule?.headers) : undefined;
+  const variant = answersThis ? variantOf(request, response.fields, request.rule?.headers) : undefined;
   if (variant !== undefined) response.variant = variant;
   if (isKept && answersThis) {
     for (const other of storage.lookup(request.key)) {

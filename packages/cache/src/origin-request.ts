@@ -1,4 +1,4 @@
-import { CONDITIONAL_FIELD_NAMES, Fields, ofSameFields, SURROGATE_CAPABILITY } from "@proj/protocol";
+import { CONDITIONAL_FIELD_NAMES, type Fields, ofSameFields, SURROGATE_CAPABILITY } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
 import { VIA } from "./head-block.ts";
 
@@ -10,7 +10,14 @@ import { VIA } from "./head-block.ts";
 const NOT_FOR_OTHERS = new Set([
   ...CONDITIONAL_FIELD_NAMES,
   "range",
-  ...["forwarded", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-forwarded-scheme"],
+  ...[
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+  ],
   ...["x-forwarded-server", "x-forwarded-prefix", "x-forwarded-path", "x-forwarded-uri", "x-host"],
   ...["x-original-host", "x-original-url", "x-original-uri", "x-rewrite-url", "x-override-url"],
   ...["x-http-method", "x-http-method-override", "x-method-override"],
@@ -18,10 +25,11 @@ const NOT_FOR_OTHERS = new Set([
 
 /**
  * The fields of a request that may be answered to others too: the client's, without what only concerns that client; with our own conditions where
- * something is to be validated, or our own Range. Nobody may change them: others may be given them too.
+ * something is to be validated, or our own Range; and whom it is asked for, as the proxy says. Nobody may change them: others may be given them too.
  */
 export function fillFields(request: ClientRequest, own: readonly (readonly [string, string])[]): Fields {
-  return own.length === 0 ? plainFillFields(request.fields) : fillFieldsWith(request.fields, own);
+  const fields = own.length === 0 ? plainFillFields(request.fields) : fillFieldsWith(request.fields, own);
+  return request.forwarding.length === 0 ? fields : fields.followedBy(request.forwarding);
 }
 
 const plainFillFields = ofSameFields((client) => fillFieldsWith(client, []));
@@ -37,7 +45,7 @@ function fillFieldsWith(client: Fields, own: readonly (readonly [string, string]
 
 /** The fields of a request that only passes: all that the client sent. */
 export function passFields(request: ClientRequest): Fields {
-  const fields = Fields.from([...request.fields]);
+  const fields = request.fields.followedBy(request.forwarding);
   addConnection(fields);
   fields.add("Via", VIA);
   return fields;

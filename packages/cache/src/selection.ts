@@ -46,7 +46,7 @@ export function select<Stored extends Selectable>(
     return { kind: "stored", stored: only!, reuse, candidates: NOBODY };
   }
   const usable = variants.filter((stored) => mayBeFor(request, stored));
-  const stored = mostRecent(matchingVariants(usable, request.fields));
+  const stored = mostRecent(matchingVariants(usable, request));
   const candidates = usable.filter((other) => other !== stored && isWhole(other));
   if (stored === undefined) return { kind: "none", reason: "vary-miss", candidates };
   if (!holdsWhatIsWanted(stored, request, nowMs)) return { kind: "incomplete", stored };

@@ -120,7 +120,15 @@ class Story {
     const fieldSection = `X-Client: ${client}\r\n${headers}`;
     const fresh = { got: "", head: undefined, refusal: undefined, isDone: false, doneAt: 0 };
     this.wanted.set(transfer, { client, target, headers, askedAt: this.at, ...fresh });
-    const wanted = { wire: "http", method: "GET", site: SITE.id, target, acceptsLoan: false, fieldSection } as const;
+    const wanted = {
+      wire: "http",
+      method: "GET",
+      site: SITE.id,
+      target,
+      acceptsLoan: false,
+      fieldSection,
+      forwardingSection: "",
+    } as const;
     this.shard.open(askOf(transfer, 0), wanted);
   }
 

@@ -152,7 +152,15 @@ class Harness {
     const bytes = new Uint8Array(8192);
     const fieldSection = range === undefined ? "" : `Range: bytes=${range.start}-${range.end - 1}\r\n`;
     const ask: Ask = { transfer, thread: 0, firstByte: 0, bytesMax: bytes.length, bytes };
-    this.shard.open(ask, { wire: "http", method: "GET", site: SITE.id, target, acceptsLoan: false, fieldSection });
+    this.shard.open(ask, {
+      wire: "http",
+      method: "GET",
+      site: SITE.id,
+      target,
+      acceptsLoan: false,
+      fieldSection,
+      forwardingSection: "",
+    });
     for (let turn = 0; turn < 20 && !this.channel.answers.has(transfer); turn++) await Promise.resolve();
     const answered = this.channel.answers.get(transfer);
     if (answered === undefined) throw new Error(`No answer to ${target}`);
@@ -280,7 +288,15 @@ describe("Shard", () => {
     const open = (target: string) => {
       const ask: Ask = { transfer: 1, thread: 0, firstByte: 0, bytesMax: 8192, bytes: new Uint8Array(8192) };
       const fieldSection = "";
-      return shard.open(ask, { wire: "http", method: "GET", site: SITE.id, target, acceptsLoan: false, fieldSection });
+      return shard.open(ask, {
+        wire: "http",
+        method: "GET",
+        site: SITE.id,
+        target,
+        acceptsLoan: false,
+        fieldSection,
+        forwardingSection: "",
+      });
     };
     expect([open(first), open(second)]).toEqual([true, false]);
     for (let turn = 0; turn < 20 && !channel.answers.has(1); turn++) await Promise.resolve();

@@ -1,5 +1,5 @@
 import { endToEndFields, Fields, type RequestHead } from "@proj/protocol";
-import type { PassRoute } from "./route.ts";
+import type { CountedFields, PassRoute } from "./route.ts";
 
 /** Whom a request comes from, as the socket says. */
 export interface Peer {
@@ -9,6 +9,14 @@ export interface Peer {
   readonly scheme: "http" | "https";
   /** What was told of it with its last request: the same as long as it asks for the same authority, unless its own word counts. */
   forwarding?: { readonly authority: string; readonly fields: Fields };
+  /** Likewise what the cache was told of it, of which no part depends on the request. */
+  cacheForwarding?: CacheForwarding;
+}
+
+/** Lines, and as text. */
+interface CacheForwarding {
+  readonly fields: Fields;
+  readonly section: string;
 }
 
 /**
@@ -30,12 +38,36 @@ export function isSaidByProxies(lowerName: string): boolean {
 }
 
 /**
- * The fields of a GET or HEAD as the cache gets them, as text. What is fetched for one client may be stored for all, so nothing is among them that
- * says who asked, through which name or how, true or not: an origin that answers by it would answer everybody so.
+ * The fields of a GET or HEAD as the cache gets them, as text. What is fetched for one client may be stored for all, so nothing of what the client says
+ * is among them about who asks, through which name or how: an origin that answers by it would answer everybody so.
  */
 export function renderCacheFields({ fields, minorVersion }: RequestHead): string {
   const rendered = cacheFields(fields).render();
   return minorVersion === 1 && takesTrailers(fields) ? `${rendered}TE: trailers\r\n` : rendered;
+}
+
+/** What the origin is told of the client by the fetch that its request causes, as text: see {@link cacheForwardingOf}. */
+export function renderCacheForwarding(
+  head: RequestHead,
+  authority: string,
+  peer: Peer,
+  counted: CountedFields,
+): string {
+  return cacheForwardingOf(head, authority, peer, counted).section;
+}
+
+/**
+ * Its address, which an origin logs and limits by. Scheme and host, by which origins choose what they answer, only where a rule counts the field in the key:
+ * else who asks first would decide for everybody (CHECKLIST 31).
+ */
+function cacheForwardingOf(head: RequestHead, authority: string, peer: Peer, counted: CountedFields): CacheForwarding {
+  const isConstant = !peer.isTrusted && counted.length === 0;
+  if (isConstant && peer.cacheForwarding !== undefined) return peer.cacheForwarding;
+  const fields = new Fields();
+  addForwarding(fields, head, authority, peer, (lowerName) => counted.includes(lowerName));
+  const forwarding = { fields, section: fields.render() };
+  if (isConstant) peer.cacheForwarding = forwarding;
+  return forwarding;
 }
 
 function cacheFields(fields: Fields): Fields {
@@ -58,8 +90,9 @@ const VIA = ([0, 1] as const).map((minorVersion) => Fields.from([["Via", `1.${mi
 /** The fields of a request that goes straight to the origin: the client's in their order, then those of this hop. */
 export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fields {
   const { framing } = route;
-  if (route.fromCache) {
+  if (route.fromCache !== undefined) {
     const fields = cacheFields(head.fields);
+    fields.addAll(cacheForwardingOf(head, route.authority, peer, route.fromCache).fields);
     if (head.minorVersion === 1) addConnectionFields(fields, head, route);
     fields.addAll(VIA[head.minorVersion]!);
     return fields;
@@ -81,11 +114,17 @@ export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fie
 
 /** The fields of a GETFILE request that goes straight to the origin: the file itself is wanted, in no coding. */
 export function getfilePassFields(address: string): Fields {
+  const fields = Fields.from([["Accept-Encoding", "identity"]]);
+  fields.addAll(getfileForwarding(address));
+  fields.add("Via", "1.1 webproxy");
+  return fields;
+}
+
+/** Of a client that asks by GETFILE, which knows of no proxies before this one. */
+export function getfileForwarding(address: string): Fields {
   return Fields.from([
-    ["Accept-Encoding", "identity"],
     ["Forwarded", `for=${forwardedNode(address)}`],
     ["X-Forwarded-For", address],
-    ["Via", "1.1 webproxy"],
   ]);
 }
 
@@ -103,21 +142,46 @@ function countForward(fields: Fields): void {
 function forwardingOf(head: RequestHead, authority: string, peer: Peer): Fields {
   if (!peer.isTrusted && peer.forwarding?.authority === authority) return peer.forwarding.fields;
   const fields = new Fields();
-  addForwarding(fields, head, authority, peer);
+  addForwarding(fields, head, authority, peer, () => true);
   peer.forwarding = { authority, fields };
   return fields;
 }
 
-/** RFC 7239, and the fields that were there before it: a trusted peer's go on, with the peer added; of others only what the socket says. */
-function addForwarding(fields: Fields, head: RequestHead, authority: string, peer: Peer): void {
+/**
+ * RFC 7239, and the fields that were there before it: a trusted peer's go on, with the peer added; of others only what the socket says.
+ *
+ * @param tells Whether the origin is told all that this field can say. Forwarded names addresses all the same.
+ */
+function addForwarding(
+  fields: Fields,
+  head: RequestHead,
+  authority: string,
+  peer: Peer,
+  tells: (lowerName: string) => boolean,
+): void {
   const said = (lowerName: string) => (peer.isTrusted ? head.fields.get(lowerName) : undefined);
   const append = (before: string | undefined, own: string) => (before === undefined ? own : `${before}, ${own}`);
-  const host = authority === "" ? "" : `;host=${quoted(authority)}`;
-  fields.add("Forwarded", append(said("forwarded"), `for=${forwardedNode(peer.address)}${host};proto=${peer.scheme}`));
+  const node = `for=${forwardedNode(peer.address)}`;
+  if (tells("forwarded")) {
+    const host = authority === "" ? "" : `;host=${quoted(authority)}`;
+    fields.add("Forwarded", append(said("forwarded"), `${node}${host};proto=${peer.scheme}`));
+  } else {
+    fields.add("Forwarded", append(forwardedNodes(said("forwarded")), node));
+  }
   fields.add("X-Forwarded-For", append(said("x-forwarded-for"), peer.address));
-  fields.add("X-Forwarded-Proto", said("x-forwarded-proto") ?? peer.scheme);
+  if (tells("x-forwarded-proto")) fields.add("X-Forwarded-Proto", said("x-forwarded-proto") ?? peer.scheme);
   const saidHost = said("x-forwarded-host") ?? authority;
-  if (saidHost !== "") fields.add("X-Forwarded-Host", saidHost);
+  if (tells("x-forwarded-host") && saidHost !== "") fields.add("X-Forwarded-Host", saidHost);
+}
+
+/** A parameter of Forwarded (RFC 7239 section 4): its name, and its value, a token or a quoted string. */
+const FORWARDED_PAIR = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^\s",;]*)/g;
+
+/** Its elements with nothing but their addresses; undefined when there are none. */
+function forwardedNodes(forwarded: string | undefined): string | undefined {
+  const pairs = forwarded === undefined ? [] : [...forwarded.matchAll(FORWARDED_PAIR)];
+  const nodes = pairs.flatMap(([, name, node]) => (name!.toLowerCase() === "for" ? [`for=${node}`] : []));
+  return nodes.length === 0 ? undefined : nodes.join(", ");
 }
 
 /** RFC 9110 section 5.6: what is no token is quoted. A Host holds neither quote nor backslash. */

@@ -8,7 +8,7 @@ import {
   SiteTable,
   siteId,
 } from "@proj/protocol";
-import { passFields, renderCacheFields } from "./request-fields.ts";
+import { type Peer, passFields, renderCacheFields, renderCacheForwarding } from "./request-fields.ts";
 import { type PassRoute, routeOf } from "./route.ts";
 
 function head(text: string): RequestHead {
@@ -151,6 +151,23 @@ test("renderCacheFields() lets nothing through by which one client could change 
     "GET / HTTP/1.1\nHost: a\nX-Forwarded-Host: e\nX-Forwarded-Proto: e\nX-Forwarded-Anything: e\nForwarded: host=e\nX-Original-URL: /e\nX-Rewrite-URL: /e\nX-HTTP-Method-Override: DELETE\nX-HTTP-Method: DELETE\nX-Host: e\nAccept: text/html\nExpect: 100-continue\nContent-Length: 0",
   );
   expect(renderCacheFields(asked)).toBe("Accept: text/html\r\n");
+});
+
+test("renderCacheForwarding() names addresses, and what else a rule counts; it is made once for a client that is not trusted", () => {
+  const asked = head(
+    'GET / HTTP/1.1\nHost: a:1\nForwarded: host=e;FOR="_x\\"y";proto=https\nX-Forwarded-Host: e\nX-Forwarded-For: 1.1.1.1',
+  );
+  const client: Peer = { address: "192.0.2.1", isTrusted: false, scheme: "https" };
+  const alone = "Forwarded: for=192.0.2.1\r\nX-Forwarded-For: 192.0.2.1\r\n";
+  expect(renderCacheForwarding(asked, "a:1", client, [])).toBe(alone);
+  expect(renderCacheForwarding(asked, "b", client, ["x-forwarded-proto"])).toBe(`${alone}X-Forwarded-Proto: https\r\n`);
+  expect(renderCacheForwarding(asked, "b", client, [])).toBe(alone);
+  expect(renderCacheForwarding(asked, "a:1", { ...client, isTrusted: true }, ["x-forwarded-host"])).toBe(
+    'Forwarded: for="_x\\"y", for=192.0.2.1\r\nX-Forwarded-For: 1.1.1.1, 192.0.2.1\r\nX-Forwarded-Host: e\r\n',
+  );
+  expect(renderCacheForwarding(asked, "a:1", client, ["forwarded"])).toBe(
+    'Forwarded: for=192.0.2.1;host="a:1";proto=https\r\nX-Forwarded-For: 192.0.2.1\r\n',
+  );
 });
 
 test("renderCacheFields() says that the client takes trailers, and nothing else of its connection", () => {

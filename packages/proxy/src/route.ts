@@ -20,7 +20,7 @@ export type Route<One extends Site> =
   /** OPTIONS that may go no further. */
   | { kind: "options" }
   /** GET or HEAD without content: the cache's. `keyTarget`: what of the target is in the key. */
-  | { kind: "cache"; site: One; target: string; keyTarget: string; authority: string }
+  | { kind: "cache"; site: One; target: string; keyTarget: string; authority: string; counted: CountedFields }
   | (PassRoute & { site: One });
 
 /** Caching has no part in it: straight to the origin. */
@@ -29,11 +29,16 @@ export interface PassRoute {
   target: string;
   authority: string;
   framing: ContentFraming | undefined;
-  /** In the cache's place: the origin is told no more of the client than the cache would say. */
-  fromCache: boolean;
+  /** In the cache's place, with what is counted there: the origin is told no more of the client than the cache would say. */
+  fromCache: CountedFields | undefined;
   /** The protocol that the client offers to switch to and that is passed on. */
   upgrade: string | undefined;
 }
+
+/** Request fields, in lower case, that a rule counts in the key. */
+export type CountedFields = readonly string[];
+
+const NONE_COUNTED: CountedFields = [];
 
 /** How the content of a request that has some ends. */
 export type ContentFraming = Extract<Framing, { kind: "length" | "chunked" }>;
@@ -65,11 +70,13 @@ export function routeOf<One extends Site>(head: RequestHead, sites: SiteTable<On
   const isRetrieval = method === "GET" || method === "HEAD";
   const upgrade = method === "GET" && content === undefined ? offeredProtocol(head) : undefined;
   if (isRetrieval && content === undefined && upgrade === undefined) {
-    if (!site.hasRules) return { kind: "cache", site, target: joined, keyTarget: joined, authority };
+    if (!site.hasRules)
+      return { kind: "cache", site, target: joined, keyTarget: joined, authority, counted: NONE_COUNTED };
     const ruling = site.rulingOn(joined);
     const target = site.forwarded(joined, ruling);
     const keyTarget = ruling.rule?.keyTarget(target) ?? target;
-    if (!ruling.bypass) return { kind: "cache", site, target, keyTarget, authority };
+    const counted = ruling.rule?.settings.headers ?? NONE_COUNTED;
+    if (!ruling.bypass) return { kind: "cache", site, target, keyTarget, authority, counted };
   }
   if (method === "TRACE" && content !== undefined) {
     // RFC 9110 section 9.3.8: a client must not send content in it.
@@ -78,7 +85,7 @@ export function routeOf<One extends Site>(head: RequestHead, sites: SiteTable<On
   if ((method === "TRACE" || method === "OPTIONS") && fields.get("max-forwards") === "0") {
     return { kind: method === "TRACE" ? "echo" : "options" };
   }
-  return { kind: "pass", site, target: joined, authority, fromCache: false, framing: content, upgrade };
+  return { kind: "pass", site, target: joined, authority, fromCache: undefined, framing: content, upgrade };
 }
 
 /**

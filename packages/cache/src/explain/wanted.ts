@@ -1,4 +1,5 @@
 import { endToEndFields, Fields, type Site, type SiteTable, type WantedResponse } from "@proj/protocol";
+import { isForwarding } from "../client-request.ts";
 import type { ExplainQuestion, Explanation } from "./explanation.ts";
 
 /** What the proxy would ask the cache for; or, where it would not ask, why. */
@@ -26,5 +27,8 @@ export function wantedOf(
   const ruling = site.rulingOn(joined);
   const target = site.forwarded(joined, ruling);
   const keyTarget = ruling.rule?.keyTarget(target) ?? target;
-  return { wire: "http", acceptsLoan: true, method, site: site.id, target, fieldSection: given.render(), keyTarget };
+  // Who asks says what a proxy would have said of a client.
+  const forwarding = given.filter(isForwarding);
+  const said = { fieldSection: given.render(), forwardingSection: forwarding.render() };
+  return { wire: "http", acceptsLoan: true, method, site: site.id, target, ...said, keyTarget };
 }

@@ -83,7 +83,7 @@ export class SharedSearch {
   /** What is there varies as it says; others ask for other variants at the same time. */
   #leaseForVariant(): Promise<LeaseOutcome | undefined> {
     const names = this.#newest?.variant.varyNames ?? [];
-    return this.#tier.lease(this.#request.key, varyKey(names, this.#request.fields));
+    return this.#tier.lease(this.#request.key, varyKey(names, this.#request));
   }
 
   async #choose(entries: readonly Entry[]): Promise<SharedFound | undefined> {

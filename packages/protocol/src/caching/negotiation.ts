@@ -103,7 +103,7 @@ function weightOf(coding: string, preferences: readonly Preference[]): number {
  * Whether a response in this one language is what the client wants most (RFC 9110 section 12.5.4), so that no other
  * variant could suit it better. Only an exact, explicitly named match counts.
  */
-export function prefersLanguage(request: Fields, contentLanguage: string): boolean {
+export function prefersLanguage(request: Pick<Fields, "get">, contentLanguage: string): boolean {
   const accepted = request.get("accept-language");
   const preferences = accepted === undefined ? undefined : parsePreferences(accepted);
   const best = preferences?.[0]?.weight ?? 0;

@@ -2,6 +2,9 @@ import type { Fields } from "../http1/fields.ts";
 import { isToken, listMembers, trimOws } from "./list-members.ts";
 import { normalizeAcceptEncoding, normalizeAcceptLanguage, prefersLanguage } from "./negotiation.ts";
 
+/** A request, as far as responses to it may vary: what it says in a field, by the name in lower case. */
+export type Selecting = Pick<Fields, "get">;
+
 const NO_NAMES: readonly string[] = [];
 
 /**
@@ -27,7 +30,7 @@ export function varyNames(response: Fields): readonly string[] | "*" {
  *
  * @param names As {@link varyNames} gives them.
  */
-export function varyKey(names: readonly string[], request: Fields): string {
+export function varyKey(names: readonly string[], request: Selecting): string {
   let key = "";
   for (const name of names) {
     const value = request.get(name);
@@ -70,7 +73,7 @@ export const ANY_REQUEST: Variant = Object.freeze({ varyNames: NO_NAMES, varyKey
  *
  * @param ruled Names, in lower case, that an operator has added to what Vary says.
  */
-export function variantOf(request: Fields, response: Fields, ruled: readonly string[] = []): Variant | undefined {
+export function variantOf(request: Selecting, response: Fields, ruled: readonly string[] = []): Variant | undefined {
   const own = varyNames(response);
   if (own === "*") return undefined;
   if (own.length + ruled.length === 0) return ANY_REQUEST;
@@ -78,7 +81,7 @@ export function variantOf(request: Fields, response: Fields, ruled: readonly str
   return { varyNames: names, varyKey: varyKey(names, request), byLanguage: byLanguage(names, request, response) };
 }
 
-function byLanguage(names: readonly string[], request: Fields, response: Fields): Variant["byLanguage"] {
+function byLanguage(names: readonly string[], request: Selecting, response: Fields): Variant["byLanguage"] {
   const language = response.get("content-language");
   if (language === undefined || !names.includes("accept-language") || !/^[0-9A-Za-z-]+$/.test(language))
     return undefined;
@@ -87,7 +90,7 @@ function byLanguage(names: readonly string[], request: Fields, response: Fields)
 }
 
 /** Whether a stored variant answers a request that says the same in every field it varies on (RFC 9111 section 4.1). */
-export function matchesExactly(variant: Variant, request: Fields): boolean {
+export function matchesExactly(variant: Variant, request: Selecting): boolean {
   return varyKey(variant.varyNames, request) === variant.varyKey;
 }
 
@@ -95,7 +98,7 @@ export function matchesExactly(variant: Variant, request: Fields): boolean {
  * Whether a stored variant is in the very language a request prefers and matches in all else. Choose it only where none
  * {@link matchesExactly}.
  */
-export function matchesByLanguage({ byLanguage }: Variant, request: Fields): boolean {
+export function matchesByLanguage({ byLanguage }: Variant, request: Selecting): boolean {
   if (byLanguage === undefined || !prefersLanguage(request, byLanguage.language)) return false;
   return varyKey(byLanguage.names, request) === byLanguage.key;
 }
@@ -106,7 +109,7 @@ export function matchesByLanguage({ byLanguage }: Variant, request: Fields): boo
  */
 export function matchingVariants<Stored extends { readonly variant: Variant }>(
   stored: readonly Stored[],
-  request: Fields,
+  request: Selecting,
 ): readonly Stored[] {
   const exact = stored.filter(({ variant }) => matchesExactly(variant, request));
   return exact.length > 0 ? exact : stored.filter(({ variant }) => matchesByLanguage(variant, request));

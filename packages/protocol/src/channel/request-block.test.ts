@@ -15,6 +15,7 @@ describe("readRequestBlock()", () => {
       site: fc.nat(0xffffffff),
       target: octets(1, 200),
       fieldSection: octets(0, 300),
+      forwardingSection: octets(0, 100),
     });
     fc.assert(
       fc.property(wanted, (written) => {
@@ -35,6 +36,7 @@ describe("readRequestBlock()", () => {
       site: 7,
       target: "/a",
       fieldSection: "A: b\r\n",
+      forwardingSection: "X-Forwarded-For: ::1\r\n",
     });
     expect(readRequestBlock(segment, bytes - 1)).toBeUndefined();
     expect(readRequestBlock(segment, 4096)).toBeUndefined();

@@ -131,6 +131,11 @@ export class Fields {
     }
   }
 
+  /** A section of its own with these lines, then those of another. */
+  followedBy({ names, values, lowers }: Fields): Fields {
+    return new Fields([...this.names, ...names], [...this.values, ...values], [...this.lowers, ...lowers]);
+  }
+
   /**
    * Makes `name: value` the only line of that name, at the place of the first one there was, else at the end.
    *

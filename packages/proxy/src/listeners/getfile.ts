@@ -19,6 +19,7 @@ import { Outgoing } from "../outgoing.ts";
 import type { ProxySite } from "../proxy-site.ts";
 import type { ProxySites } from "../proxy-sites.ts";
 import { ReadyResponse } from "../ready-response.ts";
+import { getfileForwarding } from "../request-fields.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import { type ClientSocket, type Connection, writeLoan } from "./connection.ts";
 import { GetfileRecord } from "./getfile-record.ts";
@@ -246,6 +247,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
       site: site.id,
       target,
       fieldSection: "",
+      forwardingSection: getfileForwarding(this.address).render(),
     };
     this.#delivery = new Delivery(this.#context, this, wanted, { keyTarget, hotKey });
     this.#delivery.start();

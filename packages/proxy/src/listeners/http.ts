@@ -22,7 +22,7 @@ import { isPassStorable } from "../pass-storable.ts";
 import { type PassClient, PassThrough } from "../pass-through.ts";
 import type { ProxySite } from "../proxy-site.ts";
 import { type GatewayFault, gatewayFaultOf } from "../proxy-status.ts";
-import { type Peer, renderCacheFields } from "../request-fields.ts";
+import { type Peer, renderCacheFields, renderCacheForwarding } from "../request-fields.ts";
 import { headName, type KnownPass } from "../request-memo.ts";
 import { outgoingFraming, renderHotHeadStart } from "../response-head.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
@@ -186,7 +186,9 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
       if (parseCacheControl(request.fields).onlyIfCached) return this.refuse("not-stored");
       const route = routeOf(request, this.#settings.sites.table);
       if (route.kind === "cache")
-        return this.#passOn(new PassRequest(request, { ...route, kind: "pass", fromCache: false, ...WITHOUT_CONTENT }));
+        return this.#passOn(
+          new PassRequest(request, { ...route, kind: "pass", fromCache: undefined, ...WITHOUT_CONTENT }),
+        );
     }
     this.#answer(gatewayFaultOf(reason));
   }
@@ -403,7 +405,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     route: Extract<Route<ProxySite>, { kind: "cache" }>,
     octets: Uint8Array | undefined,
   ): void {
-    const { site, target, keyTarget, authority } = route;
+    const { site, target, keyTarget, authority, counted } = route;
     const hotKey = site.hotPrefix + keyTarget;
     const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", hotKey);
     if (hot !== undefined) {
@@ -413,7 +415,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     }
     if (mayPass(head) && this.#context.passes.has(hotKey)) {
       this.#record.begin("bypass");
-      const pass = { kind: "pass", site, target, authority, fromCache: true, ...WITHOUT_CONTENT } as const;
+      const pass = { kind: "pass", site, target, authority, fromCache: counted, ...WITHOUT_CONTENT } as const;
       return this.#passFirst(new PassRequest(head, pass), hotKey, octets);
     }
     this.#record.begin();
@@ -424,6 +426,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
       site: site.id,
       target,
       fieldSection: renderCacheFields(head),
+      forwardingSection: renderCacheForwarding(head, authority, this.#peerOf(this.#settings.trusted), counted),
     };
     this.#delivery = new Delivery(this.#context, this, wanted, { keyTarget, hotKey });
     this.#delivery.start();
