@@ -102,3 +102,34 @@ test("--max-head 1MiB takes what it says, also where it does not fit into a segm
   expect(field(origin.requests.at(-1)!.head, "x-long")).toHaveLength(700 * 1024);
   expect((await http(webproxy.http, `/${"t".repeat(257 * 1024)}`)).status).toBe("414");
 });
+
+test("--max-fields and --max-target are limits of their own: all up to them passes, the next is refused, whatever it asks for", async () => {
+  const longest = `/${"t".repeat(511)}`;
+  await using origin = CountingOrigin.start({ [longest]: { body: Buffer.from("found") } });
+  await using webproxy = await Webproxy.start({
+    origin: origin.url,
+    args: ["--threads", "1", "--max-fields", "20", "--max-target", "512"],
+  });
+  const ask = async (method: string, target: string, fields: number) => {
+    using client = await Wire.connect(webproxy.http);
+    await client.send(`${method} ${target} ${HOST}Connection: close\r\n${"A: b\r\n".repeat(fields - 2)}\r\n`);
+    return (await client.rest()).slice(9, 12);
+  };
+  for (const method of ["GET", "DELETE"]) {
+    expect({ method, is: await ask(method, longest, 20) }).toEqual({ method, is: "200" });
+    expect({ method, is: await ask(method, longest, 21) }).toEqual({ method, is: "431" });
+    expect({ method, is: await ask(method, `${longest}t`, 20) }).toEqual({ method, is: "414" });
+  }
+  expect(origin.count(longest)).toBe(2);
+});
+
+test("--max-fields takes more than by default where it says so, and what the origin gets is all of them", async () => {
+  await using origin = CountingOrigin.start({ "/a": { body: Buffer.from("a") } });
+  await using webproxy = await Webproxy.start({ origin: origin.url, args: ["--max-fields", "1000"] });
+  for (const method of ["GET", "DELETE"]) {
+    using client = await Wire.connect(webproxy.http);
+    await client.send(`${method} /a ${HOST}Connection: close\r\n${"X-Many: b\r\n".repeat(998)}\r\n`);
+    expect(await client.rest()).toStartWith("HTTP/1.1 200 ");
+  }
+  for (const { head } of origin.requests) expect(head.match(/^X-Many: b\r$/gm)).toHaveLength(998);
+});

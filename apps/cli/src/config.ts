@@ -71,6 +71,10 @@ export interface WebproxyConfig {
   maxConnections?: number | string;
   /** Bytes of a request's head, at least 1 KiB. Default 64 KiB. */
   maxHead?: number | string;
+  /** Field lines in a request's head, 16 to 4,096. Default 256. */
+  maxFields?: number | string;
+  /** Bytes of a request's target, at least 256. Default a quarter of `maxHead`: 16 KiB. */
+  maxTarget?: number | string;
   /** Names the IPC objects; two channels never meet. Default `"default"`. */
   channel?: string;
   /**

@@ -84,6 +84,16 @@ export const FLAGS: Record<FlagName, Flag> = {
     help: "size of a request's head, at least 1KiB (default 64KiB)",
     isLive: true,
   },
+  maxFields: {
+    flags: "--max-fields <N>",
+    help: "field lines in a request's head, 16 to 4096 (default 256)",
+    isLive: true,
+  },
+  maxTarget: {
+    flags: "--max-target <SIZE>",
+    help: "length of a request's target, at least 256 bytes (default: a quarter of --max-head, 16KiB)",
+    isLive: true,
+  },
   channel: { flags: "--channel <NAME>", help: 'names the IPC objects; two channels never meet (default "default")' },
   shared: {
     flags: "--shared <URL>",

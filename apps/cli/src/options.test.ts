@@ -32,6 +32,12 @@ describe("parseOptions()", () => {
     expect(both("0")).not.toThrow();
   });
 
+  test("refuses a target that is longer than the head which holds it", () => {
+    const both = (maxTarget: string, maxHead: string) => () => parseOptions({ flags: { maxTarget, maxHead } });
+    expect(both("64KiB", "32KiB")).toThrow("Cannot use 65536 bytes for --max-target with 32768 for --max-head");
+    expect(both("32KiB", "32KiB")).not.toThrow();
+  });
+
   test("gives the documented defaults", () => {
     expect(parseOptions({ flags: {} })).toMatchObject({
       origin: ["./public"],
@@ -52,6 +58,7 @@ describe("parseOptions()", () => {
       minBodyRate: 500,
       maxConnections: 16_384,
       maxHead: 65_536,
+      maxFields: 256,
       channel: "default",
       logFormat: "pretty",
       quiet: false,
@@ -111,6 +118,10 @@ describe("parseOptions()", () => {
     ["idleTimeout", "1.5", /whole number/],
     ["maxConnections", "0", /connections from 1/],
     ["maxHead", "1023", /at least 1KiB/],
+    ["maxFields", "15", /fields from 16 to 4096/],
+    ["maxFields", "4097", /fields from 16 to 4096/],
+    ["maxTarget", "255", /at least 256/],
+    ["maxTarget", "2MiB", /at most 1MiB/],
     ["quiet", "yes", /true or false/],
     ["shared", "redis://h:1/0", /nothing behind/],
     ["shared", "redis://h:1,k:65536", /from 1 to 65535/],
@@ -188,13 +199,14 @@ describe("parseOptions()", () => {
   });
 
   test("the client limits are the proxy's own", () => {
-    const { headTimeout, idleTimeout, minBodyRate, maxConnections, maxHead } = parseOptions({ flags: {} });
-    expect([headTimeout * 1000, idleTimeout * 1000, minBodyRate, maxConnections, maxHead]).toEqual([
+    const { headTimeout, idleTimeout, minBodyRate, maxConnections, maxHead, maxFields } = parseOptions({ flags: {} });
+    expect([headTimeout * 1000, idleTimeout * 1000, minBodyRate, maxConnections, maxHead, maxFields]).toEqual([
       DEFAULT_CLIENT_LIMITS.headTimeoutMs,
       DEFAULT_CLIENT_LIMITS.idleTimeoutMs,
       DEFAULT_CLIENT_LIMITS.contentRateMin,
       DEFAULT_CLIENT_LIMITS.connections,
       DEFAULT_CLIENT_LIMITS.head.headBytes,
+      DEFAULT_CLIENT_LIMITS.head.fields,
     ]);
   });
 

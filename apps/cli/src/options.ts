@@ -59,6 +59,8 @@ export const OptionEntries = {
   minBodyRate: v.optional(size(0, 1024 ** 3), 500),
   maxConnections: v.optional(wholeNumber(1, 1_000_000, "connections"), 16_384),
   maxHead: v.optional(size(1024, 1024 ** 2), 64 * 1024),
+  maxFields: v.optional(wholeNumber(16, 4096, "fields"), 256),
+  maxTarget: v.optional(size(256, 1024 ** 2)),
   channel: v.optional(
     v.pipe(
       text(),
@@ -163,6 +165,11 @@ function complete(options: ParsedOptions): Options {
     throw usageError(
       `Cannot use ${httpPort} for both --http-port and --getfile-port: a connection says only with its first bytes what it speaks; ` +
         "give one of them another port",
+    );
+  }
+  if (options.maxTarget !== undefined && options.maxTarget > options.maxHead) {
+    throw usageError(
+      `Cannot use ${options.maxTarget} bytes for --max-target with ${options.maxHead} for --max-head: the target is a part of the head; raise --max-head`,
     );
   }
   if (sites.length === 0) return { ...options, origin: origin ?? ["./public"] };

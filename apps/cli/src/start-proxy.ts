@@ -62,7 +62,7 @@ function liveSettings(options: Options, sites: readonly SiteSettings[]): ProxySe
       idleTimeoutMs: options.idleTimeout * 1000,
       contentRateMin: options.minBodyRate,
       connections: connectionRoom(options),
-      head: headLimits(options.maxHead),
+      head: headLimits(options),
     },
   };
 }
@@ -91,7 +91,8 @@ function proxyOptions({ options, sites, credentials, sockets }: SideSettings, lo
   };
 }
 
-/** A target takes at most a quarter of a head, as by default. */
-function headLimits(headBytes: number) {
-  return { ...DEFAULT_CLIENT_LIMITS.head, headBytes, targetBytes: Math.floor(headBytes / 4) };
+/** Where nothing is said of it a target takes at most a quarter of a head, as by default. */
+function headLimits({ maxHead, maxFields, maxTarget }: Options) {
+  const targetBytes = maxTarget ?? Math.floor(maxHead / 4);
+  return { ...DEFAULT_CLIENT_LIMITS.head, headBytes: maxHead, fields: maxFields, targetBytes };
 }
