@@ -34,6 +34,10 @@ export interface ChaosOptions {
   seed: number;
   clients: number;
   say: (line: string) => void;
+  /** Only faults whose name this is found in. Default: all. */
+  only?: RegExp;
+  /** Told at the end what webproxy has written to standard error. */
+  logged?: (log: string) => void;
   /** Called once, when the load begins, with what tells the counts at any time. */
   began?: (counts: () => string) => void;
 }
@@ -91,6 +95,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   } catch (error) {
     say(`${error}`); // what the scope's ends add to it would hide it
     throw error;
+  } finally {
+    options.logged?.(webproxy.stderr);
   }
 }
 
@@ -117,7 +123,11 @@ class Run {
     const before = await this.#settledUsage(clients);
     await prober.ask("report");
     const started = performance.now();
-    const possible = [...FAULTS, ...OVERLAPS].filter(({ needsOwnArena }) => arena.isOwn || needsOwnArena !== true);
+    const { only = /^/ } = this.#options;
+    const possible = [...FAULTS, ...OVERLAPS].filter(
+      ({ name, needsOwnArena }) => only.test(name) && (arena.isOwn || needsOwnArena !== true),
+    );
+    if (possible.length === 0) throw new Error(`No fault that can be made here has a name with ${only} in it`);
     const deck = new Deck(
       possible.flatMap((fault) => Array.from({ length: fault.weight }, () => fault)),
       this.#target.random,

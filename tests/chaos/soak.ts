@@ -1,8 +1,11 @@
 /**
  * Hours of chaos: see chaos.ts. Ends with 1 when anything was as it must not be, or when nobody was served for a second: on a machine that others keep busy that is theirs.
  *
- *   bun run soak [--minutes 60] [--seed N] [--clients 24]
+ *   bun run soak [--minutes 60] [--seed N] [--clients 24] [--only "fill /dev/shm"] [--log FILE]
+ *
+ * --only: faults whose name this regular expression is found in, and no others. --log: what webproxy wrote to standard error goes there.
  */
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { SoakProgress } from "../support/soak-progress.ts";
 import { runChaos } from "./chaos.ts";
@@ -15,6 +18,8 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "60" },
     seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 32)) },
     clients: { type: "string", default: "24" },
+    log: { type: "string" },
+    only: { type: "string", default: "" },
   },
 });
 const seconds = Number(values.minutes) * 60;
@@ -24,7 +29,9 @@ const report = await runChaos({
   seconds,
   seed: Number(values.seed),
   clients: Number(values.clients),
+  only: new RegExp(values.only),
   say: (line) => progress.say(line),
+  logged: (log) => values.log !== undefined && writeFileSync(values.log, log),
   began: (ofRun) => {
     counts = ofRun;
   },
