@@ -9,6 +9,7 @@ import {
   SharedMemory,
   SystemCallError,
 } from "@proj/ipc";
+import { everyBeat, type Heartbeat } from "@proj/process";
 import {
   type CacheCounter,
   type ChannelRequest,
@@ -54,14 +55,14 @@ export interface Ask {
 
 /** What the shard does with what is asked; called once for each record, in the order of the queue. */
 export interface AskHandler {
-  /** False: there is such a transfer already. What has begun for one request must not go on with what another wants. */
+  /** False: there is such a transfer already, and what has begun for one request must not go on with what another wants; or its key is another shard's. */
   open(ask: Ask, wanted: WantedResponse): boolean;
   read(ask: Ask): void;
   close(transfer: number): void;
-  /** An unsafe request has changed these: when this returns, nobody gets what was stored of them. */
-  invalidate(what: Invalidation): void;
-  /** A response to POST that has passed, and may be stored. */
-  keep(passed: PassedResponse): void;
+  /** An unsafe request has changed these: when this returns, nobody gets what was stored of them. False: some are another shard's. */
+  invalidate(what: Invalidation): boolean;
+  /** A response to POST that has passed, and may be stored. False: its key is another shard's. */
+  keep(passed: PassedResponse): boolean;
   /** The proxy has died or come back in another life: nobody waits for any answer any more. */
   forgetAll(): void;
 }
@@ -87,7 +88,8 @@ const DONE: PortionAnswer = {
 };
 /** How long one look may go on before the event loop gets its turn, in messages. */
 const MESSAGES_PER_LOOK = 16;
-const PEER_CHECK_MS = 1000;
+/** Each 250 ms. The memory of a proxy that has died is free when we have let go of it too, and its successor may be waiting for that. */
+const BEATS_PER_PEER_CHECK = 5;
 const NOTICE_RETRY_MS = 2;
 
 /** Memory, descriptors: of this process, or of the machine. */
@@ -132,7 +134,7 @@ export class ChannelServer {
   readonly #notices: number[] = [];
   readonly #toRing = new Set<number>();
   readonly #loop = EventLoop.current();
-  readonly #peerCheck: ReturnType<typeof setInterval>;
+  readonly #peerChecks: Heartbeat;
   #peer: Peer | undefined;
   #looking = false;
   #isUnreadable = false;
@@ -173,7 +175,7 @@ export class ChannelServer {
       loop: this.#loop,
       look: () => this.#look(),
     });
-    this.#peerCheck = setInterval(() => this.#checkPeer(), PEER_CHECK_MS);
+    this.#peerChecks = everyBeat(() => this.#checkPeer(), BEATS_PER_PEER_CHECK);
   }
 
   /** Step 8 after step 7: the portion's bytes are in the segment; tells the proxy so. The ask is spent. */
@@ -199,7 +201,7 @@ export class ChannelServer {
   }
 
   close(): void {
-    clearInterval(this.#peerCheck);
+    this.#peerChecks.stop();
     this.#bell.close();
     this.#queue.close();
     this.#dropPeer();
@@ -373,12 +375,11 @@ export class ChannelServer {
   }
 
   /** Does what a block says, and answers that it is done. */
-  #handleBlock<Block>(ask: PendingAsk, block: Block | undefined, handle: (block: Block) => void): boolean {
-    if (block === undefined) {
+  #handleBlock<Block>(ask: PendingAsk, block: Block | undefined, handle: (block: Block) => boolean): boolean {
+    if (block === undefined || !handle(block)) {
       this.refuse(ask, "refused");
       return false;
     }
-    handle(block);
     writePortion(ask.segment.i32, DONE, undefined);
     this.#post(ask);
     return true;

@@ -18,6 +18,8 @@ export class ClientRequest {
   readonly ruling: Ruling;
   /** Of the site's key prefix and the target, without what a rule does not count. */
   readonly key: string;
+  /** Of what of the target is in the key: it chooses the shard. */
+  readonly hash: number;
   /** The stripe of keys whose version says whether what proxies keep of this key is good. */
   readonly stripe: number;
   readonly #wanted: WantedResponse;
@@ -33,7 +35,8 @@ export class ClientRequest {
     this.ruling = site.rulingOn(wanted.target);
     const keyTarget = this.ruling.rule?.keyTarget(wanted.target) ?? wanted.target;
     this.key = site.keyPrefix + keyTarget;
-    this.stripe = stripeOf(targetHash(keyTarget));
+    this.hash = targetHash(keyTarget);
+    this.stripe = stripeOf(this.hash);
     this.#wanted = wanted;
   }
 

@@ -71,6 +71,7 @@ class Rig {
       storage: this.storage,
       shared: undefined,
       sites: new CacheSites([SITE], () => this as unknown as OriginClient, nowMs),
+      owns: () => true,
       versions: new Int32Array(STRIPES),
       arrivals: new Int32Array(STRIPES),
       counters,

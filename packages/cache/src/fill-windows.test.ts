@@ -125,6 +125,7 @@ class Harness {
       storage: this.storage,
       shared: undefined,
       sites: new CacheSites([SITE], () => this as unknown as OriginClient, nowMs),
+      owns: () => true,
       versions: new Int32Array(STRIPES),
       arrivals: new Int32Array(STRIPES),
       counters: new Counters<CacheCounter>(CACHE_COUNTERS, new Float64Array(CACHE_COUNTERS.length)),

@@ -99,6 +99,7 @@ class Story {
       storage: new TieredStorage({ memory, disk: undefined }, () => {}, nowMs),
       shared: undefined,
       sites: new CacheSites([SITE], () => origin, nowMs),
+      owns: () => true,
       versions: new Int32Array(STRIPES),
       arrivals: new Int32Array(STRIPES),
       counters,

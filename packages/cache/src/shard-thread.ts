@@ -86,6 +86,7 @@ class ShardThread {
       storage: this.#storage,
       shared: this.#shared,
       sites: this.#sites,
+      owns: ownedBy(options),
       versions,
       arrivals: stripeArrivals(this.#control.buffer, options.shards),
       counters,
@@ -198,17 +199,21 @@ function openTiers(
   return { memory, disk };
 }
 
+function ownedBy({ shard, shards }: ShardThreadOptions): (hash: number) => boolean {
+  return (hash) => shardOf(hash, shards) === shard;
+}
+
 function openDisk(
   options: ShardThreadOptions,
   counters: Counters<CacheCounter>,
   log: (record: LogRecord) => void,
 ): DiskStorage | undefined {
-  const { directory, shard, shards, diskBytes } = options;
+  const { directory, shard, diskBytes } = options;
   if (directory === undefined || diskBytes === 0) return undefined;
   return new DiskStorage({
     directory,
     shard,
-    owns: (hash) => shardOf(hash, shards) === shard,
+    owns: ownedBy(options),
     limitBytes: diskBytes,
     nowMs: () => performance.now(),
     onEvict: () => counters.add("evictions"),

@@ -126,7 +126,7 @@ class Harness {
   readonly memory: MemoryStorage;
   #transfers = 0;
 
-  constructor(limitBytes: number) {
+  constructor(limitBytes: number, owns: (hash: number) => boolean = () => true) {
     const counters = new Counters<CacheCounter>(CACHE_COUNTERS, new Float64Array(CACHE_COUNTERS.length));
     const memory = new MemoryStorage(limitBytes, { onEvict: () => {} });
     this.memory = memory;
@@ -135,6 +135,7 @@ class Harness {
       storage: new TieredStorage({ memory, disk: undefined }, () => {}, nowMs),
       shared: undefined,
       sites: new CacheSites([SITE], () => this.origin as unknown as OriginClient, nowMs),
+      owns,
       versions: this.versions,
       arrivals: this.arrivals,
       counters,
@@ -314,6 +315,30 @@ describe("Shard", () => {
     shard.purge({ selectors: [{ by: "tag", tag: "x", before: "" }], soft: true, dryRun: false, number: 2 });
     expect(bumped()).toBe(STRIPES);
   });
+});
+
+test("Shard refuses what concerns another shard's key: asked for, kept, invalidated (CHECKLIST 57)", () => {
+  const { shard, memory, versions, origin } = new Harness(MUCH_ROOM, (hash) => hash !== targetHash("/others"));
+  const ask: Ask = { transfer: 1, thread: 0, firstByte: 0, bytesMax: 8192, bytes: new Uint8Array(8192) };
+  const wanted = { wire: "http", method: "GET", site: SITE.id, acceptsLoan: false, fieldSection: "" } as const;
+  const posted = {
+    site: SITE.id,
+    status: 200,
+    requestFieldSection: "",
+    fieldSection: "Cache-Control: max-age=60\r\nContent-Location: /others\r\n",
+    requestTimeMs: 0,
+    responseTimeMs: 0,
+    content: new Uint8Array(10),
+  };
+  expect(shard.open(ask, { ...wanted, target: "/others" })).toBe(false);
+  expect(shard.keep({ ...posted, target: "/others" })).toBe(false);
+  expect(shard.invalidate({ site: SITE.id, targets: ["/own", "/others"], groups: [] })).toBe(false);
+  expect([origin.requests, memory.count, versions.some((version) => version !== 0)]).toEqual([0, 0, false]);
+  expect(shard.open(ask, { ...wanted, target: "/own" })).toBe(true);
+  expect(
+    shard.keep({ ...posted, target: "/own", fieldSection: "Cache-Control: max-age=60\r\nContent-Location: /own\r\n" }),
+  ).toBe(true);
+  expect(shard.invalidate({ site: SITE.id, targets: ["/own"], groups: [] })).toBe(true);
 });
 
 test("Shard.keep() takes no more room for a response to POST than it gives back once that has gone", () => {

@@ -55,6 +55,7 @@ export class Shard implements AskHandler, FillHost {
   readonly nowMs: () => number;
   readonly monotonicMs: () => number;
   readonly #sites: CacheSites;
+  readonly #owns: (hash: number) => boolean;
   readonly #versions: Int32Array;
   readonly #arrivals: Int32Array;
   readonly #transfers = new Map<number, Transfer>();
@@ -63,11 +64,12 @@ export class Shard implements AskHandler, FillHost {
   #channel: ChannelServer | undefined;
   #saidForeign = false;
 
-  /** @param options.versions The stripes' versions, for what proxies may keep; `arrivals`, for what they may take to be absent. */
+  /** @param options.owns Whether the target with this hash is this shard's. @param options.versions The stripes' versions, for what proxies may keep; `arrivals`, for what they may take to be absent. */
   constructor(options: {
     storage: TieredStorage;
     shared: SharedSide | undefined;
     sites: CacheSites;
+    owns: (hash: number) => boolean;
     versions: Int32Array;
     arrivals: Int32Array;
     counters: Counters<CacheCounter>;
@@ -83,6 +85,7 @@ export class Shard implements AskHandler, FillHost {
     this.log = options.log;
     this.nowMs = options.nowMs;
     this.#sites = options.sites;
+    this.#owns = options.owns;
     this.#versions = options.versions;
     this.#arrivals = options.arrivals;
     this.monotonicMs = options.monotonicMs;
@@ -106,6 +109,8 @@ export class Shard implements AskHandler, FillHost {
       return true;
     }
     const request = new ClientRequest(wanted, site);
+    // Two shards with one key would have one file for it, and each would remove the other's.
+    if (!this.#owns(request.hash)) return false;
     const transfer = new Transfer(ask.transfer, ask.thread, request);
     this.#transfers.set(transfer.id, transfer);
     transfer.asks.push(ask);
@@ -312,9 +317,10 @@ export class Shard implements AskHandler, FillHost {
   }
 
   /** RFC 9111 section 4.4: an unsafe request has changed these. `groups`: RFC 9875 section 3. */
-  invalidate({ site: id, targets, groups }: Invalidation): void {
+  invalidate({ site: id, targets, groups }: Invalidation): boolean {
     const site = this.#sites.get(id);
-    if (site === undefined) return;
+    if (site === undefined) return true;
+    if (!targets.every((target) => this.#owns(targetHash(target)))) return false;
     for (const target of targets) {
       const key = site.keyPrefix + target;
       const wasStored = this.storage.invalidate(key) > 0;
@@ -322,24 +328,29 @@ export class Shard implements AskHandler, FillHost {
       this.#fills.purgeKey(key);
       bumpStripe(this.#versions, stripeOf(targetHash(target)));
     }
-    if (groups.length === 0) return;
+    if (groups.length === 0) return true;
     const selectors = groups.map((tag) => ({ by: "tag", tag, before: `${site.keyPrefix}/` }) as const);
     // Nothing is found of it from now on: nobody need wait until all of it has gone.
     this.purge({ selectors, soft: false, dryRun: false, number: this.storage.purgesSeen + 1 });
     for (const selector of selectors) this.shared?.changed(selector, true);
+    return true;
   }
 
   /** RFC 9110 section 9.3.3: what a POST was answered with, as if a GET had been. */
-  keep(passed: PassedResponse): void {
+  keep(passed: PassedResponse): boolean {
     const site = this.#sites.get(passed.site);
-    const stored = site === undefined ? undefined : storedFromPost(passed, site, this.storage);
-    if (stored === undefined) return;
+    if (site === undefined) return true; // of a configuration that is another by now
+    const keyTarget = site.rulingOn(passed.target).rule?.keyTarget(passed.target) ?? passed.target;
+    if (!this.#owns(targetHash(keyTarget))) return false;
+    const stored = storedFromPost(passed, site, this.storage);
+    if (stored === undefined) return true;
     const { response } = stored;
     response.filledAfter = this.shared?.sequence ?? 0;
     const { body } = response; // which the store may replace by its own
     const isStored = this.storage.store(stored.storage, response);
     if (isStored) this.shared?.offer(response, undefined, () => this.storage.has(response));
     body.release();
+    return true;
   }
 
   ended(fill: Fill): void {

@@ -24,6 +24,8 @@ export interface BodyFileHost {
   unlink(path: string): void;
   /** Told of each error of the medium while writing (ENOSPC, EIO): the body is then not kept, the caller goes on without. */
   onFault(error: Error): void;
+  /** Whether the body's entry has been dropped without the body being told: nobody held it then, and it had been forgotten. Its name may be another file's. */
+  hasDropped(body: BodyFile): boolean;
   /** Told once when the file does not hold what was written: it must not be used again. */
   onBroken(body: BodyFile, error: Error): void;
 }
@@ -202,7 +204,7 @@ export class BodyFile implements BodyStore {
       this.#host.onFault(error as Error);
       return error;
     }
-    if (this.#isGone) return new DroppedBodyError();
+    if (this.#isGone || (!this.#discarded && this.#host.hasDropped(this))) return new DroppedBodyError();
     if (this.#broken !== undefined) return this.#broken;
     this.#broken =
       error instanceof BrokenBodyError

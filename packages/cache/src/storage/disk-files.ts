@@ -44,6 +44,8 @@ export interface DiskFilesOptions extends DiskEvents {
 export interface FilesOwner {
   /** Lets one entry go; false when none may. */
   evict(): boolean;
+  /** Whether a body that was an entry's is so no more. */
+  hasDropped(body: BodyFile): boolean;
   /** A file does not hold what was written: nobody may use it any more. */
   dropBroken(body: BodyFile): void;
 }
@@ -120,6 +122,10 @@ export class DiskFiles implements Room, BodyFileHost, SpaceMaker {
     const target = this.#usedBytes * (1 - 1 / SHED_SHARE);
     while (this.#usedBytes > target && this.evict());
     this.#isShedding = false;
+  }
+
+  hasDropped(body: BodyFile): boolean {
+    return this.#owner.hasDropped(body);
   }
 
   onBroken(body: BodyFile, error: Error): void {

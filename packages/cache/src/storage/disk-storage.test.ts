@@ -12,6 +12,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { BrokenBodyError } from "./body-file.ts";
+import { DroppedBodyError } from "./body-store.ts";
+import { READ_ENTRIES_MAX } from "./disk-storage.ts";
 import { digestHints } from "./entry-digest.ts";
 import { BLOCK_BYTES } from "./entry-tail.ts";
 import { FILE_SYSTEM, type FileSystem } from "./file-system.ts";
@@ -35,6 +37,20 @@ function flipBit(path: string, position: number): void {
 }
 
 describe("DiskStorage", () => {
+  test("a body that was forgotten and then dropped, or has another's file under its name, is gone and not damaged", () =>
+    withDirectory((directory) => {
+      // Whatever is broken here throws: see openDisk.
+      const disk = openDisk(directory, { limitBytes: 16 * LIMIT });
+      const [gone, replaced] = ["/gone", "/replaced"].map((path) => put(disk, PREFIX + path, bytesOf(100, 1))!);
+      for (let other = 0; other < READ_ENTRIES_MAX; other++) put(disk, `${PREFIX}/${other}`, bytesOf(1, other));
+      disk.invalidate(`${PREFIX}/gone`);
+      put(disk, `${PREFIX}/replaced`, bytesOf(100, 2)); // of the same length, and as long of use: the same name
+      expect([disk.has(gone!), disk.has(replaced!)]).toEqual([false, false]);
+      for (const { body } of [gone!, replaced!]) expect(() => readAll(body)).toThrow(DroppedBodyError);
+      expect(readAll(disk.lookup(`${PREFIX}/replaced`)[0]!.body)).toEqual(bytesOf(100, 2));
+      disk.close();
+    }));
+
   test("what one life stores the next one has, with all that belongs to it", () =>
     withDirectory((directory) => {
       const lengths = [0, 1, 4000, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 300_000];

@@ -19,7 +19,7 @@ import type { Storage } from "./storage.ts";
 /** No body may take more than this part of the disk tier. */
 const BODY_SHARE = 4;
 /** Tails of so many entries are kept in memory once they have been read. */
-const READ_ENTRIES_MAX = 4096;
+export const READ_ENTRIES_MAX = 4096;
 /** How many entries one sweep looks at. */
 const SWEEP_ENTRIES = 2_000;
 /** So many copies are passed over, then one goes: where nearly all are copies, nobody looks through all of them. */
@@ -72,6 +72,7 @@ export class DiskStorage implements Storage {
     this.bodyBytesMax = Math.floor(limitBytes / BODY_SHARE);
     this.#files = new DiskFiles(options, {
       evict: () => this.evict(),
+      hasDropped: (body) => this.#hasDropped(body),
       dropBroken: (body) => this.#dropBroken(body),
     });
     this.#index = new DiskIndex(limitBytes);
@@ -480,6 +481,11 @@ export class DiskStorage implements Storage {
     this.#readCopies.delete(slot);
     this.#known.add(slot, response);
     this.#places.set(response, slot);
+  }
+
+  #hasDropped(body: BodyFile): boolean {
+    const place = this.#slotOfBody.get(body);
+    return place !== undefined && this.#index.serial(place.slot) !== place.serial;
   }
 
   #dropBroken(body: BodyFile): void {
