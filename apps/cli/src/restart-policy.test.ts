@@ -2,15 +2,23 @@ import { describe, expect, test } from "bun:test";
 import { RestartPolicy } from "./restart-policy.ts";
 
 describe("RestartPolicy", () => {
-  test("restarts three times at once, then after 50 ms, then twice as late each time, up to 5 s", () => {
+  function delays(count: number, servesBefore: (death: number) => boolean): number[] {
     const policy = new RestartPolicy();
-    const delays: number[] = [];
-    for (let at = 0; delays.length < 12; at += 100) {
-      policy.served(at);
-      const next = policy.died(at + 1);
-      if (next.kind === "restart") delays.push(next.afterMs);
-    }
-    expect(delays).toEqual([0, 0, 0, 50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+    policy.served(0);
+    return Array.from({ length: count }, (_, death) => {
+      if (servesBefore(death)) policy.served(death * 100);
+      const next = policy.died(death * 100 + 1);
+      return next.kind === "restart" ? next.afterMs : Number.NaN;
+    });
+  }
+
+  test("restarts three times at once, then after 50 ms, then twice as late each time, up to 5 s", () => {
+    expect(delays(12, () => false)).toEqual([0, 0, 0, 50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+  });
+
+  test("restarts what had served, however briefly, after 0.2 s at the latest", () => {
+    expect(delays(9, () => true)).toEqual([0, 0, 0, 50, 100, 200, 200, 200, 200]);
+    expect(delays(9, (death) => death === 7)).toEqual([0, 0, 0, 50, 100, 200, 400, 200, 1600]);
   });
 
   test("begins anew once the process has served for two seconds", () => {
