@@ -117,7 +117,7 @@ async function comesTrue(isSo: () => boolean): Promise<boolean> {
   }
 }
 
-function threadEnds(side: Side): Fault {
+export function threadEnds(side: Side): Fault {
   return {
     name: `end a thread of the ${side}`,
     weight: 1,

@@ -11,6 +11,7 @@ import {
   servesAgain,
   stop,
   type Target,
+  threadEnds,
   threadHangs,
   truncate,
 } from "./faults.ts";
@@ -71,6 +72,7 @@ export const OVERLAPS: readonly Fault[] = [
   meanwhile(kill("proxy"), RELOAD),
   meanwhile(FILL_SHARED_MEMORY, kill("cache")),
   meanwhile(FILL_SHARED_MEMORY, kill("proxy")),
+  meanwhile(FILL_SHARED_MEMORY, threadEnds("proxy")),
   meanwhile(FILL_DISK, kill("cache")),
   meanwhile(CUT_ORIGIN, kill("proxy")),
   meanwhile(CUT_ORIGIN, kill("cache")),

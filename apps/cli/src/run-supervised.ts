@@ -36,7 +36,7 @@ export async function runSupervised({ side, isSpare }: SupervisedRole, stop: Sto
         supervisor.obey(serving);
         supervisor.send({ type: "ready" });
       },
-      () => (supervisor.gone.aborted ? ORPHAN_GRACE_MS : GRACE_MS),
+      { graceMs: () => (supervisor.gone.aborted ? ORPHAN_GRACE_MS : GRACE_MS), isSupervised: true },
     );
     return 0;
   } catch (error) {

@@ -42,7 +42,8 @@ export interface Serving {
   configure(settings: SideSettings): Promise<void>;
   /** Only the cache shares anything: `tell` is called with each news of that. */
   watchShared?(tell: (status: SharedStatus) => void): void;
-  close(options: { graceMs: number }): Promise<void>;
+  /** @param options.hasSuccessor Leave to the process that comes next what it may have to go on with, where /dev/shm is full. */
+  close(options: { graceMs: number; hasSuccessor: boolean }): Promise<void>;
 }
 
 /** Open requests may take this long once a stop is asked for: less than the supervisor waits before it kills. */
@@ -58,14 +59,15 @@ const FAILED_GRACE_MS = 100;
  *
  * @param start Of {@link START}, or what {@link loadWhole} gives.
  * @param onReady Called once it serves.
- * @param graceMs How long open requests may take then.
+ * @param options.graceMs How long open requests may take then.
+ * @param options.isSupervised Another process takes its place when it can not go on.
  * @throws Whatever keeps it from running, or from going on.
  */
 export async function serveUntil(
   stopped: AbortSignal,
   start: () => Promise<Serving>,
   onReady: (serving: Serving) => void,
-  graceMs = () => GRACE_MS,
+  { graceMs = (): number => GRACE_MS, isSupervised = false } = {},
 ): Promise<void> {
   if (stopped.aborted) return;
   const serving = await start();
@@ -78,7 +80,10 @@ export async function serveUntil(
     hasFailed = true;
     throw failure;
   } finally {
-    await serving.close({ graceMs: Math.min(graceMs(), hasFailed ? FAILED_GRACE_MS : GRACE_MS) });
+    await serving.close({
+      graceMs: Math.min(graceMs(), hasFailed ? FAILED_GRACE_MS : GRACE_MS),
+      hasSuccessor: hasFailed && isSupervised,
+    });
   }
 }
 
@@ -145,6 +150,6 @@ async function startAsCache(settings: SideSettings, log: Log, loaded?: LoadedSha
     explain: (question) => cache.explain(question),
     watchShared: (tell) => cache.watchShared(tell),
     configure: ({ sites }) => cache.useSites(sites),
-    close: () => cache.close(),
+    close: (how) => cache.close(how),
   };
 }

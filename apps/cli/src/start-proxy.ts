@@ -1,4 +1,5 @@
-import type { SiteSettings } from "@proj/protocol";
+import { objectName, SegmentPool } from "@proj/ipc";
+import { channelNames, type SiteSettings } from "@proj/protocol";
 import {
   DEFAULT_CLIENT_LIMITS,
   loadProxyThreads,
@@ -25,9 +26,14 @@ export async function startProxySide(
   log: Log,
   loaded = loadProxyThreads(0),
 ): Promise<RunningProxy> {
-  requireSegmentSpace(settings.options);
+  if (!hasFormerPool(settings.options)) requireSegmentSpace(settings.options);
   sayWhereFilesAreFew(settings.options, log);
   return startProxy(proxyOptions(settings, log), loaded);
+}
+
+/** What a proxy before this one has left is free when this one has made room, or is taken over: it needs no other memory beside it. */
+function hasFormerPool({ channel }: Options): boolean {
+  return SegmentPool.picture(objectName(channelNames(channel).pool)) !== undefined;
 }
 
 /** Fewer client connections of a thread than this are not what an operator expects. */

@@ -1,8 +1,17 @@
 import { readdirSync } from "node:fs";
-import { Doorbell, MessageQueue, objectName, registerFamily, SharedMemory, unregisterFamily } from "@proj/ipc";
+import {
+  Doorbell,
+  hasSharedMemoryFor,
+  MessageQueue,
+  objectName,
+  registerFamily,
+  SharedMemory,
+  unregisterFamily,
+} from "@proj/ipc";
 import { Life, LoadedThreads, Thread, threadEntry } from "@proj/process";
 import {
   channelNames,
+  controlBlockBytes,
   defaultSite,
   type LogRecord,
   originNames,
@@ -94,6 +103,7 @@ export class RunningCache {
       side: "cache",
       ...options,
       originNames: originNames(sites),
+      goesOnWithFormer: !hasSharedMemoryFor([controlBlockBytes(options.threads)]),
       removeLeftovers: () => removeLeftovers(names),
     });
     const threads = loaded.take();
@@ -180,15 +190,19 @@ export class RunningCache {
     this.#table = tableOf(sites);
   }
 
-  /** Ends every transfer, and removes every IPC object of this side. */
-  async close(): Promise<void> {
+  /**
+   * Ends every transfer, and removes every IPC object of this side.
+   *
+   * @param options.hasSuccessor Another process takes its place at once, when this one ends: the control block and the lock's file are left to it. Default: false.
+   */
+  async close({ hasSuccessor = false } = {}): Promise<void> {
     this.#life.stopping();
     await this.#shared?.close();
     await Promise.all(this.#threads.map((thread) => thread.stop(STOP_MS)));
     removeLeftovers(channelNames(this.channel));
     await this.#store?.journal.close();
     this.#store?.directory[Symbol.dispose]();
-    this.#life[Symbol.dispose]();
+    if (!hasSuccessor) this.#life[Symbol.dispose]();
   }
 }
 

@@ -14,7 +14,7 @@ export { EventLoop, type Watcher } from "./event-loop.ts";
 export type { WaitOptions, Waker } from "./eventually.ts";
 export { ExclusiveLock } from "./exclusive-lock.ts";
 export { loadLibrary } from "./libc.ts";
-export { type Asked, type Limits, limitAdvice, limits, queueBytes } from "./limits.ts";
+export { type Asked, hasSharedMemoryFor, type Limits, limitAdvice, limits, queueBytes } from "./limits.ts";
 export { MessageQueue, type QueueAttributes } from "./message-queue.ts";
 export { type LockOutcome, MUTEX_BYTES, Mutex } from "./mutex.ts";
 export { InvalidNameError, type ObjectName, objectName } from "./object-name.ts";

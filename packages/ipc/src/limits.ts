@@ -199,6 +199,17 @@ function queuesAllowed(shape: { maxmsg: number; msgsize: number }, bytes: number
   return bytes === undefined ? Number.POSITIVE_INFINITY : Math.floor(bytes / queueBytes(shape));
 }
 
+/**
+ * Whether /dev/shm has room for so many bytes just now: others may take it a moment later. Objects take whole pages; of those of 4 KiB, on most machines.
+ *
+ * @param lengths Of each object.
+ */
+export function hasSharedMemoryFor(lengths: readonly number[]): boolean {
+  const space = statfsSync(SHM);
+  const pages = lengths.reduce((sum, length) => sum + Math.ceil(length / space.bsize), 0);
+  return space.blocks === 0 || pages <= space.bavail; // a tmpfs without a limit says 0
+}
+
 function sharedMemorySpace(): Limits["sharedMemory"] {
   try {
     const { bsize, blocks, bavail, files, ffree } = statfsSync(SHM);

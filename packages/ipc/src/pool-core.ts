@@ -19,7 +19,7 @@ import {
 } from "./pool-table.ts";
 import { createSegment, MappedSegment, segmentName, UNREGISTERED } from "./segment.ts";
 import { SegmentPoolError } from "./segment-pool-error.ts";
-import { SharedMemory } from "./shared-memory.ts";
+import { isWhole, SharedMemory } from "./shared-memory.ts";
 import { isDead, type ThreadIdentity, thisThread } from "./thread-identity.ts";
 
 /** A critical section takes a few microseconds: after so many tries its owner is not running, and we do better things. */
@@ -121,6 +121,25 @@ export class PoolCore {
   /** Puts all ids into the queue of a pool that has just been made. */
   fill(): void {
     this.#repair();
+  }
+
+  /**
+   * Makes the pool of members who are all dead as good as a new one, as far as there is memory: what nobody held is queued, what somebody may have handed on,
+   * or cut short, is replaced. Under the mutex.
+   */
+  beginAnew(): void {
+    const { table } = this;
+    for (let id = 0; id < table.segments; id++) {
+      const state = table.stateOf(id);
+      if (state === MISSING) continue;
+      const isGood =
+        !isHeld(state) && isWhole(segmentName(this.prefix, id, table.generationOf(id)), table.segmentBytes);
+      if (isGood) table.moveState(id, state, QUEUED);
+      else this.replaceAndQueue(id, state);
+    }
+    for (let slot = 0; slot < MEMBERS_MAX; slot++) if (table.slotState(slot) !== FREE_SLOT) this.vacate(slot);
+    this.#repair();
+    this.restoreMissing();
   }
 
   /**

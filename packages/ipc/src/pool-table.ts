@@ -110,6 +110,11 @@ export function isHeld(state: number): boolean {
   return state >>> 28 === HELD;
 }
 
+/** Length of a table. */
+export function poolTableBytes(segments: number): number {
+  return STATES_OFFSET + segments * 8;
+}
+
 /** The fields of a pool's table by name. Knows the layout and no policy. */
 export class PoolTable {
   readonly memory: SharedMemory;
@@ -133,7 +138,7 @@ export class PoolTable {
   }
 
   static create(name: ObjectName, segments: number, segmentBytes: number): PoolTable {
-    const memory = SharedMemory.create(name, STATES_OFFSET + segments * 8, UNREGISTERED);
+    const memory = SharedMemory.create(name, poolTableBytes(segments), UNREGISTERED);
     try {
       memory.i32[FIELD.magic] = MAGIC;
       memory.i32[FIELD.layoutVersion] = LAYOUT_VERSION;
@@ -229,6 +234,16 @@ export class PoolTable {
     const next = (this.#words[FIELD.lastTicket]! + 1) | 0 || 1;
     this.#words[FIELD.lastTicket] = next;
     return next;
+  }
+
+  /** Whether every id is in one of the states that there are: not so where somebody has scribbled over the table. */
+  get isSound(): boolean {
+    for (let id = 0; id < this.segments; id++) {
+      const state = this.stateOf(id);
+      if (state !== QUEUED && state !== MISSING && !isHeld(state) && !isStocked(state)) return false;
+      if (this.generationOf(id) < 1) return false;
+    }
+    return true;
   }
 
   stateOf(id: number): number {
@@ -362,7 +377,7 @@ export interface PoolPicture {
 export function readPoolPicture(words: Int32Array): PoolPicture | undefined {
   const segments = words[FIELD.segments] ?? 0;
   const isTable = words[FIELD.magic] === MAGIC && words[FIELD.layoutVersion] === LAYOUT_VERSION;
-  if (!isTable || words[FIELD.ready] === 0 || words.byteLength !== STATES_OFFSET + segments * 8) return undefined;
+  if (!isTable || words[FIELD.ready] === 0 || words.byteLength !== poolTableBytes(segments)) return undefined;
   const stateOf = (id: number): SegmentState => {
     const state = words[STATES_OFFSET / 4 + id]!;
     if (state === QUEUED) return "queued";
@@ -393,7 +408,7 @@ function assertLayout(memory: SharedMemory, name: ObjectName): void {
   if (words[FIELD.layoutVersion] !== LAYOUT_VERSION) {
     fault(`it has layout version ${words[FIELD.layoutVersion]}, this program speaks ${LAYOUT_VERSION}`);
   }
-  const bytes = STATES_OFFSET + words[FIELD.segments]! * 8;
+  const bytes = poolTableBytes(words[FIELD.segments]!);
   if (memory.length !== bytes)
     fault(`it has ${memory.length} bytes where ${words[FIELD.segments]} segments make ${bytes}`);
 }

@@ -114,6 +114,12 @@ export function recordRemoval(kind: ObjectKind, name: ObjectName, existed = true
   else if (!wasOurs) removeOthersEntry(kind, name, () => true);
 }
 
+/** Writes down that an object which a process that has died has left is this process's from now on. Call it once that is so. */
+export function recordTakeOver(kind: ObjectKind, name: ObjectName): void {
+  recordCreation(kind, name);
+  removeOthersEntry(kind, name, (maker) => makerState(maker) === "dead");
+}
+
 /**
  * Enters a whole family of objects at once: all shared memory objects, semaphores and FIFOs (not queues) whose names begin
  * with `prefix` and a dot, now and later. For objects that come and go often and are made with `registered: false`: when

@@ -5,11 +5,19 @@ import { MessageQueue } from "./message-queue.ts";
 import { type ObjectName, objectName } from "./object-name.ts";
 import { PoolCore } from "./pool-core.ts";
 import { PoolMember } from "./pool-member.ts";
-import { COUNTER, FREE_SLOT, MEMBERS_MAX, type PoolPicture, PoolTable, readPoolPicture } from "./pool-table.ts";
-import { recorded, recordRemoval } from "./registry.ts";
+import {
+  COUNTER,
+  FREE_SLOT,
+  MEMBERS_MAX,
+  type PoolPicture,
+  PoolTable,
+  poolTableBytes,
+  readPoolPicture,
+} from "./pool-table.ts";
+import { recorded, recordRemoval, recordTakeOver } from "./registry.ts";
 import { createSegment, SEGMENT_PREFIX_BYTES, type Segment, segmentName, UNREGISTERED } from "./segment.ts";
 import { SegmentPoolError } from "./segment-pool-error.ts";
-import { SharedMemory } from "./shared-memory.ts";
+import { isWhole, SharedMemory } from "./shared-memory.ts";
 import { SharedMemoryCopy } from "./shared-memory-copy.ts";
 
 const FIRST_GENERATION = 1;
@@ -109,6 +117,31 @@ export class SegmentPool implements Disposable {
     }
   }
 
+  /** What {@link SegmentPool.create} takes of /dev/shm: the length of each object. */
+  static lengths({ segments, segmentBytes }: { segments: number; segmentBytes: number }): number[] {
+    return [poolTableBytes(segments), ...Array.from({ length: segments }, () => segmentBytes)];
+  }
+
+  /**
+   * Takes over a pool that processes which have all died have left, for where there may be no memory for another one. What nobody held goes on as it is; what
+   * was held is made anew, as far as there is memory for it: see {@link SegmentPool.reclaim}. Whoever was a member is none any more.
+   *
+   * @param options What {@link SegmentPool.create} would be given.
+   * @returns undefined: there is none, of this size and in a state that it can be in. What there is stays.
+   */
+  static takeOver(prefix: ObjectName, options: { segments: number; segmentBytes: number }): SegmentPool | undefined {
+    if (!isWhole(tableName(prefix), poolTableBytes(options.segments))) return undefined;
+    let pool: SegmentPool | undefined;
+    try {
+      pool = SegmentPool.open(prefix);
+      if (pool.#beginAnew(options)) return pool;
+    } catch (error) {
+      if (!(error instanceof SystemCallError || error instanceof SegmentPoolError)) throw error;
+    }
+    pool?.close();
+    return undefined;
+  }
+
   /**
    * Opens a pool that another thread or process has made.
    *
@@ -188,6 +221,14 @@ export class SegmentPool implements Disposable {
     return this.#core.mappingOfGeneration(id, generation);
   }
 
+  /** Makes segments that there was no memory for, if there is some now. Costs nothing where none is missing; does nothing while somebody else is inside the pool. */
+  restoreMissing(): void {
+    this.#assertOpen();
+    if (this.#core.table.missing === 0) return;
+    this.#core.exclusively(() => this.#core.restoreMissing());
+    this.#core.wake();
+  }
+
   /**
    * Gets back the segments of members whose threads have died (told by process id, thread id and start time: a reused id
    * fools nobody), and makes segments that there was no memory for. Members that wait do this by themselves 4 times a
@@ -263,6 +304,15 @@ export class SegmentPool implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #beginAnew({ segments, segmentBytes }: { segments: number; segmentBytes: number }): boolean {
+    const { table } = this.#core;
+    const isAsked = this.segments === segments && this.segmentBytes === segmentBytes;
+    if (!isAsked || table.isUnlinked || !table.isSound) return false;
+    this.#core.exclusivelyOrThrow(() => this.#core.beginAnew(), LOCK_TIMEOUT_MS);
+    recordTakeOver("pool", this.prefix);
+    return true;
   }
 
   #joinFreeSlot(): PoolMember | undefined {

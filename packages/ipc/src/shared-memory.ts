@@ -1,10 +1,10 @@
-import { fstatSync, type Stats } from "node:fs";
+import { fstatSync, lstatSync, type Stats } from "node:fs";
 import { check, openUnleased } from "./check.ts";
 import { ERRNO, errorCode, SystemCallError } from "./errno.ts";
 import { type Address, adoptMapping, cString, errno, libc } from "./libc.ts";
 import { limitAdvice } from "./limits.ts";
-import type { ObjectName } from "./object-name.ts";
-import { recorded, recordRemoval } from "./registry.ts";
+import { type ObjectName, pathOf } from "./object-name.ts";
+import { recorded, recordRemoval, recordTakeOver } from "./registry.ts";
 
 const O_RDONLY = 0;
 const O_RDWR = 0o2;
@@ -131,6 +131,29 @@ export class SharedMemory implements Disposable {
       libc().close(fildes);
       throw error;
     }
+  }
+
+  /**
+   * Takes over what a process that has died has left under this name: for where there may be no memory for another object. Its bytes are as they were left, and
+   * whoever still maps it sees what is written there from now on; that its maker is dead is for the caller to know.
+   *
+   * @returns undefined: there is none, or it is not as good as a new one. It has another length, somebody has cut it and it was made longer again, or another user made it.
+   */
+  static takeOver(name: ObjectName, length: number): SharedMemory | undefined {
+    if (!isWhole(name, length)) return undefined;
+    let memory: SharedMemory;
+    try {
+      memory = SharedMemory.open(name);
+    } catch (error) {
+      if (error instanceof SystemCallError) return undefined;
+      throw error;
+    }
+    if (memory.length === length) {
+      recordTakeOver("memory", name);
+      return memory;
+    }
+    memory.close();
+    return undefined;
   }
 
   /**
@@ -316,6 +339,13 @@ export class SharedMemory implements Disposable {
  */
 export function createUnmapped(name: ObjectName, length: number, head: Uint8Array): void {
   makeObject(name, length, 0o600, (fildes) => check("write", name, libc().write(fildes, head, head.length)));
+}
+
+/** Whether there is an object of this name and length with memory for all of it: to touch it is no SIGBUS, however full /dev/shm is. */
+export function isWhole(name: ObjectName, length: number): boolean {
+  const status = lstatSync(pathOf(name), { throwIfNoEntry: false });
+  if (status === undefined || !status.isFile() || status.uid !== process.geteuid?.()) return false;
+  return status.size === length && status.blocks * 512 >= length;
 }
 
 /** Makes an object of `length` bytes and uses its descriptor. When anything fails nothing is left. */

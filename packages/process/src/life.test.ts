@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { objectName, SharedMemory } from "@proj/ipc";
-import { channelNames, readControlBlock } from "@proj/protocol";
+import { channelNames, lifeIn, readControlBlock, stripeVersions, threadCounters } from "@proj/protocol";
 import { ChannelInUseError, Life } from "./life.ts";
 import { isAlive } from "./liveness.ts";
 
@@ -21,8 +21,9 @@ function leftOf(channel: string): string[] {
   return readdirSync("/dev/shm").filter((name) => name.startsWith(`webproxy.${channel}.`));
 }
 
-function begin(channel: string, removeLeftovers = () => {}): Life {
-  return Life.begin({ side: "cache", channel, threads: 2, originNames: ["http://origin.example"], removeLeftovers });
+function begin(channel: string, removeLeftovers = () => {}, goesOnWithFormer = false): Life {
+  const originNames = ["http://origin.example"];
+  return Life.begin({ side: "cache", channel, threads: 1, originNames, goesOnWithFormer, removeLeftovers });
 }
 
 async function withOtherProcess(channel: string, use: (pid: number, life: number) => Promise<void>): Promise<void> {
@@ -43,7 +44,7 @@ describe("Life", () => {
     const peer = SharedMemory.open(objectName(channelNames(channel).controlBlock("cache")));
     const block = () =>
       readControlBlock(peer.buffer) as { life: number; pid: number; startTime: number; state: string };
-    expect(block()).toMatchObject({ life: life.number, pid: process.pid, threads: 2, state: "starting" });
+    expect(block()).toMatchObject({ life: life.number, pid: process.pid, threads: 1, state: "starting" });
     expect(isAlive(block().pid, block().startTime)).toBe(true);
     expect(isAlive(block().pid, block().startTime + 1)).toBe(false);
     life.serve();
@@ -78,6 +79,25 @@ describe("Life", () => {
     expect(removed).toBe(1);
     expect(life.number).not.toBe(former);
     expect(readControlBlock(peer.buffer)).toMatchObject({ life: former }); // the former one's memory is not touched
+    peer.close();
+    life[Symbol.dispose]();
+    expect(leftOf(channel)).toEqual([]);
+  });
+
+  test("kill -9, and no memory for another control block: the former one is made its own, and peers who look at it see that", async () => {
+    const channel = newChannel();
+    await withOtherProcess(channel, async () => {});
+    const peer = SharedMemory.open(objectName(channelNames(channel).controlBlock("cache")));
+    const versions = stripeVersions(peer.buffer, 1).slice();
+    threadCounters(peer.buffer, 0).fill(3);
+    const former = lifeIn(peer.i32);
+    const life = begin(channel, () => {}, true);
+    expect(lifeIn(peer.i32)).toBe(life.number);
+    expect(life.number).not.toBe(former);
+    expect(readControlBlock(peer.buffer)).toMatchObject({ life: life.number, pid: process.pid, state: "starting" });
+    // Nothing that is kept of the former life is good in this one, nor what it has counted.
+    expect(stripeVersions(peer.buffer, 1).every((version, stripe) => version === versions[stripe]! + 1)).toBe(true);
+    expect(threadCounters(peer.buffer, 0).every((count) => count === 0)).toBe(true);
     peer.close();
     life[Symbol.dispose]();
     expect(leftOf(channel)).toEqual([]);

@@ -1,6 +1,7 @@
-import { ExclusiveLock, objectName, SharedMemory, startTimeOf } from "@proj/ipc";
+import { ExclusiveLock, type ObjectName, objectName, SharedMemory, startTimeOf } from "@proj/ipc";
 import {
   channelNames,
+  clearControlBlock,
   controlBlockBytes,
   type Side,
   writeControlBlock,
@@ -45,6 +46,7 @@ export class Life implements Disposable {
   /**
    * Begins a life: takes the lock, removes what a former life left, publishes a control block in state `starting`.
    *
+   * @param goesOnWithFormer Take over the control block of the life before, if there is one that is as good as a new one: where there is no memory for another. Default: false.
    * @param removeLeftovers Unlinks every object that a former life of this side may have left, apart from lock and control block. Called with the lock held.
    * @throws {ChannelInUseError} Another process of this side lives on the channel.
    * @throws {SystemCallError} `ENOSPC`: /dev/shm is full. `EACCES`: another user has the name.
@@ -57,6 +59,7 @@ export class Life implements Disposable {
     segmentBytes?: number;
     /** Scheme, host and port of each origin, for whoever reads what the threads have seen of them. */
     originNames: readonly string[];
+    goesOnWithFormer?: boolean;
     removeLeftovers: () => void;
   }): Life {
     const names = channelNames(options.channel);
@@ -64,9 +67,10 @@ export class Life implements Disposable {
     if (!(lock instanceof ExclusiveLock)) throw new ChannelInUseError(options.side, options.channel, lock.heldByPid);
     try {
       const name = objectName(names.controlBlock(options.side));
-      SharedMemory.unlink(name);
+      const former = options.goesOnWithFormer === true ? formerControlBlock(name, options.threads) : undefined;
+      if (former === undefined) SharedMemory.unlink(name);
       options.removeLeftovers();
-      const control = SharedMemory.create(name, controlBlockBytes(options.threads));
+      const control = former ?? SharedMemory.create(name, controlBlockBytes(options.threads));
       writeOriginNames(control.buffer, options.originNames);
       const number = crypto.getRandomValues(new Uint32Array(1))[0]! || 1;
       writeControlBlock(control.buffer, {
@@ -110,4 +114,11 @@ export class Life implements Disposable {
     this.control.close();
     this.#lock.release();
   }
+}
+
+/** That of a life of as many threads, empty; undefined: there is none. */
+function formerControlBlock(name: ObjectName, threads: number): SharedMemory | undefined {
+  const control = SharedMemory.takeOver(name, controlBlockBytes(threads));
+  if (control !== undefined) clearControlBlock(control.buffer, threads);
+  return control;
 }

@@ -107,7 +107,9 @@ export {
 export {
   beatWord,
   type ControlBlock,
+  clearControlBlock,
   controlBlockBytes,
+  lifeIn,
   type ProcessState,
   readControlBlock,
   sleepingOffset,

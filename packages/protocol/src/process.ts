@@ -5,6 +5,7 @@
 export { accessRingsBytes, initAccessRings, wantAllRecords } from "./channel/access-ring.ts";
 export {
   type ControlBlock,
+  clearControlBlock,
   controlBlockBytes,
   readControlBlock,
   THREADS_MAX,

@@ -10,6 +10,7 @@ import {
   channelNames,
   type Invalidation,
   invalidationBlockBytes,
+  lifeIn,
   NOTICE_MESSAGE_BYTES_MAX,
   type Operation,
   type PassedResponse,
@@ -485,8 +486,9 @@ export class CacheClient {
     const wasSilent = link.watch.hasStalled;
     const lookedMs = this.#now();
     const { fallen } = link.watch.look(link.control.i32, lookedMs);
-    // The kernel is asked about one that has not beaten since the last look.
-    if (!link.watch.hasHeard && !this.#isAlive(link.pid, link.startTime)) {
+    // The kernel is asked about one that has not beaten since the last look. Another life may have made the control block its own, and beat there.
+    const isOver = lifeIn(link.control.i32) !== link.life;
+    if (isOver || (!link.watch.hasHeard && !this.#isAlive(link.pid, link.startTime))) {
       this.#onLost();
       return this.#lose();
     }

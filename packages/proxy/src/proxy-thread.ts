@@ -252,6 +252,7 @@ class ProxyThread {
     counters.set("segmentsHeld", pool.held);
     counters.set("doubleGiveBacks", pool.refusedGiveBacks);
     writeOriginCounts(this.#control.buffer, this.#thread, statesByName(this.#originNames, this.#sites.origins()));
+    if (this.#thread === 0) this.#pool.restoreMissing();
     const nowMs = now();
     for (const delivery of stalled) delivery.giveWay(nowMs);
   }

@@ -1,9 +1,10 @@
-import { Doorbell, MessageQueue, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
+import { Doorbell, hasSharedMemoryFor, MessageQueue, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
 import { Life, LoadedThreads, Thread, threadEntry } from "@proj/process";
 import type { GetfileWire } from "@proj/protocol";
 import {
   accessRingsBytes,
   channelNames,
+  controlBlockBytes,
   defaultSite,
   initAccessRings,
   type LogRecord,
@@ -131,20 +132,19 @@ export class RunningProxy {
     threads: ProxyThreadHandle[],
   ): Promise<RunningProxy> {
     const names = channelNames(options.channel);
+    const goesOnWithFormer = !hasRoom(options);
     const life = Life.begin({
       side: "proxy",
       ...options,
       originNames: originNames(sitesOf(options)),
-      removeLeftovers: () => removeLeftovers(names),
+      goesOnWithFormer,
+      removeLeftovers: () => (goesOnWithFormer ? removeEnds(names) : removeLeftovers(names)),
     });
     let pool: SegmentPool | undefined;
     try {
       // Step 1: the segments, and their ids in the free queue.
-      pool = SegmentPool.create(objectName(names.pool), {
-        segments: options.segments,
-        segmentBytes: options.segmentBytes,
-      });
-      using rings = SharedMemory.create(objectName(names.access), accessRingsBytes(options.threads));
+      pool = goesOnWithFormer ? takeOverPool(options) : SegmentPool.create(objectName(names.pool), options);
+      using rings = goesOnWithFormer ? takeOverRings(options) : createRings(options);
       initAccessRings(rings.buffer, { life: life.number, threads: options.threads });
       if (options.recordsAll === true) wantAllRecords(rings.buffer, Number.POSITIVE_INFINITY);
       while (threads.length < options.threads) threads.push(newThread(threads.length));
@@ -200,11 +200,16 @@ export class RunningProxy {
     else this.#ports.end();
   }
 
-  /** Accepts no more, finishes what is open (at most 10 s), and removes every IPC object of this side. */
-  async close(options: { graceMs: number } = { graceMs: GRACE_MS }): Promise<void> {
+  /**
+   * Accepts no more, finishes what is open (at most 10 s), and removes every IPC object of this side.
+   *
+   * @param options.hasSuccessor Another process takes its place at once, when this one ends: what it may have to go on with is left to it. Default: false.
+   */
+  async close({ graceMs = GRACE_MS, hasSuccessor = false } = {}): Promise<void> {
     this.#life.stopping();
     await this.#refuseClients();
-    await Promise.all(this.#threads.map((thread) => thread.stop(options.graceMs)));
+    await Promise.all(this.#threads.map((thread) => thread.stop(graceMs)));
+    if (hasSuccessor) return this.#pool.close();
     this.#pool.unlink();
     this.#pool.close();
     removeLeftovers(channelNames(this.#life.channel)); // of threads that had to be ended
@@ -274,9 +279,49 @@ function sitesOf({ sites, origin, replicas = [] }: ProxyOptions): readonly SiteS
   return [defaultSite([origin, ...replicas].map((url) => url.href))];
 }
 
+/** Whether there is memory for all that a proxy shares, beside what the one before it has left: as long as the cache still maps that, it is not free when its name goes. */
+function hasRoom({ threads, segments, segmentBytes }: ProxyOptions): boolean {
+  const pool = SegmentPool.lengths({ segments, segmentBytes });
+  return hasSharedMemoryFor([controlBlockBytes(threads), accessRingsBytes(threads), ...pool]);
+}
+
+/** What the life before has left, or, as far as that will not do, what there is memory for. */
+function takeOverPool(options: ProxyOptions): SegmentPool {
+  const name = objectName(channelNames(options.channel).pool);
+  const pool = SegmentPool.takeOver(name, options);
+  if (pool !== undefined) {
+    const { missing } = pool.counters();
+    const message = `/dev/shm is full: the proxy goes on with what the one before it has left, ${options.segments - missing} of ${options.segments} segments until there is room for the others`;
+    options.log({ level: "warn", message });
+    return pool;
+  }
+  SegmentPool.unlinkAll(name);
+  return SegmentPool.create(name, options);
+}
+
+function takeOverRings(options: ProxyOptions): SharedMemory {
+  const name = objectName(channelNames(options.channel).access);
+  const rings = SharedMemory.takeOver(name, accessRingsBytes(options.threads));
+  if (rings === undefined) {
+    SharedMemory.unlink(name);
+    return createRings(options);
+  }
+  rings.bytes.fill(0);
+  return rings;
+}
+
+function createRings({ channel, threads }: ProxyOptions): SharedMemory {
+  return SharedMemory.create(objectName(channelNames(channel).access), accessRingsBytes(threads));
+}
+
 function removeLeftovers(names: ReturnType<typeof channelNames>): void {
   SegmentPool.unlinkAll(objectName(names.pool));
   SharedMemory.unlink(objectName(names.access));
+  removeEnds(names);
+}
+
+/** The threads' ends of the channel, which take no memory of /dev/shm. */
+function removeEnds(names: ReturnType<typeof channelNames>): void {
   for (let thread = 0; thread < THREADS_MAX; thread++) {
     MessageQueue.unlink(objectName(names.noticeQueue(thread)));
     Doorbell.unlink(objectName(names.bell("proxy", thread)));

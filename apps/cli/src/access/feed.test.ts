@@ -57,6 +57,32 @@ test("AccessFeed takes what both threads have recorded, and says that it wants a
   }
 });
 
+test("AccessFeed follows a proxy that has made the rings of the one before it its own", () => {
+  const { channel, memory } = makeRings();
+  try {
+    const taken: string[] = [];
+    const onRecords = (some: readonly TakenRecord[]) => taken.push(...some.map(({ target }) => target));
+    const onLost = (count: number) => taken.push(`${count} lost`);
+    const feed = new AccessFeed({ channel, wantsAll: true, from: "oldest", onRecords, onLost });
+    const former = new AccessRingWriter(memory.buffer, 0);
+    for (const target of ["/1", "/2", "/3"]) former.write({ ...RECORD, target });
+    feed.poll();
+    memory.bytes.fill(0);
+    feed.poll();
+    initAccessRings(memory.buffer, { life: 4, threads: 2 });
+    const next = new AccessRingWriter(memory.buffer, 0);
+    next.write({ ...RECORD, target: "/4" });
+    feed.poll();
+    expect(next.wantsAll(Date.now())).toBe(true);
+    next.write({ ...RECORD, target: "/5" });
+    feed.stop();
+    expect(taken).toEqual(["/1", "/2", "/3", "/4", "/5"]);
+  } finally {
+    memory.unlink();
+    memory.close();
+  }
+});
+
 /** Cuts the object to nothing and makes it what it was, so many times. */
 const CUTTER = `
   const { ftruncateSync, openSync, readFileSync, writeSync } = require("node:fs");

@@ -61,8 +61,9 @@ export class AccessFeed {
 
   poll(): void {
     const { channel, wantsAll } = this.#options;
-    // A proxy that was started again has made its rings anew. Looked for each time: one that dies soon leaves its records to nobody else.
-    if (this.#memory?.isUnlinked !== false) this.#follow(openRings(channel, wantsAll));
+    // A proxy that was started again has made its rings anew, or those its own. Looked for each time: one that dies soon leaves its records to nobody else.
+    if (this.#memory?.isUnlinked !== false || this.#reader?.isOfSameLife !== true)
+      this.#follow(openRings(channel, wantsAll));
     // Whoever comes later is followed from its first request on.
     this.#from = "oldest";
     if (wantsAll) this.#wish();

@@ -171,6 +171,12 @@ export class AccessReader {
     return lost;
   }
 
+  /** Whether they are still those of the life that they were of: another proxy may have made them its own, where there was no memory for others. */
+  get isOfSameLife(): boolean {
+    const { life } = FIELD;
+    return this.#copy.refresh(life, 4) && new DataView(this.#copy.buffer).getUint32(life, true) === this.life;
+  }
+
   /** As {@link wantAllRecords}, in the rings themselves. False: they have been cut short. */
   wantAll(untilMs: number): boolean {
     const part = [FIELD.wantedUntil, 8] as const;

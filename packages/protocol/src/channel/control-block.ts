@@ -1,6 +1,6 @@
 import { HISTOGRAM_SLOTS } from "./histogram.ts";
 import { CONTROL_BLOCK_MAGIC, LAYOUT_VERSION } from "./layout-version.ts";
-import { STRIPES } from "./stripes.ts";
+import { bumpStripe, STRIPES } from "./stripes.ts";
 import { PAGE_BYTES } from "./thread-page.ts";
 
 /**
@@ -94,6 +94,21 @@ export function stripeVersions(buffer: ArrayBuffer, threads: number): Int32Array
 /** The stripes' arrivals, live; only the cache's are ever bumped. */
 export function stripeArrivals(buffer: ArrayBuffer, threads: number): Int32Array {
   return new Int32Array(buffer, PAGE.bytes * (1 + threads) + STRIPES * 4, STRIPES);
+}
+
+/**
+ * Readies the control block of a former life, in place, for another one of as many threads. Peers who still look at it find no stripe at a version that it has had before,
+ * so that nothing which they keep is taken for good by what is counted from now on.
+ */
+export function clearControlBlock(buffer: ArrayBuffer, threads: number): void {
+  new Uint8Array(buffer, 0, PAGE.bytes * (1 + threads)).fill(0);
+  for (const words of [stripeVersions(buffer, threads), stripeArrivals(buffer, threads)])
+    for (let stripe = 0; stripe < STRIPES; stripe++) bumpStripe(words, stripe);
+}
+
+/** Which life the block is of, as it says now; 0 while it is being made. */
+export function lifeIn(words: Int32Array): number {
+  return words[FIELD.life >> 2]! >>> 0;
 }
 
 /** Writes everything but the state, then the state: a reader that sees the state sees the rest. */
