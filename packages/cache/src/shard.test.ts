@@ -320,7 +320,14 @@ describe("Shard", () => {
 test("Shard refuses what concerns another shard's key: asked for, kept, invalidated (CHECKLIST 57)", () => {
   const { shard, memory, versions, origin } = new Harness(MUCH_ROOM, (hash) => hash !== targetHash("/others"));
   const ask: Ask = { transfer: 1, thread: 0, firstByte: 0, bytesMax: 8192, bytes: new Uint8Array(8192) };
-  const wanted = { wire: "http", method: "GET", site: SITE.id, acceptsLoan: false, fieldSection: "" } as const;
+  const wanted = {
+    wire: "http",
+    method: "GET",
+    site: SITE.id,
+    acceptsLoan: false,
+    fieldSection: "",
+    forwardingSection: "",
+  } as const;
   const posted = {
     site: SITE.id,
     status: 200,
