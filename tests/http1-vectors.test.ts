@@ -102,8 +102,8 @@ for (const { file, vectors } of files) {
 }
 
 /** What a message of either direction can have wrong, and what only one can. */
-const OF_BOTH = [1, 2, 3, 4, 5, 6, 7, 8, 9];
-const OF_REQUESTS = [10, 11, 12, 13, 15, 16, 24];
+const OF_BOTH = [1, 2, 3, 4, 5, 6, 7, 8, 9, 21];
+const OF_REQUESTS = [10, 11, 12, 13, 14, 15, 16, 24];
 const OF_RESPONSES = [17, 18, 19, 20];
 
 test.each([

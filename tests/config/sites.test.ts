@@ -54,6 +54,7 @@ beforeAll(async () => {
         origin: `${b.url}/under`,
         rules: [{ path: "/files/private/*", bypass: true }],
       },
+      { name: "ported", hosts: "ported.example:8443", origin: `${b.url}/ported` },
       { name: "named", hosts: "named.example", path: "/deep", origin: b.url },
     ],
   });
@@ -86,6 +87,27 @@ describe("sites", () => {
     // The same origin and target, but another site: its rules may differ.
     const other = await ask("same.example", "/x");
     expect([other.body.startsWith("b /base/x "), other.cache?.startsWith("fwd=uri-miss")]).toEqual([true, true]);
+  });
+
+  test("however a host is spelled, it is one site, of which one response is stored, changed and purged (CHECKLIST 33)", async () => {
+    const spellings = ["shop.example", "SHOP.example", "shop.Example.", "shop.example:80", "SHOP.EXAMPLE.:443"];
+    const all = [...spellings, ...spellings.map((host) => `www.${host}`)];
+    for (const host of all) expect((await ask(host, "/spelled")).body).toStartWith("b /base/spelled ");
+    expect(b.count("/base/spelled")).toBe(1);
+    for (const { headers } of b.requests) expect(headers.host).toBe(new URL(b.url).host);
+    for (const host of spellings) {
+      const before = b.count("/base/spelled");
+      await ask(host, "/spelled", {}, "POST");
+      expect((await ask("shop.example", "/spelled")).cache).toStartWith("fwd=uri-miss");
+      expect((await ask("shop.example", "/spelled")).cache).toStartWith("hit");
+      expect(await purge(webproxy, { url: `http://${host}/spelled` })).toBe(1);
+      expect((await ask("shop.example", "/spelled")).cache).toStartWith("fwd=uri-miss");
+      expect(b.count("/base/spelled")).toBe(before + 3);
+    }
+    for (const host of ["ported.example:8443", "Ported.example.:8443"])
+      expect((await ask(host, "/x")).body).toStartWith("b /ported/x ");
+    for (const host of ["ported.example", "ported.example:443", "xshop.example", "shop.example.evil", "shop.example.."])
+      expect((await ask(host, "/x")).body).toStartWith("a /x ");
   });
 
   test("the hot tier keeps them apart too", async () => {

@@ -1,20 +1,23 @@
 /** DESIGN.md: while the cache is away the proxy answers from the origin. And the limits of the client side, which are options of `startProxy`. */
-import { describe, expect, test } from "bun:test";
-import { type ClientLimits, type RunningProxy, startProxy } from "@proj/proxy";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { type ClientLimits, type RunningProxy, startProxy, type TlsPair } from "@proj/proxy";
 import { sha256, someBytes } from "../support/bytes.ts";
+import { makeCertificate } from "../support/certificate.ts";
 import type { ClientBehaviour } from "../support/client-result.ts";
 import { CountingOrigin, type Resource } from "../support/counting-origin.ts";
 import { getfile } from "../support/getfile-client.ts";
 import { field, http } from "../support/http-client.ts";
 import { ipcObjectsOf } from "../support/left-overs.ts";
+import { TempDirectory } from "../support/temp-directory.ts";
 import { ownChannel, Webproxy } from "../support/webproxy.ts";
 import { RawOrigin, Wire } from "./wire.ts";
 
 /** A proxy in this process, without any cache. */
 async function withProxy(
   origin: string,
-  options: { limits?: Partial<ClientLimits>; trustProxy?: string[] },
-  run: (proxy: RunningProxy, connect: () => Promise<Wire>) => Promise<void>,
+  options: { limits?: Partial<ClientLimits>; trustProxy?: string[]; tls?: { port: number; pairs: TlsPair[] } },
+  run: (proxy: RunningProxy, connect: (scheme?: "http" | "https") => Promise<Wire>) => Promise<void>,
 ): Promise<void> {
   const channel = ownChannel();
   const proxy = await startProxy({
@@ -32,7 +35,8 @@ async function withProxy(
     ...options,
   });
   try {
-    await run(proxy, () => Wire.connect({ host: "127.0.0.1", port: proxy.httpPort }));
+    const portOf = { http: proxy.httpPort, https: proxy.httpsPort! };
+    await run(proxy, (scheme = "http") => Wire.connect({ host: "127.0.0.1", port: portOf[scheme] }, scheme));
   } finally {
     await proxy.close({ graceMs: 100 });
   }
@@ -133,30 +137,59 @@ test("an unsafe request waits for the cache that has to hear of it, but not each
 }, 60_000);
 
 describe("limits of the client side", () => {
-  test("a head that is not whole in time is a 408; an idle connection is closed without a word", async () => {
-    using origin = new RawOrigin(async () => {});
-    await withProxy(origin.url, { limits: { headTimeoutMs: 1000, idleTimeoutMs: 1000 } }, async (_, connect) => {
-      using slow = await connect();
-      await slow.send("GET / HTTP/1.1\r\nHos");
-      using idle = await connect();
-      expect(await slow.rest()).toStartWith("HTTP/1.1 408 ");
-      expect(await idle.rest()).toBe("");
+  let files: TempDirectory;
+  let tls: { port: number; pairs: TlsPair[] };
+  beforeAll(() => {
+    files = new TempDirectory();
+    const { cert, key } = makeCertificate(files, "one.test");
+    tls = { port: 0, pairs: [{ cert: readFileSync(cert, "latin1"), key: readFileSync(key, "latin1") }] };
+  });
+  afterAll(() => files[Symbol.dispose]());
+
+  test("a head that is not whole in time is a 408; an idle connection is closed without a word; over TLS too", async () => {
+    await using origin = CountingOrigin.start({ "/a": { body: Buffer.from("hello") } });
+    const limits = { headTimeoutMs: 1000, idleTimeoutMs: 1000 };
+    await withProxy(origin.url, { limits, tls }, async (_, connect) => {
+      const times = async (scheme: "http" | "https") => {
+        using idle = await connect(scheme);
+        using slow = await connect(scheme);
+        await slow.send("GET / HTTP/1.1\r\nHos");
+        // An octet now and then buys no time.
+        using dripping = await connect(scheme);
+        await dripping.send("GET / HTTP/1.1\r\nX: ");
+        const drip = setInterval(() => void dripping.send("x"), 100);
+        using between = await connect(scheme);
+        await between.send("OPTIONS /a HTTP/1.1\r\nHost: a\r\n\r\n");
+        expect(await between.through("hello")).toStartWith("HTTP/1.1 200 ");
+        try {
+          expect(await slow.rest()).toStartWith("HTTP/1.1 408 ");
+          expect(await dripping.rest()).toStartWith("HTTP/1.1 408 ");
+        } finally {
+          clearInterval(drip);
+        }
+        expect([await idle.rest(), await between.rest()]).toEqual(["", ""]);
+      };
+      await Promise.all([times("http"), times("https")]);
     });
   }, 40_000);
 
-  test("content that comes too slowly is a 408, and its origin is given up", async () => {
+  test("content that comes too slowly is a 408, and its origin is given up; over TLS too", async () => {
     using origin = new RawOrigin(async () => {});
-    await withProxy(origin.url, { limits: { contentRateMin: 10 } }, async (_, connect) => {
-      using slow = await connect();
-      await slow.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
-      const drip = setInterval(() => void slow.send("x"), 500);
-      try {
-        for (let waited = 0; slow.received === "" && waited < 30_000; waited += 100) await Bun.sleep(100);
-        expect(await slow.head()).toStartWith("HTTP/1.1 408 ");
-      } finally {
-        clearInterval(drip);
-      }
-      await origin.wires[0]!.closed();
+    await withProxy(origin.url, { limits: { contentRateMin: 10 }, tls }, async (_, connect) => {
+      const drips = async (scheme: "http" | "https") => {
+        using slow = await connect(scheme);
+        await slow.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+        const drip = setInterval(() => void slow.send("x"), 500);
+        try {
+          for (let waited = 0; slow.received === "" && waited < 30_000; waited += 100) await Bun.sleep(100);
+          expect(await slow.head()).toStartWith("HTTP/1.1 408 ");
+        } finally {
+          clearInterval(drip);
+        }
+      };
+      await Promise.all([drips("http"), drips("https")]);
+      expect(origin.wires).toHaveLength(2);
+      for (const wire of origin.wires) await wire.closed();
     });
   }, 60_000);
 

@@ -30,10 +30,39 @@ function expand(octets: Octets): string {
   return octets.map((part) => (typeof part === "string" ? part : part.repeat.repeat(part.times))).join("");
 }
 
-/** Requests that are answered here and reach no origin. */
+/** Requests that are answered here and reach no origin. With content the connection ends: it is not read. */
 function isAnsweredHere({ method, fields }: { method?: string; fields: [string, string][] }): boolean {
-  const expectation = fields.find(([name]) => name.toLowerCase() === "expect")?.[1].toLowerCase();
-  return method === "CONNECT" || (expectation !== undefined && expectation !== "100-continue");
+  const expectations = fields.filter(([name]) => name.toLowerCase() === "expect").map(([, value]) => value);
+  const expectation = expectations.join(", ").toLowerCase();
+  return method === "CONNECT" || (expectations.length > 0 && expectation !== "100-continue");
+}
+
+/** What says something of the connection, and nothing of the message; a proxy says its own. */
+const OF_CONNECTION = ["keep-alive", "proxy-connection", "proxy-authorization", "proxy-authenticate"];
+/** What this proxy may say to the next hop, whether it was named or not. */
+const RENDERED_ANEW = ["transfer-encoding", "connection", "upgrade"];
+/** For all recipients of a message: who names them in Connection may not have them removed (RFC 9110 section 7.6.1). */
+const FOR_ALL = [
+  "host",
+  "via",
+  "forwarded",
+  "x-forwarded-for",
+  "content-length",
+  "date",
+  "cache-control",
+  "authorization",
+];
+
+/** The lower-case names that must not be on the next hop. */
+function endingHere(fields: readonly [string, string][]): string[] {
+  const options = fields.flatMap(([name, value]) => (name.toLowerCase() === "connection" ? value.split(",") : []));
+  const named = options.map((option) => option.trim().toLowerCase());
+  return [...OF_CONNECTION, ...named].filter((name) => ![...RENDERED_ANEW, ...FOR_ALL].includes(name));
+}
+
+/** The values of a field among names and values in turn. */
+function valuesOf(fields: readonly string[], lowerName: string): string[] {
+  return fields.filter((_, index) => index % 2 === 1 && fields[index - 1]!.toLowerCase() === lowerName);
 }
 
 describe("request vectors", () => {
@@ -55,7 +84,10 @@ describe("request vectors", () => {
       const bytes = expand(vector.bytes);
       const reading = readStream({ kind: "request", bytes });
       const answeredHere = reading.messages.findIndex(isAnsweredHere);
-      const passing = answeredHere < 0 ? reading.messages : reading.messages.slice(0, answeredHere);
+      const isOver = ({ method, body }: (typeof reading.messages)[number]) => method === "CONNECT" || body !== "";
+      const lastAt = reading.messages.findIndex((message) => isAnsweredHere(message) && isOver(message));
+      const read = lastAt < 0 ? reading.messages : reading.messages.slice(0, lastAt);
+      const passing = read.filter((message) => !isAnsweredHere(message));
       origin.requests = [];
       using client = await Wire.connect(webproxy.http);
       await client.send(bytes);
@@ -77,6 +109,15 @@ describe("request vectors", () => {
           body,
         })),
       );
+      for (const [index, { fields }] of origin.requests.entries()) {
+        const names = fields.filter((_, at) => at % 2 === 0).map((name) => name.toLowerCase());
+        const sent = passing[index]!.fields;
+        expect(endingHere(sent).filter((name) => names.includes(name))).toEqual([]); // CHECKLIST 21
+        for (const [name] of sent)
+          if (FOR_ALL.includes(name.toLowerCase())) expect(names).toContain(name.toLowerCase());
+        expect(valuesOf(fields, "host")).toEqual([new URL(origin.url).host]);
+        expect(valuesOf(fields, "x-forwarded-for")).toEqual(["127.0.0.1"]);
+      }
       const statuses = responses.messages.map(({ status }) => status!).filter((status) => status >= 200);
       const isRefused = reading.outcome === "refused";
       const refusals = statuses.filter((status) => status >= 400);
@@ -134,6 +175,8 @@ describe("response vectors", () => {
         } else {
           expect(final).toHaveLength(1);
           expect(final[0]).toMatchObject({ status: expected.status!, body: expected.body });
+          const names = final[0]!.fields.map(([name]) => name.toLowerCase());
+          expect(endingHere(expected.fields).filter((name) => names.includes(name))).toEqual([]);
         }
       }, 30_000);
     }

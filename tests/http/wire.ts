@@ -18,15 +18,19 @@ export class Wire implements Disposable {
   #wake = Promise.withResolvers<void>();
   #drained = Promise.withResolvers<void>();
 
-  static async connect(address: Address): Promise<Wire> {
+  /** @param scheme "https": over TLS, whatever the certificate; it resolves when the handshake is over. */
+  static async connect(address: Address, scheme: "http" | "https" = "http"): Promise<Wire> {
     const wire = new Wire();
+    const secured = Promise.withResolvers<void>();
     await Bun.connect<Wire>({
       hostname: address.host,
       port: address.port,
       data: wire,
       allowHalfOpen: true,
-      socket: HANDLERS,
+      ...(scheme === "https" && { tls: { rejectUnauthorized: false } }),
+      socket: { ...HANDLERS, handshake: () => secured.resolve() },
     });
+    if (scheme === "https") await within(TIMEOUT_MS, "the handshake", secured.promise);
     return wire;
   }
 

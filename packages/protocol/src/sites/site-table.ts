@@ -62,7 +62,7 @@ export class SiteTable<One extends Site> {
   #candidates(authority: string | undefined): (readonly One[])[] {
     const candidates: (readonly One[] | undefined)[] = [];
     if (authority !== undefined && authority !== "") {
-      const name = authority.toLowerCase();
+      const name = withoutRootDot(authority.toLowerCase());
       const host = hostOf(name);
       if (name !== host) candidates.push(this.#byHost.get(name));
       candidates.push(this.#byHost.get(host));
@@ -75,7 +75,11 @@ export class SiteTable<One extends Site> {
   }
 }
 
-/** Without port, and without the dot that makes a name absolute: `example.org.` is no other site. */
+/** Without the dot that makes a name absolute: `example.org.` is no other site, nor is `example.org.:8443`. */
+function withoutRootDot(authority: string): string {
+  return authority.replace(/\.(?=$|:[0-9]*$)/, "");
+}
+
 function hostOf(authority: string): string {
-  return authority.replace(/:[0-9]*$/, "").replace(/\.$/, "");
+  return authority.replace(/:[0-9]*$/, "");
 }
