@@ -2,7 +2,7 @@
  * An origin in a process of its own, so that it goes on while its client works: resources of every size whose versions follow one another, some of
  * unknown length. Listens on the address it is given, or 127.0.0.1, and tells its port; "cut" closes it and breaks what is on its way, "heal" opens it again on the same port.
  */
-import { piecesOf, sizeOf, VERSIONS } from "./content.ts";
+import { bodyOf, piecesOf, sizeOf, VERSIONS } from "./content.ts";
 
 const [ADDRESS = "127.0.0.1"] = process.argv.slice(2);
 const VERSION_MS = 5_000;
@@ -21,8 +21,8 @@ function answer(request: Request): Response {
   const control = ["max-age=600", "max-age=2", "max-age=0", "no-store"][kind]!;
   const headers = { ETag: etag, "Cache-Control": path.includes("/1024/") ? "max-age=600" : control };
   if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
-  const pieces = [...piecesOf(path, version)];
   if (sizeOf(path) > 0 && Bun.hash.xxHash32(`framing ${path}`) % 3 === 0) {
+    const pieces = [...piecesOf(path, version)];
     const stream = new ReadableStream({
       pull(controller) {
         const piece = pieces.shift();
@@ -32,7 +32,7 @@ function answer(request: Request): Response {
     });
     return new Response(stream, { headers });
   }
-  return new Response(Buffer.concat(pieces), { headers });
+  return new Response(bodyOf(path, version), { headers });
 }
 
 function listen(port: number) {

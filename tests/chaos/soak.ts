@@ -6,6 +6,7 @@
  * --only: faults whose name this regular expression is found in, and no others. --log: what webproxy wrote to standard error goes there.
  */
 import { writeFileSync } from "node:fs";
+import { setPriority } from "node:os";
 import { parseArgs } from "node:util";
 import { SoakProgress } from "../support/soak-progress.ts";
 import { runChaos } from "./chaos.ts";
@@ -23,6 +24,9 @@ const { values } = parseArgs({
   },
 });
 const seconds = Number(values.minutes) * 60;
+/** The clients are in this process. They ask again as soon as they have an answer, and take what processors are left: not those that a restart needs, which on another machine they could not take either. */
+const CLIENTS_NICE = 5;
+
 let counts = () => "starting";
 using progress = new SoakProgress({ label: "soak", seconds, counts: () => counts() });
 const report = await runChaos({
@@ -33,6 +37,7 @@ const report = await runChaos({
   say: (line) => progress.say(line),
   logged: (log) => values.log !== undefined && writeFileSync(values.log, log),
   began: (ofRun) => {
+    setPriority(CLIENTS_NICE); // what is started is started by now
     counts = ofRun;
   },
 });
