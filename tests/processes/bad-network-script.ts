@@ -4,6 +4,7 @@
  *
  *   bad-network-script.ts PID-OF-PROXY'S-NAMESPACE PID-OF-ORIGIN'S
  */
+import { readFileSync } from "node:fs";
 import { Child } from "../chaos/child.ts";
 import { pathOf } from "../chaos/content.ts";
 import { Conversation, type Outcome } from "../chaos/conversation.ts";
@@ -89,8 +90,20 @@ function expectAll(what: string, outcomes: readonly Got[], allowed: readonly Out
   if (others.length > 0) throw new Error(`${what}: ${JSON.stringify(others)}; webproxy said ${webproxy.stderr}`);
 }
 
+/** Segments that TCP had to send again in our namespace, which has just been made. */
+function sentAgain(): number {
+  const [names = "", values = ""] = readFileSync("/proc/self/net/snmp", "latin1")
+    .split("\n")
+    .filter((line) => line.startsWith("Tcp: "));
+  return Number(values.split(" ")[names.split(" ").indexOf("RetransSegs")]);
+}
+
 for (const line of [toProxy, toOrigin]) line.be(BAD);
+const began = performance.now();
 expectAll("a bad line", await getAll("bad"), ["whole"]);
+// A connection and an answer cross the line to the proxy four times, or the line was not as slow as it was made.
+const tookMs = performance.now() - began;
+if (tookMs < 4 * (BAD.delayMs - BAD.jitterMs)) throw new Error(`Nothing was delayed: all was there after ${tookMs} ms`);
 
 for (const [name, line] of [
   ["client", toProxy],
@@ -105,6 +118,7 @@ for (const [name, line] of [
   expectAll(`the line to the ${name} cut for two seconds`, await running, ["whole", "broken", "closed", "refused"]);
   expectAll(`the line to the ${name} after that`, await getAll(`${name}again`), ["whole"]);
 }
+if (!(sentAgain() > 0)) throw new Error(`No packet was lost: TCP sent ${sentAgain()} again`);
 for (const line of [toProxy, toOrigin]) line.be({ delayMs: 0, jitterMs: 0, loss: 0 });
 await webproxy.segmentsReturned();
 const { restarts } = await webproxy.stats();
