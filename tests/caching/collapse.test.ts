@@ -1,5 +1,8 @@
 /** Request collapsing: CHECKLIST 67, and what releases those who wait. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { sha256, someBytes } from "../support/bytes.ts";
+import { CountingOrigin } from "../support/counting-origin.ts";
+import { http } from "../support/http-client.ts";
 import { Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
 import { DecidingOrigin } from "./origin.ts";
@@ -170,6 +173,25 @@ describe("collapsing", () => {
   });
 
   const VARIANTS = 10_000;
+
+  test("CHECKLIST 67: of those who share a body that outgrows the store, one that stands still is cut off, and the other has all of it", async () => {
+    const body = someBytes(24 * 1024 * 1024, 67); // several times what the kernel takes for a reader
+    const asked = Promise.withResolvers<void>();
+    const framing = { framing: "chunked", headers: { "Cache-Control": "max-age=600" } } as const;
+    await using origin = CountingOrigin.start({ "/outgrows": { body, ...framing, until: asked.promise } });
+    const small = ["--cache-dir", "none", "--memory", "8MiB"];
+    await using webproxy = await Webproxy.start({ origin: origin.url, args: small });
+    const leaving = Promise.withResolvers<void>();
+    const stuck = http(webproxy.http, "/outgrows", { pauseAfterBytes: { bytes: 1, until: leaving.promise } });
+    const reading = http(webproxy.http, "/outgrows");
+    await collapsed(webproxy, 1);
+    asked.resolve();
+    expect(await reading).toMatchObject({ isComplete: true, sha256: sha256(body) });
+    leaving.resolve();
+    expect((await stuck).isComplete).toBe(false);
+    expect(origin.count("/outgrows")).toBe(1);
+    await webproxy.segmentsReturned();
+  }, 90_000);
 
   test("CHECKLIST 26: variants of one URL are capped", async () => {
     await using origin = await DecidingOrigin.start(({ headers }) => ({

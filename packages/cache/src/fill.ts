@@ -47,6 +47,12 @@ import type { Source, Transfer } from "./transfer.ts";
 /** Other nodes do not wait for a body that is longer: it takes too long to be shared. */
 const AWAITED_BYTES_MAX = 8 * 1024 * 1024;
 
+/**
+ * A body that nobody keeps goes on with its slowest reader. Where several share one (its length was unknown, and it has outgrown the tiers), one that takes nothing for so long while
+ * others have all that is there is cut off: by itself it would have a minute.
+ */
+const HOLDS_UP_MS = 5_000;
+
 /** One request to the origin and what becomes of its response: it is stored while the transfers that wait for it are served. */
 export class Fill implements Source, OriginHandler {
   readonly key: string;
@@ -76,6 +82,8 @@ export class Fill implements Source, OriginHandler {
   #bodyStart = 0;
   #shared: Pick<Available, "fields" | "headBlock"> | undefined;
   #mayStore = false;
+  /** Will cut off who holds others up, at this position of {@link #body}. */
+  #holdsUp: { readonly at: number; readonly timer: ReturnType<typeof setTimeout> } | undefined;
   #isPurged = false;
   #isOver = false;
   #failed = false;
@@ -596,8 +604,33 @@ export class Fill implements Source, OriginHandler {
     if (this.#lengthWanted.size > 0) {
       if (!windows.mayHoldBack(aheadBytes))
         for (const transfer of this.#lengthWanted.list()) this.#host.refuse(transfer, "length-unknown");
-    } else if (aheadBytes > windows.aheadBytesMax) this.#exchange?.pause();
-    else if (aheadBytes < windows.aheadBytesMax / 2) this.#exchange?.resume();
+    } else if (aheadBytes > windows.aheadBytesMax) {
+      this.#exchange?.pause();
+      this.#watchSlowest(slowest);
+    } else if (aheadBytes < windows.aheadBytesMax / 2) this.#exchange?.resume();
+  }
+
+  #watchSlowest(at: number): void {
+    if (this.#holdsUp?.at === at || this.#readers.size < 2) return;
+    clearTimeout(this.#holdsUp?.timer);
+    this.#holdsUp = { at, timer: setTimeout(() => this.#cutOff(at), HOLDS_UP_MS) };
+  }
+
+  /** Those who still are where they were, if that is what others wait for. */
+  #cutOff(at: number): void {
+    this.#holdsUp = undefined;
+    const body = this.#body;
+    if (this.#isOver || body === undefined) return;
+    const positions = this.#readers
+      .list()
+      .map((transfer) => ({ transfer, position: transfer.bodyPosition - this.#bodyStart }));
+    if (!positions.some(({ position }) => position >= body.bytes)) return this.#control();
+    for (const { transfer, position } of positions) {
+      if (position > at) continue;
+      this.#readers.delete(transfer);
+      this.#host.refuse(transfer, "cut-short");
+    }
+    this.#control();
   }
 
   /** Once all that one read of the origin's socket brought is in: head and body then leave in one portion. */
@@ -621,6 +654,7 @@ export class Fill implements Source, OriginHandler {
 
   #end(): void {
     this.#isOver = true;
+    clearTimeout(this.#holdsUp?.timer);
     this.#host.ended(this);
     // Whoever waits for what this node was to bring looks again, unless it is being written.
     if (this.#sharedSource !== undefined) queueMicrotask(() => this.#sharedSource?.takeLease()?.release());
