@@ -10,7 +10,8 @@ const FRESH = { "Cache-Control": "max-age=600" };
 
 async function started(answer: (request: SeenRequest) => OriginAnswer) {
   const origin = await DecidingOrigin.start(answer);
-  const webproxy = await Webproxy.start({ origin: origin.url });
+  // Of more threads each would have keys of its own, and two of them that are taken for one another might never meet.
+  const webproxy = await Webproxy.start({ origin: origin.url, args: ["--threads", "1"] });
   const ask = (path: string, headers: Record<string, string> = {}, method = "GET") =>
     get(webproxy.http, path, { headers, method });
   return {
