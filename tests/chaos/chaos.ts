@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { faultCounts, ownChannel, type Stats, Webproxy } from "../support/webproxy.ts";
 import { eventually, within } from "../support/within.ts";
-import { AS_ANOTHER_MACHINE, Child } from "./child.ts";
+import { Child, FIRST } from "./child.ts";
 import { Clients, type Tally } from "./clients.ts";
 import { FAULTS, type Fault, servesAgain, type Target } from "./faults.ts";
 import { growthSince, type UsageOfAll, usageOfAll } from "./growth.ts";
@@ -63,9 +63,7 @@ export interface ChaosReport {
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { seed, say } = options;
-  await using origin = new Child<{ port?: number }>(join(import.meta.dir, "origin-process.ts"), {
-    wrap: AS_ANOTHER_MACHINE,
-  });
+  await using origin = new Child<{ port?: number }>(join(import.meta.dir, "origin-process.ts"));
   const originPort = (await origin.heard()).port!;
   const channel = ownChannel();
   const disk = join("/var/tmp", `webproxy-chaos-${channel}`);
@@ -86,7 +84,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const run = new Run(target, options);
   const prober = new Child<ProberReport>(join(import.meta.dir, "prober-process.ts"), {
     args: [String(webproxy.http.port), String(webproxy.getfile.port)],
-    wrap: AS_ANOTHER_MACHINE,
+    wrap: FIRST,
   });
   await using _prober = prober;
   await prober.heard();

@@ -1,5 +1,5 @@
-/** What stands before a program that stands for another machine, whose processors are its own: it goes before ours, where that is allowed. */
-export const AS_ANOTHER_MACHINE: readonly string[] = process.geteuid?.() === 0 ? ["nice", "-n", "-5"] : [];
+/** What stands before a program that measures: it goes before others, where that is allowed, and does little. */
+export const FIRST: readonly string[] = process.geteuid?.() === 0 ? ["nice", "-n", "-5"] : [];
 
 /** A program of ours in a process of its own that is talked to by messages: one answer to each. */
 export class Child<Answer> implements AsyncDisposable {

@@ -25,7 +25,7 @@ const { values } = parseArgs({
 });
 const seconds = Number(values.minutes) * 60;
 /** The clients are in this process. They ask again as soon as they have an answer, and take what processors are left: not those that a restart needs, which on another machine they could not take either. */
-const CLIENTS_NICE = 5;
+const CLIENTS_NICE = 10;
 
 let counts = () => "starting";
 using progress = new SoakProgress({ label: "soak", seconds, counts: () => counts() });
