@@ -39,6 +39,8 @@ interface SpareProcess {
 const SPARE_THREADS_MAX = 4;
 /** For whoever has waited for the process that serves now to be served first, and for the spare before this one to load. */
 const SPARE_AFTER_MS = 200;
+/** The next one, where there is one already: should that be needed meanwhile, it is not to want a processor for itself. */
+const FURTHER_SPARE_AFTER_MS = 1_000;
 /** One that has ended by itself would perhaps do so again. */
 const NEXT_SPARE_AFTER_MS = 5_000;
 
@@ -141,7 +143,7 @@ export class SupervisedProcess {
   }
 
   /** One after the other. */
-  #keepSpares(afterMs: number): void {
+  #keepSpares(afterMs = this.#spares.length > 0 ? FURTHER_SPARE_AFTER_MS : SPARE_AFTER_MS): void {
     const { spares } = this.#options;
     clearTimeout(this.#spareTimer);
     if (spares === undefined || this.#spares.length >= spares.count) return;
@@ -157,7 +159,7 @@ export class SupervisedProcess {
     const threads = Math.min(this.#options.settings().options.threads, SPARE_THREADS_MAX);
     const wait: SupervisorMessage = { type: "wait", id: 0, threads };
     spare.child.send(wait);
-    this.#keepSpares(SPARE_AFTER_MS);
+    this.#keepSpares();
   }
 
   #loseSpare(spare: SpareProcess): void {
@@ -272,7 +274,7 @@ export class SupervisedProcess {
     this.#isReady = true;
     this.#hasServed = true;
     this.#policy.served(performance.now());
-    this.#keepSpares(SPARE_AFTER_MS);
+    this.#keepSpares();
     void this.configure(); // they may have changed while it started
     this.#options.onReady();
   }
