@@ -26,7 +26,7 @@ const { values: given, positionals } = parseArgs({
     threads: { type: "string", default: "2" },
   },
 });
-/** A process that has served for two seconds is well: its next death is a first one. */
+/** A process that has served for a second is well, and its next death a first one; by now the spare ones are loaded too. */
 const WELL_MS = 2_300;
 const RECOVERY_MS = 60_000;
 type Side = "proxy" | "cache";

@@ -98,12 +98,22 @@ function sentAgain(): number {
   return Number(values.split(" ")[names.split(" ").indexOf("RetransSegs")]);
 }
 
+async function connectMs(): Promise<number> {
+  const began = performance.now();
+  const { host: hostname, port } = webproxy.http;
+  const socket = await Bun.connect({ hostname, port, socket: { data() {} } });
+  socket.terminate();
+  return performance.now() - began;
+}
+
 for (const line of [toProxy, toOrigin]) line.be(BAD);
-const began = performance.now();
 expectAll("a bad line", await getAll("bad"), ["whole"]);
-// A connection and an answer cross the line to the proxy four times, or the line was not as slow as it was made.
-const tookMs = performance.now() - began;
-if (tookMs < 4 * (BAD.delayMs - BAD.jitterMs)) throw new Error(`Nothing was delayed: all was there after ${tookMs} ms`);
+if (!(sentAgain() > 0)) throw new Error(`No packet was lost: TCP sent ${sentAgain()} again`);
+// There and back, or the line is not as slow as it was made.
+for (let time = 0; time < 5; time++) {
+  const tookMs = await connectMs();
+  if (tookMs < 2 * (BAD.delayMs - BAD.jitterMs)) throw new Error(`Nothing is delayed: connected after ${tookMs} ms`);
+}
 
 for (const [name, line] of [
   ["client", toProxy],
@@ -118,7 +128,6 @@ for (const [name, line] of [
   expectAll(`the line to the ${name} cut for two seconds`, await running, ["whole", "broken", "closed", "refused"]);
   expectAll(`the line to the ${name} after that`, await getAll(`${name}again`), ["whole"]);
 }
-if (!(sentAgain() > 0)) throw new Error(`No packet was lost: TCP sent ${sentAgain()} again`);
 for (const line of [toProxy, toOrigin]) line.be({ delayMs: 0, jitterMs: 0, loss: 0 });
 await webproxy.segmentsReturned();
 const { restarts } = await webproxy.stats();

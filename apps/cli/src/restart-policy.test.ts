@@ -21,16 +21,16 @@ describe("RestartPolicy", () => {
     expect(delays(9, (death) => death === 7)).toEqual([0, 0, 0, 50, 100, 200, 400, 200, 1600]);
   });
 
-  test("begins anew once the process has served for two seconds", () => {
+  test("begins anew once the process has served for a second", () => {
     const policy = new RestartPolicy();
     for (const at of [0, 2, 4]) {
       policy.served(at);
       policy.died(at + 1);
     }
     policy.served(100);
-    expect(policy.died(2_099)).toEqual({ kind: "restart", afterMs: 50 });
+    expect(policy.died(1_099)).toEqual({ kind: "restart", afterMs: 50 });
     policy.served(20_000);
-    expect(policy.died(22_000)).toEqual({ kind: "restart", afterMs: 0 });
+    expect(policy.died(21_000)).toEqual({ kind: "restart", afterMs: 0 });
   });
 
   test("gives up at the fifth death in a row of a process that has never served, however long each life took", () => {

@@ -8,10 +8,10 @@ const DELAY_MAX_MS = 5_000;
 /** Of one that has served, however briefly: it may do so again, and while it is away nobody is served for less than a second. A loop of them keeps half a processor busy. */
 const SERVED_DELAY_MAX_MS = 200;
 /**
- * A process that served for this long was well: its next death is a first one again. Starting one takes a fifth of that, so that even one that dies every time
- * keeps a processor busy for a tenth of the time, and serves for the rest.
+ * A process that served for this long was well: its next death is a first one again. Starting one, and making the next spare one, takes half of that in processor time, so that even
+ * one that dies every time keeps half a processor busy, and serves for most of the time.
  */
-const WELL_AFTER_MS = 2_000;
+const WELL_AFTER_MS = 1_000;
 const CRASH_LOOP_DEATHS = 5;
 /** What keeps one from serving that has served before may be over soon: a full /dev/shm, a machine without memory. */
 const CRASH_LOOP_MS = 10_000;
