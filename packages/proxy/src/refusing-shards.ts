@@ -1,6 +1,6 @@
-/** A shard answers `pending` after 25 ms where the answer itself takes longer; one that has very much to do is seen to be silent by then. */
-const ANSWERED_BY_MS = 250;
-/** After that it is asked again: it may be able by then, and to find that it is not costs a quarter of a second. */
+/** A shard answers `pending` after 25 ms where the answer itself takes longer. One that has so much to do that it does not has its question answered by the origin, as far as it has refused something since. */
+const ANSWERED_BY_MS = 100;
+/** After that it is asked again: it may be able by then, and to find that it is not costs a tenth of a second. */
 const REST_MS = 1_000;
 
 /**
