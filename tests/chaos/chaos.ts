@@ -15,6 +15,9 @@ import { Deck, SeededRandom } from "./random.ts";
 /** Both processes have to serve again within this time after any fault, on however busy a machine. */
 const RECOVERY_MS = 30_000;
 
+/** To be asked whether all is well costs the supervisor a millisecond or two, which what is starting may want. */
+const BETWEEN_LOOKS_MS = 100;
+
 /** Connections to the origin that nobody uses are kept for four seconds: while there is no cache there are many. */
 const IDLE_MS = 6_000;
 
@@ -239,7 +242,11 @@ class Run {
   async #recovered(after: string, ended: readonly number[] = []): Promise<Stats> {
     const { webproxy } = this.#target;
     try {
-      return await eventually(RECOVERY_MS, `both processes serve after "${after}"`, () => servesAgain(webproxy, ended));
+      return await eventually(RECOVERY_MS, `both processes serve after "${after}"`, async () => {
+        const stats = await servesAgain(webproxy, ended);
+        if (stats === undefined) await Bun.sleep(BETWEEN_LOOKS_MS);
+        return stats;
+      });
     } catch (error) {
       throw new Error(`${error}; webproxy said ${webproxy.stderr.slice(-4_000)}`);
     }
