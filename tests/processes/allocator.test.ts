@@ -5,10 +5,15 @@ import { Webproxy } from "../support/webproxy.ts";
 
 function allocatorSettings(pid: number): string[] {
   const environment = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
-  return environment.filter((variable) => variable.startsWith("MIMALLOC_")).sort();
+  return environment.filter((variable) => /^(MIMALLOC|BUN_GC)_/.test(variable)).sort();
 }
 
-const SETTINGS = ["MIMALLOC_PURGE_DELAY=2000", "MIMALLOC_PURGE_HOLES=0"];
+const SETTINGS = [
+  "BUN_GC_TIMER_INTERVAL=10000",
+  "MIMALLOC_PURGE_DELAY=2000",
+  "MIMALLOC_PURGE_HOLES=0",
+  "MIMALLOC_PURGE_HOLES_MIN_INTERVAL=2000",
+];
 
 test("a supervisor's proxy and cache have them", async () => {
   await using webproxy = await Webproxy.start({ origin: "demo" });
@@ -25,7 +30,7 @@ test("a proxy and a cache that run alone have them, under the process id that th
   const cache = await Webproxy.start({ command: "cache", origin: url, channel: proxy.channel, env });
   try {
     expect(allocatorSettings(proxy.pid)).toEqual(SETTINGS);
-    expect(allocatorSettings(cache.pid)).toEqual(["MIMALLOC_PURGE_DELAY=700", "MIMALLOC_PURGE_HOLES=0"]);
+    expect(allocatorSettings(cache.pid)).toEqual(SETTINGS.map((one) => one.replace("DELAY=2000", "DELAY=700")));
     const response = await fetch(`http://127.0.0.1:${proxy.http.port}/`);
     expect(await response.text()).toBe("from the origin");
   } finally {

@@ -1,5 +1,5 @@
 /**
- * What the processes of the data path tell mimalloc, Bun's allocator.
+ * What the processes of the data path tell mimalloc, Bun's allocator, and Bun's collector.
  *
  * As Bun sets it, memory goes back to the kernel 100 ms after it was freed, and whenever a thread's event loop rests the free pages inside of blocks
  * still in use go as well. A thread that serves requests frees and takes the same pages thousands of times a second: each time an madvise(2), an
@@ -10,6 +10,10 @@ const SETTINGS = {
   MIMALLOC_PURGE_HOLES: "0",
   // Whole blocks go back after two seconds without use (ms).
   MIMALLOC_PURGE_DELAY: "2000",
+  // So no thread's heap is worth a look more often: Bun hands it to the allocator's helper thread whenever its loop rests, which wakes ten times a second for that by default.
+  MIMALLOC_PURGE_HOLES_MIN_INTERVAL: "2000",
+  // Beside the engine's own collections, which go by what is allocated, Bun begins one each second, in each thread, until thirty have found little to do. Every ten seconds is enough for that, too.
+  BUN_GC_TIMER_INTERVAL: "10000",
 } as const;
 
 type Environment = Readonly<Record<string, string | undefined>>;
