@@ -18,6 +18,8 @@ const AWAKE = 0;
 const ASLEEP = 1;
 
 const SWEEP_MS_DEFAULT = 100;
+/** A loop that rests as long as a sweep is to be apart is not to miss every second one. */
+const SWEEP_EARLY_MS = 5;
 /** Half a second by default: a thread that wants a processor for so long between two steps is rarer than a fault. */
 const SWEEPS_TO_BE_SURE = 5;
 
@@ -51,7 +53,7 @@ export type DoorbellOptions = DoorbellChannel & {
   readonly look?: () => boolean;
   /** Where rings are waited for: in this event loop of the calling thread, and only while it waits; by default in Bun's. */
   readonly loop?: EventLoop;
-  /** Milliseconds between looks that nobody rang for (default 100). */
+  /** Milliseconds between looks that nobody rang for (default 100; in an event loop of ours no less than it rests). */
   readonly sweepMs?: number;
   /** As for {@link SharedMemory.create}, when it is a FIFO. */
   readonly registered?: boolean;
@@ -122,7 +124,10 @@ export class Doorbell implements Disposable, Waker {
   readonly #looks = new Map<() => boolean, ((reason: Error) => void) | undefined>();
   /** Ends the waiting for rings. */
   readonly #deafen: () => void;
-  readonly #sweeper: ReturnType<typeof setInterval>;
+  readonly #sweepMs: number;
+  /** Undefined in an event loop of ours, where it is swept whenever that has rested. */
+  readonly #sweeper: ReturnType<typeof setInterval> | undefined;
+  #sweptMs = 0;
   #nextTurn: ReturnType<typeof setImmediate> | undefined;
   #looking = false;
   #closed = false;
@@ -137,9 +142,9 @@ export class Doorbell implements Disposable, Waker {
     this.#flag = flag;
     this.#loop = options.loop;
     if (options.look !== undefined) this.#looks.set(options.look, undefined);
+    this.#sweepMs = options.sweepMs ?? SWEEP_MS_DEFAULT;
     this.#deafen = options.loop === undefined ? this.#hearInBun() : this.#hearIn(options.loop);
-    this.#sweeper = setInterval(() => this.#sweep(), options.sweepMs ?? SWEEP_MS_DEFAULT);
-    this.#sweeper.unref();
+    if (options.loop === undefined) this.#sweeper = setInterval(() => this.#sweep(), this.#sweepMs).unref();
   }
 
   /**
@@ -319,6 +324,11 @@ export class Doorbell implements Disposable, Waker {
     const leave = loop.addSleeper({
       fallAsleep: () => this.#looking || this.#closed || this.#lookUntilAsleep(),
       wakeUp: () => this.#flag.set(AWAKE),
+      rested: (nowMs) => {
+        if (nowMs - this.#sweptMs < this.#sweepMs - SWEEP_EARLY_MS) return;
+        this.#sweptMs = nowMs;
+        this.#sweep();
+      },
     });
     return () => {
       leave();

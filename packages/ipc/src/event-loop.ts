@@ -1,5 +1,6 @@
 import { drainMicrotasks } from "bun:jsc";
 import { bunEpoll } from "./bun-epoll.ts";
+import { BunTimers } from "./bun-timers.ts";
 import { check } from "./check.ts";
 import { ERRNO, SystemCallError } from "./errno.ts";
 import { errno, libc } from "./libc.ts";
@@ -22,8 +23,10 @@ const FORESEEN_MAX = 32;
 
 /** So long may this loop go on before Bun's own gets a turn, for its timers and for what it was not seen to wait for. */
 const SHARE_MS = 1;
-/** With nothing to do it waits longer and longer, up to this: how late a timer of Bun's can be then. */
-const REST_MS_MAX = 16;
+/** With nothing to do it waits longer and longer, up to this, and no longer than until the next timer is due: how late one can be then that was not seen ({@link BunTimers}). */
+const REST_MS_MAX = 100;
+/** The same where Bun's epoll instance can not be told, so that nobody hears when Bun's loop has something to do. */
+const BLIND_REST_MS_MAX = 16;
 
 /** Somebody who waits for a descriptor. */
 export interface Watcher {
@@ -41,6 +44,8 @@ export interface Sleeper {
   fallAsleep(): boolean;
   /** It has waited, and there is something to do. */
   wakeUp(): void;
+  /** It has waited, nothing has happened, and it goes on waiting: after 100 ms at most. @param nowMs By `performance.now()`. */
+  rested?(nowMs: number): void;
 }
 
 /** Somebody who does for many in one go what each would else do by itself. */
@@ -69,7 +74,8 @@ const AFTER_ERROR_MS = 100;
  * thread, {@link EventLoop.current}.
  *
  * While it has something to watch it is the one that waits, in epoll_wait(2), also for Bun's loop, whose epoll instance it watches as one more descriptor. Bun's loop gets a turn when it has
- * something to do, and in any case every few milliseconds: timers, promises, workers' messages, TLS go on, a timer up to 16 ms late while nothing happens and 2 ms otherwise.
+ * something to do, when a timer is due, and in any case every few milliseconds, or 100 while nothing happens: timers, promises, workers' messages, TLS go on, a timer up to 2 ms late. One that was
+ * set by other means than `setTimeout`, `setInterval` and `Bun.sleep`, which are seen on their way to Bun, is up to 100 ms late while nothing happens.
  * A loop that watches something keeps its process alive.
  */
 export class EventLoop {
@@ -86,6 +92,7 @@ export class EventLoop {
   readonly #endOfTurn: (() => void)[] = [];
   readonly #sleepers = new Set<Sleeper>();
   readonly #batches: Batch[] = [];
+  readonly #timers = BunTimers.watch();
   #isAsleep = true;
   /** What the last epoll_wait has found, and how much of it was handed out: a handler that throws does not lose the rest. */
   #found = 0;
@@ -96,6 +103,7 @@ export class EventLoop {
   #isBunDue = false;
   #isRunning = false;
   #restMs = SHARE_MS;
+  readonly #restMsMax: number = REST_MS_MAX;
   #nowMs = performance.now();
   #sweptMs = this.#nowMs;
   #clockMs = 0;
@@ -110,7 +118,8 @@ export class EventLoop {
     this.#epoll = check("epoll_create1", "an event loop", libc().epoll_create1(EPOLL_CLOEXEC));
     const bun = bunEpoll();
     // Where it can not be told, Bun's loop gets its turns by the clock only.
-    if (bun !== undefined) this.#control(EPOLL_CTL_ADD, bun, EPOLL.IN, BUN, 0);
+    if (bun === undefined) this.#restMsMax = BLIND_REST_MS_MAX;
+    else this.#control(EPOLL_CTL_ADD, bun, EPOLL.IN, BUN, 0);
   }
 
   /**
@@ -245,8 +254,11 @@ export class EventLoop {
   #takeTurn(): boolean {
     if (this.#handed === this.#found) this.#wait();
     const hasFound = this.#handed < this.#found || this.#isWanted;
-    this.#restMs = hasFound ? SHARE_MS : Math.min(REST_MS_MAX, this.#restMs * 2);
-    if (!hasFound && this.#isAsleep) return false;
+    this.#restMs = hasFound ? SHARE_MS : Math.min(this.#restMsMax, this.#restMs * 2);
+    if (!hasFound && this.#isAsleep) {
+      for (const sleeper of this.#sleepers) sleeper.rested?.(performance.now());
+      return false;
+    }
     if (this.#isAsleep) for (const sleeper of this.#sleepers) sleeper.wakeUp();
     this.#isAsleep = false;
     this.#isInTurn = true;
@@ -271,11 +283,16 @@ export class EventLoop {
     this.#handed = 0;
     this.#foreseen = 0;
     const mayWait = this.#isAsleep && !this.#isWanted;
-    const found = libc().epoll_wait(this.#epoll, this.#events, EVENTS_MAX, mayWait ? this.#restMs : 0);
+    const found = libc().epoll_wait(this.#epoll, this.#events, EVENTS_MAX, mayWait ? this.#restUntilTimer() : 0);
     this.#found = Math.max(0, found);
     if (found >= 0) return;
     const failure = errno();
     if (failure !== ERRNO.EINTR) throw new SystemCallError("epoll_wait", "an event loop", failure);
+  }
+
+  #restUntilTimer(): number {
+    if (this.#restMs === SHARE_MS) return SHARE_MS;
+    return Math.max(0, Math.min(this.#restMs, Math.ceil(this.#timers.restMs(this.#nowMs))));
   }
 
   /** Ends a turn: those who have to be told that it does fall asleep, or do not. */
