@@ -8,6 +8,7 @@ import {
   type Side,
   SilenceWatch,
   threadIdWord,
+  watchedParts,
 } from "@proj/protocol/process";
 import { type Silence, StallJudge } from "./stall-judge.ts";
 
@@ -53,7 +54,8 @@ export class ProcessWatch {
     const { pid } = this.#options;
     this.#block ??= this.#open();
     const block = this.#block;
-    if (block?.memory.refresh() === false) return this.#say("its control block has been cut short", true);
+    if (block?.parts.every(({ offset, bytes }) => block.memory.refresh(offset, bytes)) === false)
+      return this.#say("its control block has been cut short", true);
     const silences = block === undefined ? [] : this.#silencesOf(block);
     const verdict = this.#judge.judge({
       // Before it has a control block nothing else would tell.
@@ -103,7 +105,8 @@ export class ProcessWatch {
     const memory = SharedMemoryCopy.open(objectName(channelNames(channel).controlBlock(side)));
     const block = memory && readControlBlock(memory.buffer);
     if (memory !== undefined && isOf(block, pid)) {
-      return { memory, threads: block.threads, watch: new SilenceWatch(block.threads) };
+      const { threads } = block;
+      return { memory, parts: watchedParts(threads), threads, watch: new SilenceWatch(threads) };
     }
     memory?.close(); // a former life's, or half made: it starts
     return undefined;
@@ -113,6 +116,7 @@ export class ProcessWatch {
 /** The control block of the process, once it is there. */
 interface WatchedBlock {
   memory: SharedMemoryCopy;
+  parts: ReturnType<typeof watchedParts>;
   threads: number;
   watch: SilenceWatch;
 }

@@ -1,9 +1,9 @@
 import type { ThreadTimes } from "@proj/ipc";
-import { HEARTBEAT_MS } from "@proj/protocol/process";
+import { HEARTBEAT_MS, LOOKS_PER_BEAT } from "@proj/protocol/process";
 import type { ThreadFacts } from "./thread-facts.ts";
 
-/** A thread that has not beaten since the last look is looked at. */
-export const LOOK_AFTER_MS = HEARTBEAT_MS;
+/** A thread is looked at that has not beaten for so many looks as an idle one leaves out at times. */
+export const LOOK_AFTER_MS = LOOKS_PER_BEAT * HEARTBEAT_MS;
 
 /**
  * Of the time in which a thread waits for a lock so much is at most taken off, for waits of those that may hold it: where a machine is that busy, one that waits for ever is

@@ -81,6 +81,7 @@ describe("StalledThreads.look()", () => {
     scene.isStopped = true;
     expect(scene.look().fallen).toEqual([]);
     scene.held.add(0).add(1);
+    expect(scene.look().fallen).toEqual([]); // an idle thread leaves out as much
     expect(scene.look().fallen).toEqual([0, 1]);
   });
 

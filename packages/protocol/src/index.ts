@@ -137,7 +137,7 @@ export {
   type ProxyHistogram,
   readCounters,
 } from "./channel/counters.ts";
-export { beat, HEARTBEAT_MS, SilenceWatch } from "./channel/heartbeat.ts";
+export { beat, HEARTBEAT_MS, LOOKS_PER_BEAT, SilenceWatch } from "./channel/heartbeat.ts";
 export { Histogram, HistogramReading } from "./channel/histogram.ts";
 export {
   type Invalidation,

@@ -12,6 +12,7 @@ export {
   threadCounters,
   threadHistogram,
   threadIdWord,
+  watchedParts,
   writeControlBlock,
   writePorts,
   writeProcessState,
@@ -27,7 +28,7 @@ export {
   type ProxyHistogram,
   readCounters,
 } from "./channel/counters.ts";
-export { beat, HEARTBEAT_MS, SilenceWatch } from "./channel/heartbeat.ts";
+export { beat, HEARTBEAT_MS, LOOKS_PER_BEAT, SilenceWatch } from "./channel/heartbeat.ts";
 export { HistogramReading } from "./channel/histogram.ts";
 export { channelNames, type Side } from "./channel/names.ts";
 export { type OriginSeen, readOriginsSeen, writeOriginNames } from "./channel/origin-states.ts";

@@ -75,7 +75,7 @@ class ProxyThread {
   readonly #reliefLooks: Heartbeat;
   readonly #connections = new Set<Connection>();
   readonly #sweeps: Heartbeat;
-  readonly #ticker: ReturnType<typeof setInterval>;
+  readonly #ticks: Heartbeat;
   readonly #heartbeat: Heartbeat;
 
   constructor(options: ProxyThreadOptions, log: (record: LogRecord) => void) {
@@ -141,9 +141,9 @@ class ProxyThread {
     this.#relief = this.#reliefOf(options, log);
     this.#reliefLooks = everyBeat(() => this.#relief.look(this.#control.i32, now()));
     this.#sweeps = everyBeat(() => this.#sweep(), BEATS_PER_SWEEP);
-    this.#ticker = setInterval(() => {
+    this.#ticks = everyBeat(() => {
       for (const connection of this.#connections) connection.tick?.();
-    }, TICK_MS);
+    }, TICK_MS / HEARTBEAT_MS);
   }
 
   /** Accepts clients from now on. */
@@ -210,7 +210,7 @@ class ProxyThread {
     for (const connection of [...this.#connections]) connection.stopping();
     while (this.#connections.size > 0) await Bun.sleep(DRAIN_CHECK_MS);
     this.#sweeps.stop();
-    clearInterval(this.#ticker);
+    this.#ticks.stop();
     this.#sites.close();
     this.#context.cache.stop();
     this.#bell.close();

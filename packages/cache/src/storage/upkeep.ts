@@ -1,4 +1,6 @@
 import { EventLoop } from "@proj/ipc";
+import { everyBeat, type Heartbeat } from "@proj/process";
+import { HEARTBEAT_MS } from "@proj/protocol";
 import type { DiskStorage } from "./disk-storage.ts";
 import type { MemoryStorage } from "./memory-storage.ts";
 import type { TieredStorage, Tiers } from "./tiered-storage.ts";
@@ -43,7 +45,7 @@ export class Upkeep {
   readonly #demand: () => Demand;
   #before: Demand = { requests: 0, misses: 0 };
   #turn: ReturnType<typeof setTimeout> | undefined;
-  readonly #sweeps: ReturnType<typeof setInterval>;
+  readonly #sweeps: Heartbeat;
   #callOffListing: (() => void) | undefined;
   #sweepAt = 0;
 
@@ -60,7 +62,7 @@ export class Upkeep {
     storage.onWork = () => {
       this.#turn ??= setTimeout(() => this.#takeTurn(), TURN_EVERY_MS);
     };
-    this.#sweeps = setInterval(() => this.sweep(Date.now() / 1000), SWEEP_EVERY_MS);
+    this.#sweeps = everyBeat(() => this.sweep(Date.now() / 1000), SWEEP_EVERY_MS / HEARTBEAT_MS);
     this.#list(LISTING_MS);
   }
 
@@ -78,7 +80,7 @@ export class Upkeep {
   stop(): void {
     this.#storage.onWork = () => {};
     clearTimeout(this.#turn);
-    clearInterval(this.#sweeps);
+    this.#sweeps.stop();
     this.#callOffListing?.();
     this.#storage.writeBehind?.run(LAST_TURN_MS);
   }

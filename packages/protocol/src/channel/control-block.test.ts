@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
+  beatWord,
   type ControlBlock,
   controlBlockBytes,
   readControlBlock,
@@ -8,7 +9,9 @@ import {
   takeRoomWanted,
   threadCounters,
   threadHistogram,
+  threadIdWord,
   wantRoom,
+  watchedParts,
   writeControlBlock,
   writePorts,
   writeProcessState,
@@ -104,6 +107,18 @@ describe("a control block", () => {
     }
     expect(new Set(CACHE_COUNTERS).size).toBe(CACHE_COUNTERS.length);
   });
+});
+
+test("watchedParts() are all that a watcher looks at, and the last word: of one that is cut anywhere that is missing", () => {
+  const threads = 3;
+  const parts = watchedParts(threads);
+  const isIn = (offset: number) =>
+    parts.some((part) => offset >= part.offset && offset + 4 <= part.offset + part.bytes);
+  const words = [beatWord("main"), ...[0, 1, 2].flatMap((thread) => [beatWord(thread), threadIdWord(thread)])];
+  expect(words.filter((word) => !isIn(word * 4))).toEqual([]);
+  expect([0, 60].every(isIn)).toBe(true); // the head
+  expect(isIn(controlBlockBytes(threads) - 4)).toBe(true);
+  expect(parts.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(1024);
 });
 
 test("readNotices() gives the transfers of its own life only", () => {

@@ -86,6 +86,12 @@ export function controlBlockBytes(threads: number): number {
   return PAGE.bytes * (1 + threads) + 2 * STRIPES * 4;
 }
 
+/** Where in a control block stands what whoever watches the process looks at again and again; the last part tells whether it has been cut short. */
+export function watchedParts(threads: number): { readonly offset: number; readonly bytes: number }[] {
+  const pages = Array.from({ length: 1 + threads }, (_, page) => ({ offset: page * PAGE.bytes, bytes: PAGE.counters }));
+  return [...pages, { offset: controlBlockBytes(threads) - 4, bytes: 4 }];
+}
+
 /** The versions of the stripes, live; only the cache's are ever bumped. */
 export function stripeVersions(buffer: ArrayBuffer, threads: number): Int32Array {
   return new Int32Array(buffer, PAGE.bytes * (1 + threads), STRIPES);

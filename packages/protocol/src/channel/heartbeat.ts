@@ -1,7 +1,9 @@
 import { beatWord } from "./control-block.ts";
 
-/** How often a thread adds one to the word that is its heartbeat, and how often others look at it. */
+/** How often others look at the words that are threads' heartbeats. */
 export const HEARTBEAT_MS = 50;
+/** A thread adds one to its word whenever it wakes, and while nothing happens once in so many looks: its wake-ups are what an idle thread costs. */
+export const LOOKS_PER_BEAT = 2;
 
 /** Adds one to the heartbeat of `thread`; 0, which says that it has not begun, is left out. */
 export function beat(words: Int32Array, thread: number | "main"): void {
