@@ -20,6 +20,7 @@ const QUESTIONS: Readonly<Record<string, readonly string[]>> = {
   getfile: ["getfile.ts"],
   ready: ["ready.ts"],
   gap: ["gap.ts"],
+  idle: ["idle.ts"],
   "idle-connections": ["idle-connections.ts"],
   million: ["million.ts"],
   silences: ["silences.ts"],
