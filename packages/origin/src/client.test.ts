@@ -147,6 +147,9 @@ describe("content that must not be there (CHECKLIST 17, 18)", () => {
     ["HEAD answered with a body", "HEAD", OK],
     ["204 with a body", "GET", "HTTP/1.1 204 No Content\r\n\r\nhello"],
     ["304 with a body", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello"],
+    ["204 with a length and no body", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"],
+    ["304 with a length and no body", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"],
+    ["HEAD answered in chunks, without any", "HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"],
     ["two responses to one request", "GET", OK + OK.replace("hello", "wrong")],
     ["more content than announced", "GET", `${OK}HTTP`],
   ];
@@ -166,11 +169,40 @@ describe("content that must not be there (CHECKLIST 17, 18)", () => {
     });
   }
 
-  test("a body to HEAD that comes just after its head does not answer the next request", async () => {
+  const WRONG = OK.replace("hello", "wrong");
+
+  test("a body that was announced does not answer the next request, however late it comes", async () => {
+    for (const [method, head] of [
+      ["HEAD", `HTTP/1.1 200 OK\r\nContent-Length: ${WRONG.length}\r\n\r\n`],
+      ["HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"],
+      ["GET", `HTTP/1.1 304 Not Modified\r\nContent-Length: ${WRONG.length}\r\n\r\n`],
+      ["DELETE", `HTTP/1.1 204 No Content\r\nContent-Length: ${WRONG.length}\r\n\r\n`],
+    ] as const) {
+      const asked = (request: string) => request.includes(" /first ");
+      let late: (() => void) | undefined;
+      await withOrigin(
+        (connection, request) => {
+          if (asked(request)) connection.send(head);
+          // When the next request is there, on whichever connection: later than any time that could be waited.
+          late = asked(request) ? () => connection.send(WRONG) : void late?.();
+          if (!asked(request)) connection.send(OK);
+        },
+        async (client) => {
+          expect((await outcomeOf(client, { method, target: "/first" })).error).toBeUndefined();
+          await Bun.sleep(REST_MS * 3);
+          const { content } = await outcomeOf(client);
+          expect({ method, head, content }).toEqual({ method, head, content: "hello" });
+        },
+        { limits: { connections: 1 } },
+      );
+    }
+  });
+
+  test("a body to HEAD that nobody announced and that comes just after its head does not answer the next request", async () => {
     await withOrigin(
       async (connection, request) => {
         if (connection.index > 0 || !request.startsWith("HEAD")) return connection.send(OK);
-        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n");
+        connection.send("HTTP/1.1 200 OK\r\n\r\n");
         connection.socket.flush();
         await Bun.sleep(REST_MS / 4);
         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong");
@@ -189,12 +221,18 @@ describe("content that must not be there (CHECKLIST 17, 18)", () => {
     );
   });
 
-  test("a HEAD without one leaves a connection that is used again", async () => {
+  test("HEAD, 204 and 304 that announce none leave a connection that is used again", async () => {
+    const heads = ["200 OK\r\nContent-Length: 0", "204 No Content", "304 Not Modified\r\nETag: x"];
     await withOrigin(
-      (connection, request) => connection.send(request.startsWith("HEAD") ? OK.slice(0, -5) : OK),
+      (connection, request) => {
+        const head = /^HEAD \/(\d)/.exec(request)?.[1];
+        connection.send(head === undefined ? OK : `HTTP/1.1 ${heads[Number(head)]}\r\n\r\n`);
+      },
       async (client, origin) => {
-        await outcomeOf(client, { method: "HEAD" });
-        await Bun.sleep(REST_MS * 3);
+        for (const index of heads.keys()) {
+          await outcomeOf(client, { method: "HEAD", target: `/${index}` });
+          await Bun.sleep(REST_MS * 3);
+        }
         expect((await outcomeOf(client)).content).toBe("hello");
         expect(origin.connections).toBe(1);
       },

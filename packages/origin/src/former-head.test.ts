@@ -6,7 +6,7 @@ function kept(text: string): { former: FormerHead; read: ReadHead } {
   const bytes = Buffer.from(`xx${text}`, "latin1");
   const head = parseResponseHead(bytes, 2, bytes.length);
   if (head.kind === "malformed") throw new Error(head.reason);
-  const read: ReadHead = { head, framing: { kind: "length", bytes: 3 }, keepAliveMs: 4000 };
+  const read: ReadHead = { head, framing: { kind: "length", bytes: 3 }, keepAliveMs: 4000, mayBeFollowed: false };
   const former = FormerHead.of(read, "GET", bytes, 2, bytes.length)!;
   bytes.fill(0); // the socket's memory is used again
   return { former, read };

@@ -10,6 +10,8 @@ export interface ReadHead {
   readonly framing: Framing;
   /** How long its connection may be kept without use; 0: it carries no other exchange; undefined: nothing is said of it. */
   readonly keepAliveMs: number | undefined;
+  /** There is no content, and the head announces some all the same, as it has to in answer to HEAD: it may come, whenever. */
+  readonly mayBeFollowed: boolean;
 }
 
 /**

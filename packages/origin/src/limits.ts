@@ -25,8 +25,9 @@ export const ATTEMPTS_MAX = 3;
 export const INFORMATIONAL_RESPONSES_MAX = 32;
 
 /**
- * Milliseconds a connection rests after a response that may have no content (to HEAD; 204, 304). An origin that sends
- * some all the same (many do, to HEAD) sends it right behind the head: those bytes then close the connection instead
- * of answering the next request.
+ * Milliseconds a connection rests after a response that has no content, announces none, and is one of those that some
+ * origins send content with all the same (to HEAD; 204, 304). Such content comes right behind the head: it then closes
+ * the connection instead of answering the next request. Where the head announces content (`ReadHead.mayBeFollowed`) no
+ * time would be long enough, and the connection is not used again.
  */
 export const REST_MS = 20;

@@ -58,6 +58,8 @@ export class OriginSocket implements Carrier, StreamHandler {
   /** What the kernel has not taken yet of the request. */
   readonly #unsent = new ByteQueue();
   #restTimer: Timer | undefined;
+  /** See {@link ReadHead.mayBeFollowed}; of the last head. */
+  #mayBeFollowed = false;
   readonly #scanner = new HeadScanner();
   /** The head that came last. */
   #former: FormerHead | undefined;
@@ -337,12 +339,16 @@ export class OriginSocket implements Carrier, StreamHandler {
   /** Undefined when it was refused. */
   #read(method: string, head: ResponseHead): ReadHead | undefined {
     const framing = responseFraming(method, head);
-    if (framing.kind !== "malformed") return { head, framing, keepAliveMs: this.#keptMs(head, framing) };
-    this.#refuse(framing);
-    return undefined;
+    if (framing.kind === "malformed") {
+      this.#refuse(framing);
+      return undefined;
+    }
+    const mayBeFollowed = framing.kind === "none" && announcesContent(head);
+    return { head, framing, keepAliveMs: mayBeFollowed ? 0 : this.#keptMs(head, framing), mayBeFollowed };
   }
 
-  #startContent(exchange: Exchange, { head, framing, keepAliveMs }: ReadHead): void {
+  #startContent(exchange: Exchange, { head, framing, keepAliveMs, mayBeFollowed }: ReadHead): void {
+    this.#mayBeFollowed = mayBeFollowed;
     if (keepAliveMs !== undefined) this.keepAliveMs = keepAliveMs;
     this.#advance({ type: "final-head", framing: framing.kind, keepsAlive: keepAliveMs !== 0 });
     if (!exchange.isPaused) this.#waitFor(this.#owner.timeouts.idleMs);
@@ -443,13 +449,18 @@ export class OriginSocket implements Carrier, StreamHandler {
     this.#kept.clear();
     this.#unsent.clear();
     clearTimeout(this.#restTimer);
-    // In order when the response was taken to its end; with a reset otherwise, so that the origin stops sending at
-    // once.
-    if (outcome.kind === "finished") this.#socket?.end();
+    // In order when the response was taken to its end and the origin knows it; with a reset otherwise, so that it stops
+    // sending at once, and no port is held up for a minute (TIME_WAIT) for each HEAD.
+    if (outcome.kind === "finished" && !this.#mayBeFollowed) this.#socket?.end();
     else this.#socket?.terminate();
     this.#owner.closed(this, outcome, exchange, cause);
     if (outcome.kind === "finished") exchange?.end(undefined);
   }
+}
+
+/** RFC 9110 sections 8.6 and 9.3.2, RFC 9112 section 6.1: what GET would have had. */
+function announcesContent({ fields }: ResponseHead): boolean {
+  return fields.has("transfer-encoding") || /[1-9]/.test(fields.get("content-length") ?? "");
 }
 
 const EMPTY = new Uint8Array(0);
