@@ -100,6 +100,7 @@ export class EventLoop {
   /** Who has been asked to foresee: all before this one. */
   #foreseen = 0;
   #isInTurn = false;
+  #turns = 0;
   #isBunDue = false;
   #isRunning = false;
   #restMs = SHARE_MS;
@@ -184,6 +185,11 @@ export class EventLoop {
     return this.#isInTurn;
   }
 
+  /** How many turns there have been. */
+  get turns(): number {
+    return this.#turns;
+  }
+
   /** `watcher.ready(0)` is called in the next turn, which comes at once. */
   callSoon(watcher: Watcher): void {
     this.#soon.push(watcher);
@@ -262,6 +268,7 @@ export class EventLoop {
     if (this.#isAsleep) for (const sleeper of this.#sleepers) sleeper.wakeUp();
     this.#isAsleep = false;
     this.#isInTurn = true;
+    this.#turns += 1;
     try {
       this.#handOut();
       this.#handOutSoon();
@@ -332,7 +339,12 @@ export class EventLoop {
   }
 
   #handOutSoon(): void {
-    for (let left = this.#soon.length; left > 0; left--) this.#soon.shift()!.ready(0);
+    const count = this.#soon.length;
+    if (count > 1) {
+      for (let index = 0; index < Math.min(count, FORESEEN_MAX); index++) this.#soon[index]!.foresee?.(0);
+      for (const batch of this.#batches) batch.foreseen();
+    }
+    for (let left = count; left > 0; left--) this.#soon.shift()!.ready(0);
   }
 
   #sweep(): void {

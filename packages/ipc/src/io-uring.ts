@@ -15,7 +15,7 @@ const MAP_SHARED_POPULATE = 0x8001;
 
 /** Words of 32 bits of a struct io_uring_sqe, and which of them is what. */
 export const SQE = { words: 16, opcode: 0, fildes: 1, address: 4, bytes: 6, flags: 7, userData: 8 } as const;
-export const IORING_OP = { SEND: 26, RECV: 27 } as const;
+export const IORING_OP = { CLOSE: 19, SEND: 26, RECV: 27 } as const;
 const CQE_WORDS = 4;
 // Of a struct io_uring_params.
 const PARAMS = { bytes: 120, sqEntries: 0, cqEntries: 1, flags: 2, features: 5, sqOffsets: 10, cqOffsets: 20 } as const;

@@ -113,8 +113,10 @@ class Talker implements AcceptedHandler {
       if (taken < piece) return;
     }
     if (!hasAll || this.written < this.#downBytes) return;
-    if (this.#random() < 0.5) this.socket.end();
-    else this.socket.shutdown();
+    const way = this.#random();
+    if (way < 0.3) this.socket.end();
+    else if (way < 0.6) this.socket.shutdown();
+    else this.socket.linger(60);
   }
 }
 

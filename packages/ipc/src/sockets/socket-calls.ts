@@ -1,15 +1,17 @@
 import { EventLoop } from "../event-loop.ts";
 import { IoUring } from "../io-uring.ts";
+import { PARTINGS_MAX, Partings } from "./partings.ts";
 import { RECEIVES_MAX, ReceiveBatch } from "./receive-batch.ts";
 import { SENDS_MAX, SendBatch } from "./send-batch.ts";
 
-/** For {@link RECEIVES_MAX} and {@link SENDS_MAX}, and a power of two. */
+/** For {@link RECEIVES_MAX}, {@link SENDS_MAX} and {@link PARTINGS_MAX}, and a power of two. */
 const CALLS = 64;
 
 /** What the sockets of a thread ask of the kernel together. */
 export interface SocketCalls {
   readonly receives: ReceiveBatch;
   readonly sends: SendBatch;
+  readonly partings: Partings;
 }
 
 let current: { calls: SocketCalls | undefined } | undefined;
@@ -23,7 +25,17 @@ export function socketCalls(): SocketCalls | undefined {
 function open(): SocketCalls | undefined {
   const ring = IoUring.open(CALLS);
   if (ring === undefined) return undefined;
-  const calls = { receives: new ReceiveBatch(ring, 0), sends: new SendBatch(ring, RECEIVES_MAX) };
-  EventLoop.current().addBatch({ foreseen: () => calls.receives.run(), turnEnds: () => calls.sends.flush() });
+  const calls = {
+    receives: new ReceiveBatch(ring, 0),
+    sends: new SendBatch(ring, RECEIVES_MAX),
+    partings: new Partings(ring, RECEIVES_MAX + SENDS_MAX),
+  };
+  EventLoop.current().addBatch({
+    foreseen: () => calls.receives.run(),
+    turnEnds: () => {
+      calls.sends.flush();
+      calls.partings.turnEnds();
+    },
+  });
   return calls;
 }

@@ -8,7 +8,7 @@ import { type StreamHandler, StreamSocket } from "./stream-socket.ts";
 
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
-/** Connections accepted in a turn: then those that are open have theirs. */
+/** Connections accepted in a turn at most: then those that are open have theirs. */
 const ACCEPTS_PER_TURN = 32;
 /** How long connections wait when none can be accepted: trying at once, as the kernel suggests, would take a whole processor. */
 const PAUSE_MS = 100;
@@ -31,6 +31,9 @@ export class StreamListener implements Watcher {
   #place: number | undefined;
   #pause: ReturnType<typeof setTimeout> | undefined;
   #isStopped = false;
+  /** How many connections are asked for in one go: one, which is what mostly waits, and twice as many in each turn that follows on one where more did. */
+  #accepts = 1;
+  #turn = -1;
 
   /**
    * Accepts from now on, in the calling thread.
@@ -69,32 +72,21 @@ export class StreamListener implements Watcher {
   }
 
   ready(): void {
-    for (let accepted = 0; accepted < ACCEPTS_PER_TURN && !this.#isStopped; accepted++) {
+    const { turns } = this.#loop;
+    this.#accepts = turns === this.#turn + 1 ? Math.min(ACCEPTS_PER_TURN, this.#accepts * 2) : 1;
+    this.#turn = turns;
+    for (let accepted = 0; accepted < this.#accepts && !this.#isStopped; accepted++) {
       addressBytes[0] = ADDRESS_BYTES;
       const fildes = libc().accept4(this.#fildes, address, addressBytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fildes === -1) return this.#refused(errno());
-      this.#open(fildes);
-    }
-  }
-
-  #open(fildes: number): void {
-    const handler = this.#handlerFor();
-    const socket = this.#socketOf(fildes, handler);
-    if (socket !== undefined) handler.opened(socket);
-  }
-
-  /** Undefined where the kernel watches no more descriptors for this user: the connection is closed then. */
-  #socketOf(fildes: number, handler: AcceptedHandler): StreamSocket | undefined {
-    try {
-      return new StreamSocket(fildes, handler, address.slice());
-    } catch {
-      libc().close(fildes);
-      return undefined;
+      const handler = this.#handlerFor();
+      handler.opened(StreamSocket.accepted(fildes, handler, address.slice()));
     }
   }
 
   /** accept(2): errors of a connection that is gone already come here too, and are passed over. */
   #refused(failure: number): void {
+    this.#turn = -1; // no more wait
     if (failure === ERRNO.EINVAL) return this.#rest(); // somebody has ended its listening, of which the kernel would tell without end
     if (!EXHAUSTED.has(failure)) return;
     this.#rest();

@@ -6,6 +6,7 @@ import { sameSocket } from "./listening-socket.ts";
 import { LEVEL, MSG, SHUT, SO } from "./numbers.ts";
 import { hostOf } from "./peer-address.ts";
 import { PrefixViews } from "./prefix-views.ts";
+import type { PartingSocket } from "./partings.ts";
 import type { Sender } from "./send-batch.ts";
 import { type SocketCalls, socketCalls } from "./socket-calls.ts";
 
@@ -49,11 +50,12 @@ export interface StreamHandler {
  *
  * @see recv(2), send(2), epoll(7)
  */
-export class StreamSocket implements Watcher, Sender {
+export class StreamSocket implements Watcher, Sender, PartingSocket {
   readonly #loop: EventLoop;
   readonly #calls: SocketCalls | undefined;
   readonly #handler: StreamHandler;
-  readonly #place: number;
+  /** In the event loop; undefined while it is not watched: until it was read once, and while it parts with others. */
+  #place: number | undefined;
   readonly #address: Uint8Array | undefined;
   #host: string | undefined;
   #fildes: number;
@@ -68,6 +70,8 @@ export class StreamSocket implements Watcher, Sender {
   #hasEnded = false;
   /** It is closed as soon as all has left. */
   #isEnding = false;
+  /** What still comes is dropped. */
+  #isLingering = false;
   /** Under which it was received with others; -1: it was not. */
   #ticket = -1;
   /** Came so while it had already been paused. */
@@ -83,16 +87,32 @@ export class StreamSocket implements Watcher, Sender {
   /**
    * @param fildes Of a connected socket that does not block (O_NONBLOCK). It is this object's from here on, and closed by it; there is no other one of the socket (dup(2)).
    * @param handler Told of everything, from the next turn of the event loop on; of an end that this side brings about at once.
-   * @param address Of the peer: a struct sockaddr.
    * @throws {SystemCallError} `ENOSPC`: `fs.epoll.max_user_watches`; the descriptor is still the caller's then.
    */
-  constructor(fildes: number, handler: StreamHandler, address?: Uint8Array) {
+  static connected(fildes: number, handler: StreamHandler): StreamSocket {
+    const socket = new StreamSocket(fildes, handler);
+    socket.#place = socket.#loop.watch(fildes, EVENTS, socket);
+    return socket;
+  }
+
+  /**
+   * A connection that was just accepted. It is read in this turn of the event loop: its peer has mostly sent something by now, and to have the kernel tell so takes longer. Only then it is watched, if it is still open.
+   *
+   * @param fildes As of {@link connected}.
+   * @param address Of the peer: a struct sockaddr.
+   */
+  static accepted(fildes: number, handler: StreamHandler, address: Uint8Array): StreamSocket {
+    const socket = new StreamSocket(fildes, handler, address);
+    socket.#loop.callSoon(socket);
+    return socket;
+  }
+
+  private constructor(fildes: number, handler: StreamHandler, address?: Uint8Array) {
     this.#loop = EventLoop.current();
     this.#fildes = fildes;
     this.#handler = handler;
     this.#address = address;
     this.#calls = socketCalls();
-    this.#place = this.#loop.watch(fildes, EVENTS, this);
   }
 
   /**
@@ -110,7 +130,7 @@ export class StreamSocket implements Watcher, Sender {
     option.fill(0);
     libc().setsockopt(fildes, LEVEL.SOCKET, SO.LINGER, option, 8); // terminate() has set it: our end would be a reset
     try {
-      return new StreamSocket(fildes, handler);
+      return StreamSocket.connected(fildes, handler);
     } catch (error) {
       libc().close(fildes);
       throw error;
@@ -205,6 +225,19 @@ export class StreamSocket implements Watcher, Sender {
     if (this.#unsent === undefined) this.#shutDown();
   }
 
+  /**
+   * Ends it in a way that takes nothing from the peer: it is told that this side has ended, what it still sends is dropped, and the connection is closed when it has ended too, or when `seconds` are over. (A connection
+   * that is closed while something is unread, or still comes, is reset, and the peer loses what it has not read yet.) Nothing is told until it is closed, and that a few milliseconds late.
+   */
+  linger(seconds: number): void {
+    if (this.#fildes === -1 || this.#isEnding || this.#isLingering) return;
+    this.#isLingering = true;
+    this.shutdown();
+    this.resume();
+    this.timeout(seconds);
+    if (this.#mayPart) this.#calls!.partings.add(this);
+  }
+
   /** Closes it; what was written still reaches a peer that sends nothing more. While the kernel has no room for all of that it stays open, and nothing is told of it until it is closed. */
   end(): void {
     if (this.#fildes === -1 || this.#isEnding) return;
@@ -226,8 +259,29 @@ export class StreamSocket implements Watcher, Sender {
     this.#close();
   }
 
+  release(): number {
+    const fildes = this.#fildes;
+    if (this.#isQueued) this.#calls!.sends.flush();
+    this.#fildes = -1;
+    if (this.#place !== undefined) this.#loop.forget(this.#place);
+    return fildes;
+  }
+
+  released(): void {
+    this.#handler.closed();
+  }
+
+  watch(): void {
+    try {
+      this.#place = this.#loop.watch(this.#fildes, EVENTS, this);
+    } catch {
+      this.terminate(); // the kernel watches no more descriptors for this user
+    }
+  }
+
   foresee(events: number): void {
-    const isRead = (events & (EPOLL.IN | EPOLL.ERR)) === EPOLL.IN && !this.#isPaused && !this.#isUnread;
+    const isReadable = this.#place === undefined || (events & (EPOLL.IN | EPOLL.ERR)) === EPOLL.IN;
+    const isRead = isReadable && !this.#isPaused && !this.#isUnread;
     const isWhole = !this.#hasPeerEnded && this.#failure === undefined && this.#fildes !== -1;
     this.#ticket = isRead && isWhole ? (this.#calls?.receives.ask(this.#fildes) ?? -1) : -1;
   }
@@ -244,6 +298,7 @@ export class StreamSocket implements Watcher, Sender {
   ready(events: number): void {
     if (this.#fildes === -1) return;
     if ((events & EPOLL.ERR) !== 0 || this.#failure !== undefined) return this.#failed();
+    if (this.#place === undefined) return this.#readFirst();
     const hasRoom = (events & EPOLL.OUT) !== 0 || this.#hasRoom;
     this.#hasRoom = false;
     if (hasRoom && this.#unsent !== undefined) {
@@ -264,7 +319,21 @@ export class StreamSocket implements Watcher, Sender {
     if (this.#deadlineMs > clockMs) return;
     this.#deadlineMs = Number.POSITIVE_INFINITY;
     if (this.#isEnding) this.terminate();
+    else if (this.#isLingering) this.end();
     else this.#handler.timedOut();
+  }
+
+  /** What comes later, and what is left now, the kernel tells once it is asked to. */
+  #readFirst(): void {
+    if (this.#isPaused) this.#keepReceived();
+    else this.#read(false);
+    if (this.#fildes !== -1 && !this.#mayPart) this.watch();
+  }
+
+  /** Whether it waits for nothing but its peer's end, with others. */
+  get #mayPart(): boolean {
+    const isAtEnd = this.#isLingering && this.#unsent === undefined && this.#failure === undefined;
+    return isAtEnd && this.#place === undefined && this.#calls !== undefined && this.#fildes !== -1;
   }
 
   /** @param toTheEnd A short read is not the last: more, or the end of the stream, is behind it. */
@@ -317,7 +386,7 @@ export class StreamSocket implements Watcher, Sender {
   #tookIn(chunk: Uint8Array, isFull: boolean): number {
     const { length } = chunk; // before it is lent
     this.#wasFull = isFull;
-    this.#handler.received(chunk);
+    if (!this.#isLingering) this.#handler.received(chunk);
     return this.#fildes === -1 ? 0 : length;
   }
 
@@ -409,11 +478,7 @@ export class StreamSocket implements Watcher, Sender {
 
   #close(error?: SystemCallError): void {
     if (this.#fildes === -1) return;
-    if (this.#isQueued) this.#calls!.sends.flush();
-    const fildes = this.#fildes;
-    this.#fildes = -1;
-    libc().close(fildes);
-    this.#loop.forget(this.#place);
+    libc().close(this.release());
     this.#handler.closed(error);
   }
 }

@@ -36,7 +36,8 @@ export interface ClientSocket {
   pause(): void;
   resume(): void;
   end(): void;
-  shutdown(): void;
+  /** Ends it without taking from the client what it has not read yet; nothing more is told but that it is closed. */
+  linger(seconds: number): void;
   terminate(): void;
 }
 
@@ -92,14 +93,13 @@ export class Acceptor {
     this.#limit = limit;
   }
 
-  /** Undefined: it was turned away. What it still sends is to be read and dropped until it closes, so that no reset eats the farewell. */
+  /** Undefined: it was turned away. */
   accept(socket: ClientSocket): Connection | undefined {
     this.#counters.add("connectionsAccepted");
     if (this.#open.size >= this.#limit.connections) {
       this.#counters.add("connectionsRefused");
       socket.write(this.#limit.farewell);
-      socket.shutdown();
-      socket.timeout(LINGER_TIMEOUT_S);
+      socket.linger(LINGER_TIMEOUT_S);
       return undefined;
     }
     const connection = this.#connect(socket);
@@ -128,7 +128,6 @@ export function listen(fd: number, acceptor: Acceptor): Listener {
 /** What a client's socket tells goes to its connection; of who was turned away, nothing goes anywhere. */
 class Client implements AcceptedHandler {
   readonly #acceptor: Acceptor;
-  #socket: StreamSocket | undefined;
   #connection: Connection | undefined;
 
   constructor(acceptor: Acceptor) {
@@ -136,7 +135,6 @@ class Client implements AcceptedHandler {
   }
 
   opened(socket: StreamSocket): void {
-    this.#socket = socket;
     this.#connection = this.#acceptor.accept(socket);
   }
 
@@ -149,13 +147,11 @@ class Client implements AcceptedHandler {
   }
 
   halfClosed(): void {
-    if (this.#connection === undefined) this.#socket?.end();
-    else this.#connection.halfClosed();
+    this.#connection?.halfClosed();
   }
 
   timedOut(): void {
-    if (this.#connection === undefined) this.#socket?.terminate();
-    else this.#connection.timedOut();
+    this.#connection?.timedOut();
   }
 
   closed(): void {

@@ -92,8 +92,9 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
 
   halfClosed(): void {
     // Half a header will never be whole; who sent nothing expects nothing.
-    if (this.#state === "reading" && this.#parser.hasBegun) this.#answerWithoutBody({ status: "INVALID" });
-    else if (this.#state === "reading" || this.#state === "lingering") this.#socket.end();
+    if (this.#state !== "reading") return;
+    if (this.#parser.hasBegun) this.#answerWithoutBody({ status: "INVALID" });
+    else this.#socket.end();
   }
 
   closed(): void {
@@ -106,8 +107,6 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
 
   timedOut(): void {
     if (this.#state === "reading") this.#answerWithoutBody({ status: "INVALID" });
-    // All of it is with the kernel: a close lets it go on to a slow client, a reset would take it away.
-    else if (this.#state === "lingering") this.#socket.end();
     // Only a client that takes nothing is timed out; one that waits for the origin is not.
     else if (this.#sender.isWaiting || this.#out?.isHeldBack || this.#delivery?.stalled) this.#socket.terminate();
   }
@@ -273,8 +272,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   /** The client closes first; until then what it still sends is read and dropped, so that no reset eats the tail. */
   #linger(): void {
     this.#state = "lingering";
-    this.#socket.shutdown();
-    this.#socket.timeout(LINGER_TIMEOUT_S);
+    this.#socket.linger(LINGER_TIMEOUT_S);
   }
 }
 

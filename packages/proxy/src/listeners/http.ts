@@ -534,9 +534,8 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     this.#state = "lingering";
     this.#input = undefined;
     this.goOn();
-    this.#socket.shutdown();
-    this.#socket.timeout(LINGER_TIMEOUT_S);
     if (this.#halfClosed) this.#socket.end();
+    else this.#socket.linger(LINGER_TIMEOUT_S);
   }
 }
 

@@ -135,8 +135,10 @@ class TlsClientSocket implements ClientSocket {
     this.#socket.destroySoon();
   }
 
-  shutdown(): void {
+  /** What still comes goes to the connection, which drops it. */
+  linger(seconds: number): void {
     this.#socket.end();
+    this.#socket.setTimeout(seconds * 1000, () => this.end());
   }
 
   /** destroy() alone would be an end in order (Bun 1.4.5), by which a client that is not told the length takes a part of a body for the whole. */
