@@ -2,7 +2,7 @@ import type { OriginClient, OriginState } from "@proj/origin";
 import { type Site, type SiteSettings, SiteTable } from "@proj/protocol";
 import type { PassContext } from "./pass-through.ts";
 import { ProxySite } from "./proxy-site.ts";
-import { type KnownPass, type KnownRequest, RequestMemo } from "./request-memo.ts";
+import { type KnownGetfile, type KnownPass, type KnownRequest, RequestMemo } from "./request-memo.ts";
 
 interface Makers {
   readonly clientFor: (origins: readonly URL[]) => OriginClient;
@@ -16,6 +16,7 @@ export class ProxySites {
   /** Of heads whose meaning depends on {@link table}. Those that pass have a memo of their own: each may be another, and would take the place of the hot ones. */
   memo = new RequestMemo<KnownRequest>();
   passMemo = new RequestMemo<KnownPass>();
+  getfileMemo = new RequestMemo<KnownGetfile>();
   readonly #makers: Makers;
   /** The site whose targets stand in the hot tier as they are: for the one there is at the start, nothing has to be put before them. */
   readonly #plainId: number | undefined;
@@ -32,6 +33,7 @@ export class ProxySites {
     this.table = this.#tableOf(settings);
     this.memo = new RequestMemo();
     this.passMemo = new RequestMemo();
+    this.getfileMemo = new RequestMemo();
   }
 
   /** What has come of the exchanges with each origin. */

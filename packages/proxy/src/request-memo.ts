@@ -19,6 +19,12 @@ export interface KnownPass {
   readonly mayBeHot: boolean;
 }
 
+/** One of GETFILE, answered from the hot tier. */
+export interface KnownGetfile {
+  readonly path: string;
+  readonly hotKey: string;
+}
+
 /** Longer heads hold what differs from client to client, so they rarely come again. */
 const HEAD_BYTES_MAX = 1024;
 const REQUESTS_MAX = 1024;

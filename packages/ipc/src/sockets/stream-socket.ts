@@ -4,9 +4,9 @@ import { NOT_MADE } from "../io-uring.ts";
 import { errno, libc } from "../libc.ts";
 import { sameSocket } from "./listening-socket.ts";
 import { LEVEL, MSG, SHUT, SO } from "./numbers.ts";
+import type { PartingSocket } from "./partings.ts";
 import { hostOf } from "./peer-address.ts";
 import { PrefixViews } from "./prefix-views.ts";
-import type { PartingSocket } from "./partings.ts";
 import type { Sender } from "./send-batch.ts";
 import { type SocketCalls, socketCalls } from "./socket-calls.ts";
 

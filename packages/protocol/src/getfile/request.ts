@@ -50,11 +50,6 @@ export class GetfileRequestParser {
   #matched = 0;
   #path = "/";
 
-  /** Whether any octet has come. */
-  get hasBegun(): boolean {
-    return this.#headerBytes > 0;
-  }
-
   /** Takes the next octets of the connection; once the outcome is known, every further call returns it again. */
   push(bytes: Uint8Array): GetfileRequest {
     if (this.#outcome.kind !== "incomplete") return this.#outcome;
@@ -72,7 +67,6 @@ export class GetfileRequestParser {
   }
 
   /** Takes what belongs to the path, as one slice; the octet that ends it is left to `#takeByte`. */
-
   #takePath(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
     while (at < end && bytes[at]! > SP && bytes[at] !== DEL) at++;

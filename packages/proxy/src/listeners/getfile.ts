@@ -20,6 +20,7 @@ import type { ProxySite } from "../proxy-site.ts";
 import type { ProxySites } from "../proxy-sites.ts";
 import { ReadyResponse } from "../ready-response.ts";
 import { getfileForwarding } from "../request-fields.ts";
+import { headName } from "../request-memo.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import { type ClientSocket, type Connection, writeLoan } from "./connection.ts";
 import { GetfileRecord } from "./getfile-record.ts";
@@ -40,7 +41,8 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   readonly #socket: ClientSocket;
   readonly #context: DeliveryContext;
   readonly #settings: GetfileSettings;
-  readonly #parser = new GetfileRequestParser();
+  /** Made for a header that was not recognised. */
+  #parser: GetfileRequestParser | undefined;
   readonly #openedMs: number;
   #state: "reading" | "answering" | "lingering" | "closed" = "reading";
   /** What is asked of the origin when the cache can not be asked. */
@@ -65,6 +67,9 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
 
   received(chunk: Uint8Array): void {
     if (this.#state !== "reading") return; // bytes after the header are ignored
+    if (this.#parser === undefined && this.#answerKnown(chunk)) return;
+    const isWhole = this.#parser === undefined;
+    this.#parser ??= new GetfileRequestParser();
     const request = this.#parser.push(chunk);
     if (request.kind === "incomplete") {
       // A byte now and then does not buy more time.
@@ -77,7 +82,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
       this.#record.refused("malformed", STATUS_OF.INVALID);
       return this.#answerWithoutBody({ status: "INVALID" });
     }
-    this.#request(request.path);
+    this.#request(request.path, isWhole ? chunk : undefined);
   }
 
   drained(): void {
@@ -93,7 +98,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   halfClosed(): void {
     // Half a header will never be whole; who sent nothing expects nothing.
     if (this.#state !== "reading") return;
-    if (this.#parser.hasBegun) this.#answerWithoutBody({ status: "INVALID" });
+    if (this.#parser !== undefined) this.#answerWithoutBody({ status: "INVALID" });
     else this.#socket.end();
   }
 
@@ -221,12 +226,26 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     this.#pass.start();
   }
 
-  #request(path: string): void {
+  /** A header that came whole, as one that was answered from the hot tier before: see {@link RequestMemo}. */
+  #answerKnown(octets: Uint8Array): boolean {
+    const name = headName(octets);
+    const known = name === undefined ? undefined : this.#settings.sites.getfileMemo.get(name);
+    const hot = known === undefined ? undefined : this.#context.hot.lookup("getfile", known.hotKey);
+    if (known === undefined || hot === undefined) return false;
+    this.#state = "answering";
+    this.#record.path = known.path;
+    this.#socket.timeout(0);
+    this.#sendHot(hot);
+    return true;
+  }
+
+  /** @param octets The header, when it came whole: for the memo. */
+  #request(path: string, octets: Uint8Array | undefined): void {
     this.#state = "answering";
     this.#record.path = path;
     const asked = getfileTarget("", path);
     if (asked.kind === "refused") return this.#answerWithoutBody({ status: asked.status });
-    const { table } = this.#settings.sites;
+    const { table, getfileMemo } = this.#settings.sites;
     const site = table.find(undefined, asked.target);
     if (site === undefined) return this.#answerWithoutBody({ status: "FILE_NOT_FOUND" });
     this.#socket.timeout(0);
@@ -237,7 +256,11 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     this.#asked = { site, target };
     const hotKey = site.hotPrefix + keyTarget;
     const hot = ruling.bypass ? undefined : this.#context.hot.lookup("getfile", hotKey);
-    if (hot !== undefined) return this.#sendHot(hot);
+    if (hot !== undefined) {
+      const name = octets === undefined ? undefined : headName(octets);
+      if (name !== undefined) getfileMemo.keep(name, { path, hotKey });
+      return this.#sendHot(hot);
+    }
     this.#record.begin();
     const wanted: WantedResponse = {
       wire: "getfile",
