@@ -1,7 +1,6 @@
-import { type AcceptedHandler, limitSendBuffer, StreamListener, type StreamSocket } from "@proj/ipc";
+import { type AcceptedHandler, StreamListener, type StreamSocket } from "@proj/ipc";
 import type { Counters, ProxyCounter } from "@proj/protocol";
-import { LINGER_TIMEOUT_S, NEAR_US, SEND_BUFFER_BYTES } from "../limits.ts";
-import type { Loan } from "../loan-table.ts";
+import { LINGER_TIMEOUT_S } from "../limits.ts";
 
 /** One client connection, whatever it speaks: what its socket tells it. */
 export interface Connection {
@@ -44,24 +43,6 @@ export interface ClientSocket {
 /** Where a client is; an IPv4 address in its own form also on a socket that takes both kinds. */
 export function clientAddress(socket: ClientSocket): string {
   return (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
-}
-
-/** Writes what is on loan from `start` on, without a copy where that can be; returns as {@link ClientSocket.write}. */
-export function writeLoan(socket: ClientSocket, { bytes, fildes }: Loan, start: number): number {
-  const sent = fildes === undefined ? undefined : socket.sendFile?.(fildes, start, bytes.length - start);
-  return sent ?? socket.write(bytes.subarray(start));
-}
-
-/**
- * A body is about to be written: what the kernel may hold of it is bounded, if that is less and the client is near.
- *
- * @param bodyBytes Undefined: nobody knows.
- * @returns Whether that has been settled, for all bodies to come too.
- */
-export function boundSendBuffer(socket: ClientSocket, bodyBytes: number | undefined): boolean {
-  if (bodyBytes !== undefined && bodyBytes <= SEND_BUFFER_BYTES) return false;
-  limitSendBuffer(socket.fd, SEND_BUFFER_BYTES, NEAR_US);
-  return true;
 }
 
 export interface Listener {

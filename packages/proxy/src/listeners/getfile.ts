@@ -22,7 +22,7 @@ import { ReadyResponse } from "../ready-response.ts";
 import { getfileForwarding } from "../request-fields.ts";
 import { headName } from "../request-memo.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
-import { type ClientSocket, type Connection, writeLoan } from "./connection.ts";
+import type { ClientSocket, Connection } from "./connection.ts";
 import { GetfileRecord } from "./getfile-record.ts";
 import { ReadySender, type ReadySenderOwner } from "./ready-sender.ts";
 
@@ -125,7 +125,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     if (response.status !== 200 || portion.bodyBytes === undefined || response.headBytes !== 0) return false;
     this.#record.answered(response);
     this.#head = formatResponseHead(this.#settings.wire, { status: "OK", length: portion.bodyBytes });
-    if (portion.loan === undefined) this.#sender.expectBody(portion.bodyBytes);
+    this.#sender.expectBody(portion.bodyBytes, portion.loan !== undefined);
     return true;
   }
 
@@ -145,7 +145,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   }
 
   writeLoan(loan: Loan, start: number): number {
-    return this.#took(writeLoan(this.#socket, loan, start), loan.bytes.length - start);
+    return this.#took(this.#sender.writeLoan(loan, start), loan.bytes.length - start);
   }
 
   #took(taken: number, length: number): number {

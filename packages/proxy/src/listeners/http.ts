@@ -28,7 +28,7 @@ import { outgoingFraming, renderHotHeadStart } from "../response-head.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import { type Route, routeOf } from "../route.ts";
 import type { TrustedPeers } from "../trusted-peers.ts";
-import { type ClientSocket, type Connection, writeLoan } from "./connection.ts";
+import type { ClientSocket, Connection } from "./connection.ts";
 import { HttpRecord } from "./http-record.ts";
 import type { HttpSettings } from "./http-settings.ts";
 import { PassPace } from "./pass-pace.ts";
@@ -144,7 +144,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     this.#record.answered(response);
     const framing = outgoingFraming(this.#request!, response.status, portion.bodyBytes);
     this.#framer.begin(response, framing, this.connectionOption(framing.kind !== "until-close"));
-    if (portion.loan === undefined) this.#sender.expectBody(portion.bodyBytes);
+    this.#sender.expectBody(portion.bodyBytes, portion.loan !== undefined);
     return true;
   }
 
@@ -169,7 +169,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
   }
 
   writeLoan(loan: Loan, start: number): number {
-    const taken = this.#out?.isHeldBack === true ? 0 : writeLoan(this.#socket, loan, start);
+    const taken = this.#out?.isHeldBack === true ? 0 : this.#sender.writeLoan(loan, start);
     return this.#took(taken, loan.bytes.length - start);
   }
 

@@ -1,9 +1,10 @@
+import { limitSendBuffer } from "@proj/ipc";
 import { type HotResponse, restOf } from "../hot-tier.ts";
-import { SEND_TIMEOUT_S } from "../limits.ts";
+import { NEAR_US, REFERRED_BYTES_MAX, SEND_BUFFER_BYTES, SEND_TIMEOUT_S } from "../limits.ts";
 import type { Loan } from "../loan-table.ts";
 import { type ByteTaker, ReadyResponse } from "../ready-response.ts";
 import type { LargeSender, SendTurns } from "../send-turns.ts";
-import { boundSendBuffer, type ClientSocket, writeLoan } from "./connection.ts";
+import type { ClientSocket } from "./connection.ts";
 
 /** Whose responses a {@link ReadySender} sends: the client's connection. */
 export interface ReadySenderOwner {
@@ -22,8 +23,8 @@ export class ReadySender implements LargeSender, ByteTaker {
   readonly #owner: ReadySenderOwner;
   /** A response, or the rest of one, that waits for the client only. */
   #ready: ReadyResponse | undefined;
-  /** What the kernel holds of our responses is bounded. */
-  #isBounded = false;
+  /** The client is near, and what the kernel holds of our responses is bounded therefore; undefined while nobody has looked. */
+  #isNear: boolean | undefined;
 
   constructor(socket: ClientSocket, turns: SendTurns, owner: ReadySenderOwner) {
     this.#socket = socket;
@@ -36,14 +37,28 @@ export class ReadySender implements LargeSender, ByteTaker {
     return this.#ready !== undefined;
   }
 
-  /** A body of that length is about to be copied into the kernel, whoever writes it; undefined: nobody knows its length. What is on loan is not copied. */
-  expectBody(bodyBytes: number | undefined): void {
-    this.#isBounded ||= boundSendBuffer(this.#socket, bodyBytes);
+  /**
+   * A body is about to be written, whoever writes it: what the kernel may hold of it is bounded, if that is less and the client is near.
+   *
+   * @param bodyBytes Undefined: nobody knows.
+   * @param isOnLoan What is on loan is not copied, unless it is large.
+   */
+  expectBody(bodyBytes: number | undefined, isOnLoan: boolean): void {
+    if (bodyBytes !== undefined && bodyBytes <= (isOnLoan ? REFERRED_BYTES_MAX : SEND_BUFFER_BYTES)) return;
+    this.#isNear ??= limitSendBuffer(this.#socket.fd, SEND_BUFFER_BYTES, NEAR_US);
+  }
+
+  /** Writes what is on loan from `start` on, without a copy where that can be and is better; returns as {@link ClientSocket.write}. */
+  writeLoan({ bytes, fildes }: Loan, start: number): number {
+    const isCopied = fildes === undefined || (this.#isNear === true && bytes.length > REFERRED_BYTES_MAX);
+    const sent = isCopied ? undefined : this.#socket.sendFile?.(fildes, start, bytes.length - start);
+    return sent ?? this.#socket.write(bytes.subarray(start));
   }
 
   /** @param ready What {@link HotResponse.ready} is for this client: all of the response but for a body on loan. */
   sendHot(hot: HotResponse, ready: Uint8Array): void {
     if (hot.loan !== undefined) {
+      this.expectBody(hot.bodyBytes, true);
       hot.loan.retain();
       this.#ready = new ReadyResponse(restOf(hot, ready, 0), hot.loan);
       this.#turns.ask(this);
@@ -53,7 +68,7 @@ export class ReadySender implements LargeSender, ByteTaker {
     if (taken < 0) return;
     this.#owner.sent(taken);
     if (taken === ready.length) return this.#owner.finish();
-    this.expectBody(hot.bodyBytes);
+    this.expectBody(hot.bodyBytes, false);
     this.send(new ReadyResponse(restOf(hot, ready, taken)));
   }
 
@@ -92,7 +107,7 @@ export class ReadySender implements LargeSender, ByteTaker {
   }
 
   takeLoan(loan: Loan, start: number): number {
-    return this.#told(writeLoan(this.#socket, loan, start));
+    return this.#told(this.writeLoan(loan, start));
   }
 
   #told(taken: number): number {
