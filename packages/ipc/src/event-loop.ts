@@ -89,6 +89,8 @@ export class EventLoop {
   #watched = 0;
   /** Who is to be told in this turn although nothing has happened to its descriptor. */
   readonly #soon: Watcher[] = [];
+  /** How many of them are still to be told in this turn, and have been asked to foresee: as {@link #handed}, for one that throws. */
+  #soonLeft = 0;
   readonly #endOfTurn: (() => void)[] = [];
   readonly #sleepers = new Set<Sleeper>();
   readonly #batches: Batch[] = [];
@@ -258,7 +260,7 @@ export class EventLoop {
 
   /** Whether there was anything to do. */
   #takeTurn(): boolean {
-    if (this.#handed === this.#found) this.#wait();
+    if (this.#handed === this.#found && this.#soonLeft === 0) this.#wait();
     const hasFound = this.#handed < this.#found || this.#isWanted;
     this.#restMs = hasFound ? SHARE_MS : Math.min(this.#restMsMax, this.#restMs * 2);
     if (!hasFound && this.#isAsleep) {
@@ -339,12 +341,19 @@ export class EventLoop {
   }
 
   #handOutSoon(): void {
-    const count = this.#soon.length;
-    if (count > 1) {
-      for (let index = 0; index < Math.min(count, FORESEEN_MAX); index++) this.#soon[index]!.foresee?.(0);
-      for (const batch of this.#batches) batch.foreseen();
+    if (this.#soonLeft === 0) this.#foreseeSoon();
+    while (this.#soonLeft > 0) {
+      this.#soonLeft -= 1;
+      this.#soon.shift()!.ready(0);
     }
-    for (let left = count; left > 0; left--) this.#soon.shift()!.ready(0);
+  }
+
+  #foreseeSoon(): void {
+    const count = this.#soon.length;
+    this.#soonLeft = count;
+    if (count < 2) return;
+    for (let index = 0; index < Math.min(count, FORESEEN_MAX); index++) this.#soon[index]!.foresee?.(0);
+    for (const batch of this.#batches) batch.foreseen();
   }
 
   #sweep(): void {

@@ -41,5 +41,6 @@ export { endListening, keepListening, sameSocket } from "./sockets/listening-soc
 export { PrefixViews } from "./sockets/prefix-views.ts";
 export { endSteering, steerConnections } from "./sockets/reuse-port.ts";
 export { limitSendBuffer } from "./sockets/send-buffer.ts";
+export { closeParted } from "./sockets/socket-calls.ts";
 export { type AcceptedHandler, StreamListener } from "./sockets/stream-listener.ts";
 export { type StreamHandler, StreamSocket } from "./sockets/stream-socket.ts";

@@ -49,21 +49,26 @@ export class Partings {
   add(socket: PartingSocket): void {
     this.#waiting.push({ socket, looks: 0 });
     this.#added += 1;
-    this.#timer ??= setTimeout(this.#look, LOOK_MS);
+    this.#timer ??= setTimeout(this.look, LOOK_MS);
   }
 
   turnEnds(): void {
-    if (this.#added >= PARTINGS_MAX) this.#look();
+    if (this.#added >= PARTINGS_MAX) this.look();
   }
 
-  readonly #look = (): void => {
+  /** Looks after all of them now. */
+  readonly look = (): void => {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#added = 0;
-    const waiting = this.#waiting.filter(({ socket }) => socket.fd !== -1);
+    const waiting = this.#waiting;
     this.#waiting = [];
-    for (let from = 0; from < waiting.length; from += PARTINGS_MAX)
-      this.#lookAfter(waiting.slice(from, from + PARTINGS_MAX));
+    try {
+      while (waiting.length > 0)
+        this.#lookAfter(waiting.splice(0, PARTINGS_MAX).filter(({ socket }) => socket.fd !== -1));
+    } finally {
+      for (const one of waiting) this.#keep(one); // somebody who was told has thrown
+    }
   };
 
   #lookAfter(some: readonly Waiting[]): void {
@@ -77,14 +82,14 @@ export class Partings {
     some.forEach((waiting, call) => {
       if (!isOver[call]) this.#keep(waiting);
     });
-    for (const socket of over) socket.released();
+    tell(over);
   }
 
   #keep(waiting: Waiting): void {
     waiting.looks += 1;
     if (waiting.looks === LOOKS_MAX) return waiting.socket.watch();
     this.#waiting.push(waiting);
-    this.#timer ??= setTimeout(this.#look, LOOK_MS);
+    this.#timer ??= setTimeout(this.look, LOOK_MS);
   }
 
   #close(all: readonly number[]): void {
@@ -113,6 +118,17 @@ export class Partings {
 interface Waiting {
   readonly socket: PartingSocket;
   looks: number;
+}
+
+/** Whoever throws keeps nobody else from being told. */
+function tell(closed: PartingSocket[]): void {
+  const socket = closed.shift();
+  if (socket === undefined) return;
+  try {
+    socket.released();
+  } finally {
+    tell(closed);
+  }
 }
 
 /** @param received What recv(2) has returned, or the error. */

@@ -275,7 +275,9 @@ export class StreamSocket implements Watcher, Sender, PartingSocket {
     try {
       this.#place = this.#loop.watch(this.#fildes, EVENTS, this);
     } catch {
-      this.terminate(); // the kernel watches no more descriptors for this user
+      // The kernel watches no more descriptors for this user.
+      if (this.#isLingering && this.#unsent === undefined) this.#close();
+      else this.terminate();
     }
   }
 
@@ -325,9 +327,12 @@ export class StreamSocket implements Watcher, Sender, PartingSocket {
 
   /** What comes later, and what is left now, the kernel tells once it is asked to. */
   #readFirst(): void {
-    if (this.#isPaused) this.#keepReceived();
-    else this.#read(false);
-    if (this.#fildes !== -1 && !this.#mayPart) this.watch();
+    try {
+      if (this.#isPaused) this.#keepReceived();
+      else this.#read(false);
+    } finally {
+      if (this.#fildes !== -1 && !this.#mayPart) this.watch();
+    }
   }
 
   /** Whether it waits for nothing but its peer's end, with others. */

@@ -1,4 +1,4 @@
-import { type AcceptedHandler, StreamListener, type StreamSocket } from "@proj/ipc";
+import { type AcceptedHandler, closeParted, StreamListener, type StreamSocket } from "@proj/ipc";
 import type { Counters, ProxyCounter } from "@proj/protocol";
 import { LINGER_TIMEOUT_S } from "../limits.ts";
 
@@ -77,6 +77,7 @@ export class Acceptor {
   /** Undefined: it was turned away. */
   accept(socket: ClientSocket): Connection | undefined {
     this.#counters.add("connectionsAccepted");
+    if (this.#open.size >= this.#limit.connections) closeParted();
     if (this.#open.size >= this.#limit.connections) {
       this.#counters.add("connectionsRefused");
       socket.write(this.#limit.farewell);

@@ -82,7 +82,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
       this.#record.refused("malformed", STATUS_OF.INVALID);
       return this.#answerWithoutBody({ status: "INVALID" });
     }
-    this.#request(request.path, isWhole ? chunk : undefined);
+    this.#request(request.path, isWhole && endsAtHeader(chunk) ? chunk : undefined);
   }
 
   drained(): void {
@@ -239,7 +239,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     return true;
   }
 
-  /** @param octets The header, when it came whole: for the memo. */
+  /** @param octets The header, when it came whole and nothing with it: for the memo. */
   #request(path: string, octets: Uint8Array | undefined): void {
     this.#state = "answering";
     this.#record.path = path;
@@ -299,5 +299,11 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   }
 }
 
+/** Whether nothing is behind the CR LF CR LF of a header. */
+function endsAtHeader(octets: Uint8Array): boolean {
+  return octets.indexOf(CR) === octets.length - 4;
+}
+
+const CR = 0x0d;
 /** What GETFILE's statuses are called where HTTP's stand beside them. */
 const STATUS_OF = { FILE_NOT_FOUND: 404, ERROR: 502, INVALID: 400 } as const;

@@ -138,7 +138,8 @@ class TlsClientSocket implements ClientSocket {
   /** What still comes goes to the connection, which drops it. */
   linger(seconds: number): void {
     this.#socket.end();
-    this.#socket.setTimeout(seconds * 1000, () => this.end());
+    const timer = setTimeout(() => this.end(), seconds * 1000);
+    this.#socket.on("close", () => clearTimeout(timer));
   }
 
   /** destroy() alone would be an end in order (Bun 1.4.5), by which a client that is not told the length takes a part of a body for the whole. */
