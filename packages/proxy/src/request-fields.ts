@@ -133,11 +133,15 @@ function forwardedNode(address: string): string {
   return address.includes(":") ? `"[${address}]"` : address;
 }
 
-/** RFC 9110 section 7.6.2. */
+/** RFC 9110 section 7.6.2: one less, or the most that is counted here. */
 function countForward(fields: Fields): void {
   const left = fields.get("max-forwards");
-  if (left !== undefined && /^\d{1,9}$/.test(left)) fields.set("Max-Forwards", String(Number(left) - 1));
+  if (left === undefined || !/^[0-9]+$/.test(left)) return;
+  fields.set("Max-Forwards", String(Math.min(Number(left) - 1, FORWARDS_MAX)));
 }
+
+/** Nine digits: what any recipient can hold. */
+const FORWARDS_MAX = 999_999_999;
 
 function forwardingOf(head: RequestHead, authority: string, peer: Peer): Fields {
   if (!peer.isTrusted && peer.forwarding?.authority === authority) return peer.forwarding.fields;
@@ -174,8 +178,11 @@ function addForwarding(
   if (tells("x-forwarded-host") && saidHost !== "") fields.add("X-Forwarded-Host", saidHost);
 }
 
-/** A parameter of Forwarded (RFC 7239 section 4): its name, and its value, a token or a quoted string. */
-const FORWARDED_PAIR = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^\s",;]*)/g;
+/**
+ * A parameter of Forwarded (RFC 7239 section 4): its name, and its value, a token or a quoted string. A name is looked for where a token begins, and not at
+ * each of its octets: one of 60 KB that is no parameter would take seconds, and a thread that stands still for half of one is taken for hung.
+ */
+const FORWARDED_PAIR = /(?<![!#$%&'*+\-.^_`|~0-9A-Za-z])([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^\s",;]+)/g;
 
 /** Its elements with nothing but their addresses; undefined when there are none. */
 function forwardedNodes(forwarded: string | undefined): string | undefined {

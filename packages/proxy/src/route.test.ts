@@ -60,6 +60,7 @@ describe("routeOf()", () => {
   test("Max-Forwards: 0 goes no further with TRACE and OPTIONS, and means nothing to others", () => {
     expect(routeOf(head("TRACE / HTTP/1.1\nHost: a\nMax-Forwards: 0"), under("")).kind).toBe("echo");
     expect(routeOf(head("OPTIONS / HTTP/1.1\nHost: a\nMax-Forwards: 0"), under("")).kind).toBe("options");
+    expect(routeOf(head("OPTIONS / HTTP/1.1\nHost: a\nMax-Forwards: 00"), under("")).kind).toBe("options");
     expect(routeOf(head("POST / HTTP/1.1\nHost: a\nMax-Forwards: 0"), under("")).kind).toBe("pass");
   });
 
@@ -143,6 +144,9 @@ describe("passFields()", () => {
   test("Max-Forwards is counted down", () => {
     expect(fieldsOf("OPTIONS / HTTP/1.1\nHost: a\nMax-Forwards: 3").get("max-forwards")).toBe("2");
     expect(fieldsOf("POST / HTTP/1.1\nHost: a\nMax-Forwards: 3").get("max-forwards")).toBe("3");
+    const most = "OPTIONS / HTTP/1.1\nHost: a\nMax-Forwards: 99999999999999999999999";
+    expect(fieldsOf(most).get("max-forwards")).toBe("999999999");
+    expect(fieldsOf("OPTIONS / HTTP/1.1\nHost: a\nMax-Forwards: 1.5").get("max-forwards")).toBe("1.5");
   });
 });
 
@@ -168,6 +172,21 @@ test("renderCacheForwarding() names addresses, and what else a rule counts; it i
   expect(renderCacheForwarding(asked, "a:1", client, ["forwarded"])).toBe(
     'Forwarded: for=192.0.2.1;host="a:1";proto=https\r\nX-Forwarded-For: 192.0.2.1\r\n',
   );
+});
+
+test("renderCacheForwarding() reads what a trusted proxy passes on without a look back, and leaves out what is no address", () => {
+  const trusted: Peer = { address: "192.0.2.1", isTrusted: true, scheme: "http" };
+  const forwarded = (value: string) => {
+    const asked = head("GET / HTTP/1.1\nHost: a");
+    asked.fields.add("Forwarded", value);
+    return renderCacheForwarding(asked, "a", trusted, []).split("\r\n")[0];
+  };
+  // 0.5 MB, in which to begin a name at each octet takes minutes: the runner's time-out is the watchdog.
+  for (const unit of ["a", "for", 'a="', '\\"', "=", ";", "for=\\"]) {
+    const long = unit.repeat(500_000 / unit.length);
+    expect(forwarded(`${long}, for=1.1.1.1`)).toEndWith("for=192.0.2.1");
+  }
+  expect(forwarded('for=, xfor=2.2.2.2, for="3.3.3.3, for=1.1.1.1')).toBe("Forwarded: for=1.1.1.1, for=192.0.2.1");
 });
 
 test("renderCacheFields() says that the client takes trailers, and nothing else of its connection", () => {

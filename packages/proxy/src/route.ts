@@ -82,7 +82,7 @@ export function routeOf<One extends Site>(head: RequestHead, sites: SiteTable<On
     // RFC 9110 section 9.3.8: a client must not send content in it.
     return { kind: "malformed", fault: { kind: "malformed", reason: "trace-with-content", status: 400 } };
   }
-  if ((method === "TRACE" || method === "OPTIONS") && fields.get("max-forwards") === "0") {
+  if ((method === "TRACE" || method === "OPTIONS") && /^0+$/.test(fields.get("max-forwards") ?? "")) {
     return { kind: method === "TRACE" ? "echo" : "options" };
   }
   return { kind: "pass", site, target: joined, authority, fromCache: undefined, framing: content, upgrade };
