@@ -1,4 +1,12 @@
-import { Fields, type RuleSettings, type Ruling, stripeOf, targetHash, type WantedResponse } from "@proj/protocol";
+import {
+  Fields,
+  type RuleSettings,
+  type Ruling,
+  stripeOf,
+  targetHash,
+  varyKey,
+  type WantedResponse,
+} from "@proj/protocol";
 import type { CacheSite } from "./cache-site.ts";
 
 /** Fields that can change which stored response is used, or how: without them, and without Vary, nobody has to parse the section. */
@@ -25,6 +33,7 @@ export class ClientRequest {
   readonly #wanted: WantedResponse;
   #fields: Fields | undefined;
   #forwarding: Fields | undefined;
+  #variesBy: { readonly names: readonly string[]; readonly key: string } | undefined;
 
   constructor(wanted: WantedResponse, site: CacheSite) {
     this.wire = wanted.wire;
@@ -87,6 +96,12 @@ export class ClientRequest {
   /** What a response may vary on (RFC 9111 section 4.1): a field as the origin gets it, the client's or this hop's about the client. */
   get(lowerName: string): string | undefined {
     return (isForwarding(lowerName) ? this.forwarding : this.fields).get(lowerName);
+  }
+
+  /** What it says in these fields: see `varyKey`. Asked again for the same names it is not computed anew, as a fill that waits is by every request for its key. */
+  varyKey(names: readonly string[]): string {
+    if (this.#variesBy?.names !== names) this.#variesBy = { names, key: varyKey(names, this) };
+    return this.#variesBy.key;
   }
 }
 

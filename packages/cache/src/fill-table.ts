@@ -1,4 +1,3 @@
-import { varyKey } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
 import type { Fate } from "./explain/explain.ts";
 import type { Fill } from "./fill.ts";
@@ -49,7 +48,7 @@ export class FillTable {
       if (fill === without || !fill.takes(request)) continue;
       // A response is on its way that is known to vary: who would not get it need not wait to hear that.
       if (names === undefined) return fill;
-      if (varyKey(names, request) === varyKey(names, fill.request)) return fill;
+      if (request.varyKey(names) === fill.request.varyKey(names)) return fill;
     }
     return undefined;
   }

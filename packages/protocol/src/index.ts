@@ -80,7 +80,6 @@ export {
 } from "./caching/validation.ts";
 export {
   ANY_REQUEST,
-  matchesByLanguage,
   matchesExactly,
   matchingVariants,
   type Variant,

@@ -5,11 +5,18 @@ import { listMembers, trimOws } from "./list-members.ts";
 const REMEMBERED_CHARS_MAX = 256;
 const REMEMBERED_MAX = 256;
 
-/** The same function, that does not compute again what it was lately asked: clients send few different values, often. */
+/**
+ * The same function, that does not compute again what it was lately asked: clients send few different values, often. Of longer ones the last: a request's
+ * is held against all that is stored under its key, and one of 60 KB takes up to 100 ms to read.
+ */
 function remembered<T>(compute: (value: string) => T): (value: string) => T {
   const known = new Map<string, T>();
+  let last: { readonly value: string; readonly computed: T } | undefined;
   return (value) => {
-    if (value.length > REMEMBERED_CHARS_MAX) return compute(value);
+    if (value.length > REMEMBERED_CHARS_MAX) {
+      if (last?.value !== value) last = { value, computed: compute(value) };
+      return last.computed;
+    }
     const found = known.get(value);
     if (found !== undefined) return found;
     const computed = compute(value);

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Fields } from "../http1/fields.ts";
+import { acceptsCoding } from "./negotiation.ts";
 import { check, fieldsOf, fieldValue } from "./test-support.ts";
-import { matchingVariants, type Variant, variantOf, varyKey, varyNames } from "./vary.ts";
+import { matchingVariants, type Selecting, type Variant, variantOf, varyKey, varyNames } from "./vary.ts";
 
 test("varyNames() joins lines, ignores case and order, leaves out doubles (RFC 9110 section 12.5.5)", () => {
   expect(varyNames(fieldsOf("Vary: Foo, bar", "Vary: , FOO"))).toEqual(["bar", "foo"]);
@@ -19,7 +20,7 @@ test.each([["*"], ["*, *"], [", *"], ["*, Foo"], ["Foo, *"], ["", "*"], ["*", "F
 );
 
 /** Which of `variants` answer a request. */
-function indexesOf(variants: readonly Variant[], request: Fields): number[] {
+function indexesOf(variants: readonly Variant[], request: Selecting): number[] {
   const stored = variants.map((variant, index) => ({ variant, index }));
   return matchingVariants(stored, request).map(({ index }) => index);
 }
@@ -100,6 +101,28 @@ test("matchingVariants() matches responses that vary on different fields each by
   expect(indexesOf([onFoo, onBar], fieldsOf("Bar: 1"))).toEqual([1]);
   expect(indexesOf([onFoo, onBar], fieldsOf("Foo: 1", "Bar: 2"))).toEqual([0]);
   expect(indexesOf([onFoo, onBar], fieldsOf("Foo: 1", "Bar: 1"))).toEqual([0, 1]);
+});
+
+test("matchingVariants() reads what a request says once, however many variants there are and however long it is", () => {
+  const vary = ["Vary: Accept-Encoding, Accept-Language, Foo", "Content-Language: de", "Content-Encoding: gzip"];
+  const said = Array.from({ length: 1_000 }, (_, i) => [`Accept-Encoding: a${i}`, `Foo: ${i}`]);
+  const variants = said.map((lines) => variantOf(fieldsOf(...lines), fieldsOf(...vary))!);
+  const members = (unit: (i: number) => string) => Array.from({ length: 10_000 }, (_, i) => unit(i)).join();
+  let asked = 0;
+  for (const unit of [(i: number) => `a${i}`, (i: number) => `de-${i};q=0.5`, (i: number) => `${i}?`]) {
+    const fields = ["Accept-Encoding", "Accept-Language", "Foo"].map((name) => `${name}: ${members(unit)}`);
+    const request = fieldsOf(...fields);
+    const counting = {
+      get(lowerName: string) {
+        asked++;
+        return request.get(lowerName);
+      },
+    };
+    expect(indexesOf(variants, counting)).toEqual([]);
+    // The runner's time-out is the watchdog: each takes some 20 ms to read.
+    expect(variants.filter(() => acceptsCoding(request, fieldsOf(vary[2]!)))).toEqual([]);
+  }
+  expect(asked).toBeLessThan(3 * 1_000 + 100);
 });
 
 test("varyKey() is equal for the same request and can not be forged by a value", () => {
