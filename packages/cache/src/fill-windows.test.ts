@@ -2,7 +2,7 @@
  * Bodies that pass through and are not kept, many at once, against an origin that brings any number of bytes wherever it is read. Whatever came before: as long as a client reads, it gets its whole
  * body and is never left waiting for an origin that is paused; and when all have left, nothing of any window is left.
  */
-import { expect, test } from "bun:test";
+import { expect, jest, test } from "bun:test";
 import type { OriginClient, OriginExchange, OriginHandler, OriginRequest } from "@proj/origin";
 import {
   CACHE_COUNTERS,
@@ -280,4 +280,51 @@ test("Fill pauses the origin for nobody who reads on, and leaves nothing of a wi
     ),
     { numRuns: 40 },
   );
+});
+
+test("Fill cuts off who stands still, wherever that is, while others have all that is there and the origin is held back", async () => {
+  jest.useFakeTimers();
+  try {
+    const harness = new Harness();
+    harness.open("outgrows");
+    harness.open("outgrows");
+    await settle();
+    const [exchange] = harness.exchanges;
+    const [reading, still] = [...harness.readers.values()];
+    const readOn = async () => {
+      for (let turn = 0; turn < 40; turn++) {
+        if (exchange!.mayBring) exchange!.bring(50 * KIB);
+        harness.ask(reading!);
+        await settle();
+      }
+    };
+    await readOn();
+    expect(exchange!.isPaused).toBe(true);
+    harness.ask(still!); // more than half of what may be ahead still is: the origin stays held back
+    await settle();
+    expect(exchange!.isPaused).toBe(true);
+    for (let times = 0; times < 3; times++) jest.advanceTimersByTime(5_000);
+    await readOn();
+    expect(reading).toMatchObject({ isDone: true, isWrong: false, bodyBytes: BODY_BYTES });
+    harness.ask(still!);
+    await settle();
+    expect(still!.refusal).toBe("cut-short");
+    expect(harness.exchanges.length).toBe(1);
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
+test("Fill does not go on for nobody with a body that outgrew the tiers", async () => {
+  const harness = new Harness();
+  harness.open("outgrows");
+  await settle();
+  const [exchange] = harness.exchanges;
+  exchange!.bring(KIB);
+  await settle();
+  harness.leave(harness.readers.get(1)!);
+  expect(exchange!.isOver).toBe(false); // it may still be kept
+  while (exchange!.mayBring) exchange!.bring(50 * KIB);
+  expect(exchange!.sentBytes).toBeLessThan(BODY_BYTES);
+  expect(harness.storage.windows.usedBytes).toBe(0);
 });

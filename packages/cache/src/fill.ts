@@ -82,6 +82,8 @@ export class Fill implements Source, OriginHandler {
   #bodyStart = 0;
   #shared: Pick<Available, "fields" | "headBlock"> | undefined;
   #mayStore = false;
+  /** The origin is not read on until the slowest reader has caught up. */
+  #isHeldUp = false;
   /** Will cut off who holds others up, at this position of {@link #body}. */
   #holdsUp: { readonly at: number; readonly timer: ReturnType<typeof setTimeout> } | undefined;
   #isPurged = false;
@@ -238,7 +240,7 @@ export class Fill implements Source, OriginHandler {
 
   #take(chunk: Uint8Array): void {
     this.#body?.append(chunk);
-    this.#control();
+    this.#endIfUnwanted(); // it may have outgrown the tiers, with no reader left
     this.#serveReadersSoon();
   }
 
@@ -606,8 +608,13 @@ export class Fill implements Source, OriginHandler {
         for (const transfer of this.#lengthWanted.list()) this.#host.refuse(transfer, "length-unknown");
     } else if (aheadBytes > windows.aheadBytesMax) {
       this.#exchange?.pause();
-      this.#watchSlowest(slowest);
-    } else if (aheadBytes < windows.aheadBytesMax / 2) this.#exchange?.resume();
+      this.#isHeldUp = true;
+    } else if (aheadBytes < windows.aheadBytesMax / 2) {
+      this.#exchange?.resume();
+      this.#isHeldUp = false;
+    }
+    // Also in between, where the origin is not read on yet: a reader may stand still there as well.
+    if (this.#isHeldUp) this.#watchSlowest(slowest);
   }
 
   #watchSlowest(at: number): void {
