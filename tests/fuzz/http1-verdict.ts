@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { METHODS } from "node:http";
 import { join } from "node:path";
 import { isSameMessages, type Stream, type StreamReading } from "./http1-stream.ts";
 
@@ -46,15 +47,19 @@ function isWaitingForNothing(stream: Stream, theirs: StreamReading): string | un
   return "we wait for more, llhttp does not";
 }
 
+const LISTED: ReadonlySet<string> = new Set(METHODS);
+
 /** Whether the last message that a reader took ends the use of HTTP shows only when more bytes follow. */
 const ENDS: ReadonlySet<StreamReading["outcome"]> = new Set(["end", "last"]);
 
 /** Where llhttp is known to be wrong; docs/http-parsing.md has each with its reason. */
 function isMisreadByLlhttp(stream: Stream, ours: StreamReading, theirs: StreamReading): boolean {
   // RFC 9110 section 9.1: any token is a method. llhttp has a list.
-  if (theirs.reason === "HPE_INVALID_METHOD") return true;
-  // RFC 9110 section 5.6.3: optional whitespace may be HTAB. llhttp takes "close" HTAB for some other option.
-  if (/^connection:[^\r\n]*\t/im.test(stream.bytes)) return true;
+  const refused = ours.messages[theirs.messages.length];
+  if (theirs.reason === "HPE_INVALID_METHOD" && refused?.method !== undefined) return !LISTED.has(refused.method);
+  // RFC 9110 section 5.6.3: optional whitespace may be HTAB. llhttp takes "close" HTAB for some other option, and reads on behind it.
+  const hasEnded = ours.outcome === "last" && theirs.outcome !== "last";
+  if (hasEnded && /^connection:[^\r\n]*close[ \t]*\t/im.test(stream.bytes)) return true;
   if (ours.outcome !== "last") return false;
   const last = ours.messages.at(-1)!;
   // RFC 9110 section 15.2.2: 101 ends HTTP. llhttp ends it when Connection and Upgrade are there too, and else reads on.
