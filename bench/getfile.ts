@@ -2,7 +2,7 @@
  * How close does a GETFILE hit come to a bare C server? gfload (C, 8 threads) against webproxy and against gfceil (a threaded C server that
  * sends one file from memory), in turn, on the same cores that the clients run on. Baseline: the ceiling of the same round.
  *
- *   bun run bench/getfile.ts [--rounds 5] [--seconds 3] [--sizes 1024,65536,1048576,67108864] [--threads 2] [--clients 8] [--shared DIR] [-- WEBPROXY OPTIONS]
+ *   bun run bench/getfile.ts [--rounds 5] [--seconds 3] [--warm-up 5] [--sizes 1024,65536,1048576,67108864] [--threads 2] [--clients 8] [--shared DIR] [-- WEBPROXY OPTIONS]
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -19,6 +19,7 @@ const { values: given, positionals } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "3" },
+    "warm-up": { type: "string", default: "5" },
     sizes: { type: "string", default: "1024,65536,1048576,67108864" },
     threads: { type: "string", default: "2" },
     clients: { type: "string", default: "8" },
@@ -78,6 +79,10 @@ async function measure(): Promise<number> {
         });
         errors += problems(checked);
       }
+    }
+    for (const { size } of targets) {
+      const seconds = Number(given["warm-up"]); // until its code is compiled
+      await runGfload(gfload, { address: webproxy.getfile, path: `/${size}`, threads: clients, seconds });
     }
     for (let round = 0; round < rounds; round++) {
       for (const { size, ceiling, results } of targets) {

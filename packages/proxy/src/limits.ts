@@ -12,8 +12,8 @@ export const PIPELINE_BYTES_MAX = 128 * 1024;
  */
 export const SEND_BUFFER_BYTES = 256 * 1024;
 /**
- * The largest body of which a near client is sent the pages themselves: to read more of them than the caches hold takes it longer than to read copies that were just made, in a buffer that stays there. A far one, which needs
- * much in flight, is always sent the pages. docs/performance.md has the figures.
+ * The largest body of which a client on this machine is sent the pages themselves: to read more of them than the caches hold takes it longer than to read copies that were just made, in a buffer that stays there. One that
+ * is elsewhere is always sent the pages, which no processor reads then. docs/performance.md has the figures.
  */
 export const REFERRED_BYTES_MAX = 1024 * 1024;
 /** A round trip in microseconds within which {@link SEND_BUFFER_BYTES} are still 256 MB/s for each connection. */

@@ -4,7 +4,7 @@ import { NEAR_US, REFERRED_BYTES_MAX, SEND_BUFFER_BYTES, SEND_TIMEOUT_S } from "
 import type { Loan } from "../loan-table.ts";
 import { type ByteTaker, ReadyResponse } from "../ready-response.ts";
 import type { LargeSender, SendTurns } from "../send-turns.ts";
-import type { ClientSocket } from "./connection.ts";
+import { type ClientSocket, clientAddress } from "./connection.ts";
 
 /** Whose responses a {@link ReadySender} sends: the client's connection. */
 export interface ReadySenderOwner {
@@ -50,7 +50,8 @@ export class ReadySender implements LargeSender, ByteTaker {
 
   /** Writes what is on loan from `start` on, without a copy where that can be and is better; returns as {@link ClientSocket.write}. */
   writeLoan({ bytes, fildes }: Loan, start: number): number {
-    const isCopied = fildes === undefined || (this.#isNear === true && bytes.length > REFERRED_BYTES_MAX);
+    const isCopied =
+      fildes === undefined || (bytes.length > REFERRED_BYTES_MAX && this.#isNear && isLocal(this.#socket));
     const sent = isCopied ? undefined : this.#socket.sendFile?.(fildes, start, bytes.length - start);
     return sent ?? this.#socket.write(bytes.subarray(start));
   }
@@ -115,3 +116,10 @@ export class ReadySender implements LargeSender, ByteTaker {
     return taken;
   }
 }
+
+/** Whether the client is on this machine: then it reads from the very memory that was written. */
+function isLocal(socket: ClientSocket): boolean {
+  return LOOPBACK.test(clientAddress(socket));
+}
+
+const LOOPBACK = /^127\.|^::1$/;
