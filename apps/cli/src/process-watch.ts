@@ -67,8 +67,9 @@ export class ProcessWatch {
       notBegun: block === undefined ? undefined : firstNotBegun(block),
     });
     if (verdict.kind !== "well") return this.#say(verdict.why, verdict.kind === "hopeless");
-    if (this.#isSilent) this.#news.onGoesOn();
+    const wasSilent = this.#isSilent;
     this.#isSilent = false;
+    if (wasSilent) this.#news.onGoesOn();
   }
 
   #say(why: string, isHopeless: boolean): void {

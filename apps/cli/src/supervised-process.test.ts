@@ -38,6 +38,7 @@ function supervise(script: string, spareScript?: string, count = 1) {
       ready++;
       notify();
     },
+    onGoesOn() {},
     onGiveUp: gaveUp.resolve,
   });
   const readyTimes = (count: number) =>
@@ -179,7 +180,7 @@ describe("SupervisedProcess", () => {
   test("dies with its supervisor, however that dies", async () => {
     const module = new URL("./supervised-process.ts", import.meta.url).href;
     const script = `const { SupervisedProcess } = await import(${JSON.stringify(module)});
-      const child = new SupervisedProcess({ name: "test", log() {}, onGiveUp() {}, settings: () => ({}),
+      const child = new SupervisedProcess({ name: "test", log() {}, onGoesOn() {}, onGiveUp() {}, settings: () => ({}),
         command: () => [process.execPath, "-e", ${JSON.stringify(END_ON_DISCONNECT + READY + LIVE)}],
         onReady: () => console.log(child.pid) });
       child.start(); ${LIVE}`;

@@ -24,6 +24,8 @@ export interface SupervisedProcessOptions {
   inherited?: readonly number[];
   /** Called each time that it says that it serves. */
   onReady: () => void;
+  /** Called when it stood still, and does not any more. */
+  onGoesOn: () => void;
   /** Called once, when it will not be started again although nobody asked it to stop. */
   onGiveUp: (why: CommandError) => void;
 }
@@ -301,7 +303,7 @@ export class SupervisedProcess {
   }
 
   #watchOver(child: ChildProcess): ProcessWatch | undefined {
-    const { name, watched, log } = this.#options;
+    const { name, watched, log, onGoesOn } = this.#options;
     if (watched === undefined) return undefined;
     return new ProcessWatch(
       { ...watched, pid: child.pid },
@@ -310,7 +312,10 @@ export class SupervisedProcess {
           this.#stalls++;
           log({ level: "warn", message: `the ${name} process stands still: ${why}`, child: child.pid });
         },
-        onGoesOn: () => log({ level: "info", message: `the ${name} process goes on`, child: child.pid }),
+        onGoesOn: () => {
+          log({ level: "info", message: `the ${name} process goes on`, child: child.pid });
+          onGoesOn();
+        },
         onHopeless: (why) => {
           log({ level: "error", message: `killing the ${name} process: ${why}`, child: child.pid });
           this.#killedFor = why;

@@ -193,6 +193,7 @@ export class ProcessPair {
           onReady();
           settle();
         },
+        onGoesOn: settle, // it may have stood still as the other began to serve
         onGiveUp: gaveUp.resolve,
       });
     this.cache = supervised("cache", { firstSpare: cache }, () => {
