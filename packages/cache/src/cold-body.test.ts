@@ -15,6 +15,7 @@ import {
   type ResponseAnswer,
   STRIPES,
 } from "@proj/protocol";
+import { wantedGet } from "../test/wanted.ts";
 import { CacheSites } from "./cache-sites.ts";
 import type { Ask, ChannelServer } from "./channel-server.ts";
 import { originTimes } from "./origin-times.ts";
@@ -93,16 +94,7 @@ class Rig {
   get(target: string, fieldSection = ""): number {
     const transfer = ++this.#transfers;
     this.#bodies.set(transfer, []);
-    const wanted = {
-      wire: "http",
-      method: "GET",
-      site: SITE.id,
-      target,
-      acceptsLoan: false,
-      fieldSection,
-      forwardingSection: "",
-    } as const;
-    this.shard.open(this.#ask(transfer, 0), wanted);
+    this.shard.open(this.#ask(transfer, 0), wantedGet(SITE.id, target, fieldSection));
     return transfer;
   }
 

@@ -19,6 +19,7 @@ import {
   STRIPES,
 } from "@proj/protocol";
 import fc from "fast-check";
+import { wantedGet } from "../test/wanted.ts";
 import { CacheSites } from "./cache-sites.ts";
 import type { Ask, ChannelServer } from "./channel-server.ts";
 import { originTimes } from "./origin-times.ts";
@@ -154,13 +155,8 @@ class Harness {
     this.readers.set(transfer, reader);
     reader.isAsking = true;
     this.shard.open(askFor(reader), {
+      ...wantedGet(SITE.id, `/${kind}`, kind === "range" ? `Range: bytes=${RANGE_START}-\r\n` : ""),
       wire: kind.startsWith("getfile") ? "getfile" : "http",
-      method: "GET",
-      site: SITE.id,
-      target: `/${kind}`,
-      acceptsLoan: false,
-      fieldSection: kind === "range" ? `Range: bytes=${RANGE_START}-\r\n` : "",
-      forwardingSection: "",
     });
   }
 

@@ -27,6 +27,7 @@ import {
   STRIPES,
 } from "@proj/protocol";
 import fc from "fast-check";
+import { wantedGet } from "../test/wanted.ts";
 import { CacheSites } from "./cache-sites.ts";
 import type { Ask, ChannelServer } from "./channel-server.ts";
 import { originTimes } from "./origin-times.ts";
@@ -121,16 +122,7 @@ class Story {
     const fieldSection = `X-Client: ${client}\r\n${headers}`;
     const fresh = { got: "", head: undefined, refusal: undefined, isDone: false, doneAt: 0 };
     this.wanted.set(transfer, { client, target, headers, askedAt: this.at, ...fresh });
-    const wanted = {
-      wire: "http",
-      method: "GET",
-      site: SITE.id,
-      target,
-      acceptsLoan: false,
-      fieldSection,
-      forwardingSection: "",
-    } as const;
-    this.shard.open(askOf(transfer, 0), wanted);
+    this.shard.open(askOf(transfer, 0), wantedGet(SITE.id, target, fieldSection));
   }
 
   /** All that can happen without the origin, happens. */

@@ -21,6 +21,7 @@ import {
   targetHash,
 } from "@proj/protocol";
 import fc from "fast-check";
+import { wantedGet } from "../test/wanted.ts";
 import { CacheSites } from "./cache-sites.ts";
 import type { Ask, ChannelServer } from "./channel-server.ts";
 import { originTimes } from "./origin-times.ts";
@@ -153,15 +154,7 @@ class Harness {
     const bytes = new Uint8Array(8192);
     const fieldSection = range === undefined ? "" : `Range: bytes=${range.start}-${range.end - 1}\r\n`;
     const ask: Ask = { transfer, thread: 0, firstByte: 0, bytesMax: bytes.length, bytes };
-    this.shard.open(ask, {
-      wire: "http",
-      method: "GET",
-      site: SITE.id,
-      target,
-      acceptsLoan: false,
-      fieldSection,
-      forwardingSection: "",
-    });
+    this.shard.open(ask, wantedGet(SITE.id, target, fieldSection));
     for (let turn = 0; turn < 20 && !this.channel.answers.has(transfer); turn++) await Promise.resolve();
     const answered = this.channel.answers.get(transfer);
     if (answered === undefined) throw new Error(`No answer to ${target}`);
@@ -288,16 +281,7 @@ describe("Shard", () => {
     const [first = "", second = ""] = TARGETS;
     const open = (target: string) => {
       const ask: Ask = { transfer: 1, thread: 0, firstByte: 0, bytesMax: 8192, bytes: new Uint8Array(8192) };
-      const fieldSection = "";
-      return shard.open(ask, {
-        wire: "http",
-        method: "GET",
-        site: SITE.id,
-        target,
-        acceptsLoan: false,
-        fieldSection,
-        forwardingSection: "",
-      });
+      return shard.open(ask, wantedGet(SITE.id, target));
     };
     expect([open(first), open(second)]).toEqual([true, false]);
     for (let turn = 0; turn < 20 && !channel.answers.has(1); turn++) await Promise.resolve();
@@ -320,14 +304,6 @@ describe("Shard", () => {
 test("Shard refuses what concerns another shard's key: asked for, kept, invalidated (CHECKLIST 57)", () => {
   const { shard, memory, versions, origin } = new Harness(MUCH_ROOM, (hash) => hash !== targetHash("/others"));
   const ask: Ask = { transfer: 1, thread: 0, firstByte: 0, bytesMax: 8192, bytes: new Uint8Array(8192) };
-  const wanted = {
-    wire: "http",
-    method: "GET",
-    site: SITE.id,
-    acceptsLoan: false,
-    fieldSection: "",
-    forwardingSection: "",
-  } as const;
   const posted = {
     site: SITE.id,
     status: 200,
@@ -337,11 +313,11 @@ test("Shard refuses what concerns another shard's key: asked for, kept, invalida
     responseTimeMs: 0,
     content: new Uint8Array(10),
   };
-  expect(shard.open(ask, { ...wanted, target: "/others" })).toBe(false);
+  expect(shard.open(ask, wantedGet(SITE.id, "/others"))).toBe(false);
   expect(shard.keep({ ...posted, target: "/others" })).toBe(false);
   expect(shard.invalidate({ site: SITE.id, targets: ["/own", "/others"], groups: [] })).toBe(false);
   expect([origin.requests, memory.count, versions.some((version) => version !== 0)]).toEqual([0, 0, false]);
-  expect(shard.open(ask, { ...wanted, target: "/own" })).toBe(true);
+  expect(shard.open(ask, wantedGet(SITE.id, "/own"))).toBe(true);
   expect(
     shard.keep({ ...posted, target: "/own", fieldSection: "Cache-Control: max-age=60\r\nContent-Location: /own\r\n" }),
   ).toBe(true);
