@@ -67,9 +67,8 @@ export class ProcessWatch {
       notBegun: block === undefined ? undefined : firstNotBegun(block),
     });
     if (verdict.kind !== "well") return this.#say(verdict.why, verdict.kind === "hopeless");
-    const wasSilent = this.#isSilent;
+    if (this.#isSilent) this.#news.onGoesOn();
     this.#isSilent = false;
-    if (wasSilent) this.#news.onGoesOn();
   }
 
   #say(why: string, isHopeless: boolean): void {

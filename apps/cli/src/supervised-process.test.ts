@@ -38,7 +38,6 @@ function supervise(script: string, spareScript?: string, count = 1) {
       ready++;
       notify();
     },
-    onGoesOn() {},
     onGiveUp: gaveUp.resolve,
   });
   const readyTimes = (count: number) =>
@@ -67,8 +66,11 @@ describe("SupervisedProcess", () => {
   test("starts it again when it is killed", async () => {
     const { child, readyTimes, messages } = supervise(READY + LIVE);
     child.start();
+    expect(child.hasServed).toBe(false);
     await readyTimes(1);
     process.kill(child.pid!, "SIGKILL");
+    while (child.restarts === 0) await Bun.sleep(1);
+    expect(child.hasServed).toBe(true);
     await readyTimes(2);
     expect(child.restarts).toBe(1);
     expect(messages[0]).toBe("the test process was ended by SIGKILL; starting it again at once");
@@ -180,7 +182,7 @@ describe("SupervisedProcess", () => {
   test("dies with its supervisor, however that dies", async () => {
     const module = new URL("./supervised-process.ts", import.meta.url).href;
     const script = `const { SupervisedProcess } = await import(${JSON.stringify(module)});
-      const child = new SupervisedProcess({ name: "test", log() {}, onGoesOn() {}, onGiveUp() {}, settings: () => ({}),
+      const child = new SupervisedProcess({ name: "test", log() {}, onGiveUp() {}, settings: () => ({}),
         command: () => [process.execPath, "-e", ${JSON.stringify(END_ON_DISCONNECT + READY + LIVE)}],
         onReady: () => console.log(child.pid) });
       child.start(); ${LIVE}`;

@@ -24,8 +24,6 @@ export interface SupervisedProcessOptions {
   inherited?: readonly number[];
   /** Called each time that it says that it serves. */
   onReady: () => void;
-  /** Called when it stood still, and does not any more. */
-  onGoesOn: () => void;
   /** Called once, when it will not be started again although nobody asked it to stop. */
   onGiveUp: (why: CommandError) => void;
 }
@@ -87,6 +85,11 @@ export class SupervisedProcess {
   /** It has said that it serves, and does not stand still. */
   get isReady(): boolean {
     return this.#isReady && this.#watch?.isSilent !== true;
+  }
+
+  /** It has said that it serves, at least once; since then it may have died, or stand still. */
+  get hasServed(): boolean {
+    return this.#hasServed;
   }
 
   /** How often it stood still: was stopped, or hung. */
@@ -303,7 +306,7 @@ export class SupervisedProcess {
   }
 
   #watchOver(child: ChildProcess): ProcessWatch | undefined {
-    const { name, watched, log, onGoesOn } = this.#options;
+    const { name, watched, log } = this.#options;
     if (watched === undefined) return undefined;
     return new ProcessWatch(
       { ...watched, pid: child.pid },
@@ -312,10 +315,7 @@ export class SupervisedProcess {
           this.#stalls++;
           log({ level: "warn", message: `the ${name} process stands still: ${why}`, child: child.pid });
         },
-        onGoesOn: () => {
-          log({ level: "info", message: `the ${name} process goes on`, child: child.pid });
-          onGoesOn();
-        },
+        onGoesOn: () => log({ level: "info", message: `the ${name} process goes on`, child: child.pid }),
         onHopeless: (why) => {
           log({ level: "error", message: `killing the ${name} process: ${why}`, child: child.pid });
           this.#killedFor = why;

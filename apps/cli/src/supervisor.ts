@@ -169,7 +169,8 @@ export class ProcessPair {
     this.gaveUp = gaveUp.promise;
     this.bothReady = bothReady.promise;
     const settle = () => {
-      if (this.isReady) bothReady.resolve();
+      // Whether one stands still just then is nothing to wait for: nobody would look again when it goes on.
+      if (this.cache.hasServed && this.proxy.hasServed) bothReady.resolve();
     };
     const commandOf = (role: SupervisedRole) => [
       ...[process.execPath, Bun.main],
@@ -193,7 +194,6 @@ export class ProcessPair {
           onReady();
           settle();
         },
-        onGoesOn: settle, // it may have stood still as the other began to serve
         onGiveUp: gaveUp.resolve,
       });
     this.cache = supervised("cache", { firstSpare: cache }, () => {
@@ -204,10 +204,6 @@ export class ProcessPair {
 
   get #options(): Options {
     return this.#settings.options;
-  }
-
-  get isReady(): boolean {
-    return this.cache.isReady && this.proxy.isReady;
   }
 
   get addresses(): { http: string; getfile: string } {
