@@ -85,6 +85,20 @@ export function renewByNotModified(
   return chosen.map((stored) => renew(storage, stored, newer, validation, stored === answering));
 }
 
+/** What one of those who waited gets of what was renewed: a stored response, or none of them, and then what another look brings, or a request of its own. */
+export function answerAmong(
+  renewed: readonly Pick<Renewed, "response" | "isForOthers">[],
+  request: ClientRequest,
+  hasAsked: boolean,
+): StoredResponse | "look-again" | "alone" {
+  const found = renewed.findLast(({ response, isForOthers }) => {
+    const mayHave = isForOthers || hasAsked;
+    return mayHave && isFor(request, response.variant, response.fields);
+  });
+  if (found !== undefined) return found.response;
+  return renewed.every(({ isForOthers }) => isForOthers) ? "look-again" : "alone";
+}
+
 /** What has taken the place of `stored` meanwhile, if its validators are the same: the one may be gone, the other is as good. */
 function asStoredNow(storage: TieredStorage, stored: StoredResponse): StoredResponse {
   if (storage.has(stored)) return stored;

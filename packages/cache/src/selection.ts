@@ -5,9 +5,11 @@ import {
   matchingVariants,
   mostRecent,
   NO_DIRECTIVES,
+  type OriginFailure,
   parseCacheControl,
   type Reuse,
   reuse,
+  reuseOnError,
 } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
 import type { StoredResponse } from "./stored-response.ts";
@@ -55,6 +57,18 @@ export function select<Stored extends Selectable>(
 
 function reuseOf(stored: Selectable, request: ClientRequest, nowMs: number, validFrom: number): Reuse {
   return reuse(stored.freshness, requestControl(request), nowMs, isDoubtful(stored, validFrom));
+}
+
+/** Whether what is stale is better than nothing, now that the origin has failed (RFC 5861 section 4, RFC 9111 section 4.2.4). */
+export function isGoodOnError(
+  stored: Pick<StoredResponse, "freshness" | "filledAfter">,
+  request: ClientRequest,
+  failure: OriginFailure,
+  nowMs: number,
+  validFrom: number,
+): boolean {
+  const doubtful = isDoubtful(stored, validFrom);
+  return reuseOnError(stored.freshness, requestControl(request), failure, nowMs, doubtful).use === "stale";
 }
 
 /** Whether a purge may have been missed that concerns it. */

@@ -10,7 +10,6 @@ import {
   type PassedResponse,
   type Refusal,
   renderCacheStatus,
-  reuseOnError,
   STRIPES,
   stripeOf,
   stripeVersion,
@@ -35,7 +34,7 @@ import { isQuiet } from "./origin-failure.ts";
 import type { OriginTimes } from "./origin-times.ts";
 import type { PurgeCount, ShardPurge } from "./purge.ts";
 import { type Available, availableFrom, chooseReply, type Handling, type Reply } from "./reply.ts";
-import { isDoubtful, requestControl, type Selection, select } from "./selection.ts";
+import { isDoubtful, isGoodOnError, requestControl, type Selection, select } from "./selection.ts";
 import type { SharedNews, SharedSide } from "./shared/shared-side.ts";
 import { digestHints } from "./storage/entry-digest.ts";
 import type { PurgeRule } from "./storage/purging.ts";
@@ -397,9 +396,7 @@ export class Shard implements AskHandler, FillHost {
   #isGoodEnough(stored: StoredResponse, reason: ValidationReason, request: ClientRequest): boolean {
     const nowMs = this.nowMs();
     if (reason !== "stale" || !isQuiet(stored.quietUntilMs, nowMs)) return false;
-    const doubtful = isDoubtful(stored, this.shared?.validFrom ?? 0);
-    const failure = { kind: "unreachable" } as const;
-    return reuseOnError(stored.freshness, requestControl(request), failure, nowMs, doubtful).use === "stale";
+    return isGoodOnError(stored, request, { kind: "unreachable" }, nowMs, this.shared?.validFrom ?? 0);
   }
 
   /** Says for how long the proxy may do without us what {@link #fetch} would do: nothing is stored, and the response can not be shared. */

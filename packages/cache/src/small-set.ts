@@ -44,6 +44,13 @@ export class SmallSet<Member extends object> {
     if (this.#members !== undefined) return [...this.#members];
     return this.#only === undefined ? NOBODY : [this.#only];
   }
+
+  /** Those that are members now, which are none any more. */
+  take(): readonly Member[] {
+    const members = this.list();
+    this.clear();
+    return members;
+  }
 }
 
 const NOBODY: readonly never[] = [];
