@@ -147,19 +147,24 @@ test("TRACE and OPTIONS count down Max-Forwards, and end here at 0", async () =>
 });
 
 describe("Expect: 100-continue", () => {
-  const HEAD = "POST /e HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+  const head = (expectation: string) => `POST /e HTTP/1.1\r\nHost: a\r\n${expectation}\r\nContent-Length: 5\r\n\r\n`;
+  const HEAD = head("Expect: 100-continue");
 
-  test("goes to the origin; its 100 comes back before any content is sent", async () => {
+  test.each([
+    "Expect: 100-continue",
+    "Expect: 100-continue, 100-Continue",
+    "Expect: 100-continue\r\nExpect: 100-continue",
+  ])("%j goes to the origin; its 100 comes back before any content is sent", async (expectation) => {
     await withOrigin(
       async (wire) => {
-        expect(await wire.head()).toContain("\r\nExpect: 100-continue\r\n");
+        expect(await wire.head()).toContain(`\r\n${expectation}\r\n`);
         expect(wire.unread).toBe("");
         await wire.send("HTTP/1.1 100 Continue\r\n\r\n");
         expect(await wire.exactly(5)).toBe("hello");
         await wire.send(OK);
       },
       async ({ client }) => {
-        await client.send(HEAD);
+        await client.send(head(expectation));
         expect(await client.head()).toStartWith("HTTP/1.1 100 Continue\r\n");
         await client.send("hello");
         expect(await client.through("ok")).toContain("HTTP/1.1 200 OK\r\n");

@@ -2,7 +2,6 @@ import type { OriginError, OriginExchange, OriginHandler } from "@proj/origin";
 import {
   cacheTags,
   currentAgeMs,
-  endToEndFields,
   type Fields,
   type Framing,
   freshnessOf,
@@ -13,6 +12,7 @@ import {
   parseContentRange,
   type Refusal,
   type ResponseHead,
+  receivedFields,
   ttlMs,
   type Verdict,
   withDate,
@@ -289,7 +289,7 @@ export class Fill implements Source, OriginHandler, BodyOrigin {
     const { status } = head;
     const { request, mode } = this;
     const times = this.#times();
-    const endToEnd = withDate(endToEndFields(head.fields), times.responseTimeMs);
+    const endToEnd = withDate(receivedFields(head), times.responseTimeMs);
     const asked = { request, mode, ask: this.#ask, isPurged: this.#isPurged };
     const { variant, bodyBytes, storable: judged, mayKeep } = judge(asked, head, framing, endToEnd);
     const body = new GrowingBody(this.#host.storage, bodyBytes, mayKeep);
@@ -338,7 +338,7 @@ export class Fill implements Source, OriginHandler, BodyOrigin {
   /** RFC 9111 section 3.4: what was missing arrives, of the same representation; false when it can not be joined. */
   #beginRest({ stored, missing }: Extract<FillAsk, { kind: "rest" }>, head: ResponseHead, framing: Framing): boolean {
     const times = this.#times();
-    const newer = withDate(endToEndFields(head.fields), times.responseTimeMs);
+    const newer = withDate(receivedFields(head), times.responseTimeMs);
     const { parts } = stored;
     const part = restIn(stored, missing, newer, framing, this.request, times.responseTimeMs);
     if (parts === undefined || part === undefined || this.#isPurged || !this.#host.storage.has(stored)) return false;
@@ -377,7 +377,7 @@ export class Fill implements Source, OriginHandler, BodyOrigin {
       return;
     }
     const known = [...ask.candidates, ...(ask.selected === undefined ? [] : [ask.selected])];
-    const renewed = renewByNotModified(this.#host.storage, known, endToEndFields(head.fields), this.#validation);
+    const renewed = renewByNotModified(this.#host.storage, known, receivedFields(head), this.#validation);
     if (renewed.length === 0) return this.#host.askForWhole(waiting, this.#reason);
     this.#host.counters.add("revalidations");
     for (const transfer of waiting) {
@@ -393,7 +393,7 @@ export class Fill implements Source, OriginHandler, BodyOrigin {
   /** RFC 9111 section 4.3.5: what a 200 to HEAD says of a stored response; true when that is the answer. */
   #headSays(stored: StoredResponse, head: ResponseHead): boolean {
     if (head.status !== 200 || this.#isPurged || !this.#host.storage.has(stored)) return false;
-    const newer = endToEndFields(head.fields);
+    const newer = receivedFields(head);
     if (headEffect(stored.fields, newer, isWhole(stored) ? stored.bodyBytes : undefined) === "invalidate") {
       this.#host.storage.renewed(stored);
       stored.freshness = madeStale(stored.freshness, this.#host.nowMs());

@@ -1,7 +1,12 @@
-import { endToEndFields, type Fields, ofSameFields, type ResponseHead, writeLatin1 } from "@proj/protocol";
-
-/** How this hop names itself (RFC 9110 section 7.6.3): the protocol received, a pseudonym. */
-export const VIA = "1.1 webproxy";
+import {
+  endToEndFields,
+  type Fields,
+  ofSameFields,
+  ownVia,
+  type ResponseHead,
+  renderVia,
+  writeLatin1,
+} from "@proj/protocol";
 
 /**
  * Fields that are rendered for each client: the length of what it gets, the age at that moment, and Cache-Status, to which every cache on the way
@@ -13,7 +18,7 @@ const RENDERED_ANEW_BUT_AGE = new Set(["content-length", "cache-status"]);
 /**
  * The fields of a response as a head block: lines, our Via behind any other, and the closing CRLF. Nobody may change it: others may be given it too.
  *
- * @param fields End-to-end fields.
+ * @param fields As `receivedFields` gives them.
  * @param age "ours" when the proxy says how old it is; "theirs" for a response that only passes.
  */
 export function renderHeadBlock(fields: Fields, age: "ours" | "theirs"): Uint8Array {
@@ -24,16 +29,16 @@ const withoutAge = ofSameFields((fields) => blockOf(fields.without(RENDERED_ANEW
 const withTheirAge = ofSameFields((fields) => blockOf(fields.without(RENDERED_ANEW_BUT_AGE)));
 
 function blockOf(fields: Fields): Uint8Array {
-  const text = `${fields.render()}Via: ${VIA}\r\n\r\n`;
+  const text = `${fields.render()}${renderVia(fields)}\r\n`;
   const block = new Uint8Array(text.length);
   writeLatin1(block, text, 0);
   return block;
 }
 
 /** An interim response as it goes out; it has no content, whatever its fields say. */
-export function renderInterim({ status, reason, fields }: ResponseHead): Uint8Array {
+export function renderInterim({ status, reason, minorVersion, fields }: ResponseHead): Uint8Array {
   const lines = endToEndFields(fields).filter((lowerName) => lowerName !== "content-length");
-  lines.add("Via", VIA);
+  lines.add("Via", ownVia(minorVersion));
   return new Uint8Array(Buffer.from(`HTTP/1.1 ${status} ${reason}\r\n${lines.render()}\r\n`, "latin1"));
 }
 

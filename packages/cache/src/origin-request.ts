@@ -1,6 +1,5 @@
 import { CONDITIONAL_FIELD_NAMES, type Fields, ofSameFields, SURROGATE_CAPABILITY } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
-import { VIA } from "./head-block.ts";
 
 /**
  * What one client says and the response to others must not depend on. Its conditions and ranges: the whole response is wanted. And fields that are no
@@ -39,7 +38,6 @@ function fillFieldsWith(client: Fields, own: readonly (readonly [string, string]
   for (const [name, value] of own) fields.add(name, value);
   addConnection(fields);
   fields.add("Surrogate-Capability", SURROGATE_CAPABILITY);
-  fields.add("Via", VIA);
   return fields;
 }
 
@@ -47,7 +45,6 @@ function fillFieldsWith(client: Fields, own: readonly (readonly [string, string]
 export function passFields(request: ClientRequest): Fields {
   const fields = request.fields.followedBy(request.forwarding);
   addConnection(fields);
-  fields.add("Via", VIA);
   return fields;
 }
 

@@ -3,6 +3,7 @@ import {
   type Fields,
   type Framing,
   isSafeMethod,
+  ownVia,
   type ResponseHead,
   renderCacheStatus,
   withDate,
@@ -48,7 +49,7 @@ function render(head: ResponseHead, how: PassHow): string {
   if (how.connection !== undefined) text += `Connection: ${how.connection}\r\n`;
   const forwarded =
     isSafeMethod(how.method) && how.method !== "OPTIONS" && how.method !== "TRACE" ? "bypass" : "method";
-  return `${text}Via: 1.${minorVersion} webproxy\r\nCache-Status: ${renderCacheStatus({ forwarded })}\r\n\r\n`;
+  return `${text}Via: ${ownVia(minorVersion)}\r\nCache-Status: ${renderCacheStatus({ forwarded })}\r\n\r\n`;
 }
 
 /** RFC 9110 section 6.6.2: which trailers may come, said where they can. */
@@ -62,13 +63,13 @@ function renderTrailerField(fields: Fields): string {
 /** An interim response (RFC 9110 section 15.2). It has no content, whatever its fields say. */
 export function renderInterim(head: ResponseHead): string {
   const fields = withoutLength(endToEndFields(head.fields));
-  return `HTTP/1.1 ${head.status} ${head.reason}\r\n${fields.render()}Via: 1.${head.minorVersion} webproxy\r\n\r\n`;
+  return `HTTP/1.1 ${head.status} ${head.reason}\r\n${fields.render()}Via: ${ownVia(head.minorVersion)}\r\n\r\n`;
 }
 
 /** The 101 that turns the connection into a tunnel. */
 export function renderSwitch(head: ResponseHead, protocol: string): string {
   const fields = withoutLength(endToEndFields(head.fields));
-  const ours = `Connection: Upgrade\r\nUpgrade: ${protocol}\r\nVia: 1.${head.minorVersion} webproxy\r\n\r\n`;
+  const ours = `Connection: Upgrade\r\nUpgrade: ${protocol}\r\nVia: ${ownVia(head.minorVersion)}\r\n\r\n`;
   return `HTTP/1.1 101 ${head.reason}\r\n${fields.render()}${ours}`;
 }
 

@@ -4,6 +4,7 @@ import {
   type Fields,
   type Framing,
   isSafeMethod,
+  listElements,
   type Malformed,
   type RequestHead,
   type ResponseHead,
@@ -101,7 +102,10 @@ export class PassThrough implements OriginHandler {
     this.#route = route;
     this.#decoder = route.framing === undefined ? undefined : new BodyDecoder(route.framing);
     this.#state = newPassExchange(route.framing !== undefined);
-    this.#continueAwaited = route.framing !== undefined && head.minorVersion === 1 && head.fields.has("expect");
+    this.#continueAwaited =
+      route.framing !== undefined &&
+      head.minorVersion === 1 &&
+      listElements(head.fields, "expect").includes("100-continue");
   }
 
   get isTunnel(): boolean {

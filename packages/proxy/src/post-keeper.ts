@@ -6,6 +6,7 @@ import {
   passedResponseBlockBytes,
   type RequestHead,
   type ResponseHead,
+  receivedFields,
   SEGMENT_BODY_OFFSET,
   type Site,
   storable,
@@ -55,7 +56,7 @@ export class PostKeeper implements Keeper, AskOwner {
   ): PostKeeper | undefined {
     if (method !== "POST" || response.status !== 200 || !response.fields.has("content-location")) return undefined;
     const responseTimeMs = context.nowMs();
-    const endToEnd = withDate(endToEndFields(response.fields), responseTimeMs);
+    const endToEnd = withDate(receivedFields(response), responseTimeMs);
     const location = endToEnd.get("content-location");
     // With the target, the URI that Content-Location has to name.
     const uris = context.site.settings.origins.map((url) => new URL(url).origin + target);

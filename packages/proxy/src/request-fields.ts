@@ -1,4 +1,4 @@
-import { endToEndFields, Fields, type RequestHead } from "@proj/protocol";
+import { endToEndFields, Fields, ownVia, type RequestHead } from "@proj/protocol";
 import type { CountedFields, PassRoute } from "./route.ts";
 
 /** Whom a request comes from, as the socket says. */
@@ -58,13 +58,14 @@ export function renderCacheForwarding(
 
 /**
  * Its address, which an origin logs and limits by. Scheme and host, by which origins choose what they answer, only where a rule counts the field in the key:
- * else who asks first would decide for everybody (CHECKLIST 31).
+ * else who asks first would decide for everybody (CHECKLIST 31). And this hop, by the version that the client spoke.
  */
 function cacheForwardingOf(head: RequestHead, authority: string, peer: Peer, counted: CountedFields): CacheForwarding {
-  const isConstant = !peer.isTrusted && counted.length === 0;
+  const isConstant = !peer.isTrusted && counted.length === 0 && head.minorVersion === 1;
   if (isConstant && peer.cacheForwarding !== undefined) return peer.cacheForwarding;
   const fields = new Fields();
   addForwarding(fields, head, authority, peer, (lowerName) => counted.includes(lowerName));
+  fields.addAll(VIA[head.minorVersion]!);
   const forwarding = { fields, section: fields.render() };
   if (isConstant) peer.cacheForwarding = forwarding;
   return forwarding;
@@ -85,7 +86,7 @@ function mayReachCache(lowerName: string): boolean {
 }
 
 /** This hop, by the minor version of HTTP that the request came in. */
-const VIA = ([0, 1] as const).map((minorVersion) => Fields.from([["Via", `1.${minorVersion} webproxy`]]));
+const VIA = ([0, 1] as const).map((minorVersion) => Fields.from([["Via", ownVia(minorVersion)]]));
 
 /** The fields of a request that goes straight to the origin: the client's in their order, then those of this hop. */
 export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fields {
@@ -94,7 +95,6 @@ export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fie
     const fields = cacheFields(head.fields);
     fields.addAll(cacheForwardingOf(head, route.authority, peer, route.fromCache).fields);
     if (head.minorVersion === 1) addConnectionFields(fields, head, route);
-    fields.addAll(VIA[head.minorVersion]!);
     return fields;
   }
   const expectsContinue = framing !== undefined && head.minorVersion === 1;
@@ -116,7 +116,6 @@ export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fie
 export function getfilePassFields(address: string): Fields {
   const fields = Fields.from([["Accept-Encoding", "identity"]]);
   fields.addAll(getfileForwarding(address));
-  fields.add("Via", "1.1 webproxy");
   return fields;
 }
 
@@ -125,6 +124,7 @@ export function getfileForwarding(address: string): Fields {
   return Fields.from([
     ["Forwarded", `for=${forwardedNode(address)}`],
     ["X-Forwarded-For", address],
+    ["Via", ownVia(1)],
   ]);
 }
 

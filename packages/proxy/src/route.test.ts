@@ -68,10 +68,17 @@ describe("routeOf()", () => {
     expect(routeOf(head("CONNECT a:1 HTTP/1.1\nHost: a:1"), under(""))).toMatchObject({ kind: "answer", status: 501 });
     const trace = head("TRACE / HTTP/1.1\nHost: a\nContent-Length: 1");
     expect(routeOf(trace, under(""))).toMatchObject({ kind: "malformed", fault: { status: 400 } });
-    expect(routeOf(head("GET / HTTP/1.1\nHost: a\nExpect: x"), under(""))).toMatchObject({
-      kind: "answer",
-      status: 417,
-    });
+    const expecting = (lines: string) =>
+      routeOf(head(`POST / HTTP/1.1\nHost: a\nContent-Length: 1\n${lines}`), under(""));
+    for (const unknown of ["Expect: x", "Expect: 100-continue, x", "Expect: 100-continue\nExpect: x"])
+      expect(expecting(unknown)).toMatchObject({ kind: "answer", status: 417 });
+    // A list (RFC 9110 section 10.1.1), which may say a thing twice, and whose empty elements say nothing (section 5.6.1).
+    for (const known of [
+      "Expect: 100-Continue, 100-continue,",
+      "Expect: 100-continue\nExpect: 100-continue",
+      "Expect:",
+    ])
+      expect(expecting(known)).toMatchObject({ kind: "pass" });
     expect(routeOf(head("POST /%2e%2E/ HTTP/1.1\nHost: a"), under("/p"))).toMatchObject({
       kind: "answer",
       status: 400,
@@ -163,14 +170,18 @@ test("renderCacheForwarding() names addresses, and what else a rule counts; it i
   );
   const client: Peer = { address: "192.0.2.1", isTrusted: false, scheme: "https" };
   const alone = "Forwarded: for=192.0.2.1\r\nX-Forwarded-For: 192.0.2.1\r\n";
-  expect(renderCacheForwarding(asked, "a:1", client, [])).toBe(alone);
-  expect(renderCacheForwarding(asked, "b", client, ["x-forwarded-proto"])).toBe(`${alone}X-Forwarded-Proto: https\r\n`);
-  expect(renderCacheForwarding(asked, "b", client, [])).toBe(alone);
+  const via = "Via: 1.1 webproxy\r\n";
+  expect(renderCacheForwarding(asked, "a:1", client, [])).toBe(alone + via);
+  expect(renderCacheForwarding(asked, "b", client, ["x-forwarded-proto"])).toBe(
+    `${alone}X-Forwarded-Proto: https\r\n${via}`,
+  );
+  expect(renderCacheForwarding(asked, "b", client, [])).toBe(alone + via);
+  expect(renderCacheForwarding({ ...asked, minorVersion: 0 }, "b", client, [])).toBe(`${alone}Via: 1.0 webproxy\r\n`);
   expect(renderCacheForwarding(asked, "a:1", { ...client, isTrusted: true }, ["x-forwarded-host"])).toBe(
-    'Forwarded: for="_x\\"y", for=192.0.2.1\r\nX-Forwarded-For: 1.1.1.1, 192.0.2.1\r\nX-Forwarded-Host: e\r\n',
+    'Forwarded: for="_x\\"y", for=192.0.2.1\r\nX-Forwarded-For: 1.1.1.1, 192.0.2.1\r\nX-Forwarded-Host: e\r\n' + via,
   );
   expect(renderCacheForwarding(asked, "a:1", client, ["forwarded"])).toBe(
-    'Forwarded: for=192.0.2.1;host="a:1";proto=https\r\nX-Forwarded-For: 192.0.2.1\r\n',
+    'Forwarded: for=192.0.2.1;host="a:1";proto=https\r\nX-Forwarded-For: 192.0.2.1\r\n' + via,
   );
 });
 

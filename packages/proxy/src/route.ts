@@ -1,6 +1,7 @@
 import {
   checkHost,
   type Framing,
+  listElements,
   type Malformed,
   parseTarget,
   type RequestHead,
@@ -61,8 +62,8 @@ export function routeOf<One extends Site>(head: RequestHead, sites: SiteTable<On
     return { kind: "answer", status: 400, text: "The path holds a dot segment" };
   }
   const content = framing.kind === "length" || framing.kind === "chunked" ? framing : undefined;
-  const expectation = fields.get("expect");
-  if (expectation !== undefined && expectation.toLowerCase() !== "100-continue") {
+  const expectations = listElements(fields, "expect");
+  if (expectations.some((expectation) => expectation !== "" && expectation !== "100-continue")) {
     return { kind: "answer", status: 417, text: "The only expectation that can be met is 100-continue" };
   }
   // OPTIONS * is about the server as a whole, whatever prefix stands before its resources.
