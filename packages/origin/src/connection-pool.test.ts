@@ -2,10 +2,8 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Socket } from "bun";
 import { outcomeOf } from "../test/outcome.ts";
-import { scriptedOrigin } from "../test/scripted-origin.ts";
+import { OK, scriptedOrigin } from "../test/scripted-origin.ts";
 import { OriginClient } from "./client.ts";
-
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 test("a connection attempt that was given up counts until the kernel has given it up too", async () => {
   // A stopped process takes no connections: its backlog fills, and from then on a SYN is not answered.

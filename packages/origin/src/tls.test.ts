@@ -2,11 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Socket } from "bun";
 import { outcomeOf } from "../test/outcome.ts";
+import { OK } from "../test/scripted-origin.ts";
 import { OriginClient, type OriginClientOptions } from "./client.ts";
 
 const CERTIFICATES = join(import.meta.dir, "../test/certificates");
 const REJECT_UNAUTHORIZED = "NODE_TLS_REJECT_UNAUTHORIZED";
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 function tlsOrigin(certificate: "localhost" | "other-host", answer: (socket: Socket<undefined>) => void) {
   const server = Bun.listen<undefined>({

@@ -1,5 +1,8 @@
 import type { Socket } from "bun";
 
+/** A response that is all there. */
+export const OK = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
 /** One connection as the script sees it: how many came before it, and how many requests were read on it. */
 export interface ScriptedConnection {
   readonly index: number;
