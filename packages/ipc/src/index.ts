@@ -22,6 +22,7 @@ export { openAtHand } from "./open-at-hand.ts";
 export { replaceArgument } from "./own-arguments.ts";
 export type { PoolMember } from "./pool-member.ts";
 export type { PoolPicture, SegmentState } from "./pool-table.ts";
+export { PrivateMemory } from "./private-memory.ts";
 export { readAtHand } from "./read-at-hand.ts";
 export { type ObjectKind, registerFamily, unregisterFamily } from "./registry.ts";
 export { startTimeOf } from "./registry-maker.ts";

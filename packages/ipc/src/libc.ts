@@ -20,6 +20,8 @@ const FILES = {
   mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "i64" }, // void *mmap(void *, size_t, int, int, int, off_t)
   munmap: { args: ["ptr", "u64"], returns: "i32" }, // int munmap(void *, size_t)
   mremap: { args: ["ptr", "u64", "u64", "i32"], returns: "i64" }, // void *mremap(void *, size_t, size_t, int)
+  madvise: { args: ["ptr", "u64", "i32"], returns: "i32" }, // int madvise(void *, size_t, int)
+  memcpy: { args: ["ptr", "ptr", "u64"], returns: "void" }, // void *memcpy(void *, const void *, size_t): returns the first argument
   getpagesize: { args: [], returns: "i32" }, // int getpagesize(void)
   posix_fallocate: { args: ["i32", "i64", "i64"], returns: "i32" }, // int posix_fallocate(int, off_t, off_t): returns the error
   linkat: { args: ["i32", "ptr", "i32", "ptr", "i32"], returns: "i32" }, // int linkat(int, const char *, int, const char *, int)
