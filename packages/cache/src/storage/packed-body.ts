@@ -27,9 +27,7 @@ export class PackedBody implements BodyStore {
     if (this.#log.generation(this.#id) !== this.#generation) throw new DroppedBodyError();
     const count = Math.max(0, Math.min(this.bytes - position, into.length));
     if (count === 0) return 0;
-    const { bytes, offset, length } = this.#log.locate(this.#id);
-    const from = offset + length - this.bytes + position;
-    bytes.copy(into, 0, from, from + count);
+    this.#log.read(this.#id, this.#log.lengthOf(this.#id) - this.bytes + position, into, count);
     return count;
   }
 

@@ -56,6 +56,8 @@ const FIELD = {
   sharedAs: 64,
   valueLengths: 72,
 } as const;
+/** What is before the body is seldom longer: so much is read before it is known. */
+const USUAL_HEAD_BYTES = 512;
 const WRITTEN_OUT = 0xffff;
 const LENGTH_MAX = 0xffff;
 const BASES: readonly LifetimeBasis[] = ["s-maxage", "max-age", "expires", "heuristic", "none"];
@@ -108,6 +110,9 @@ function nameList(joined: string): NameList {
 /** Writes stored responses into records, and makes responses of them again. */
 export class ResponsePacker {
   readonly #log: RecordLog;
+  /** A record on its way into the log, or what is before the body of one that is read. Over a buffer of its own, so that its bytes do not move. */
+  readonly #bytes: Buffer<ArrayBuffer>;
+  readonly #view: DataView<ArrayBuffer>;
   readonly #names = new Interned<NameList>();
   readonly #controls = new Interned<CacheControl>();
   /** What has been parsed from the same field is the same object. */
@@ -115,6 +120,9 @@ export class ResponsePacker {
 
   constructor(log: RecordLog) {
     this.#log = log;
+    const buffer = new ArrayBuffer(log.recordBytesMax);
+    this.#bytes = Buffer.from(buffer);
+    this.#view = new DataView(buffer);
   }
 
   /** Copies `response`, body included, to a new record; undefined when it is not one for a record, or there is no room for it. */
@@ -133,14 +141,15 @@ export class ResponsePacker {
       FIELD.valueLengths + 2 * lengths.length + keyBytes + valuesBytes + extrasBytes + bodyBytes,
     );
     if (id === undefined) return undefined;
-    const { bytes, view, offset } = this.#log.locate(id);
-    writeNumbers(view, offset, response);
-    view.setUint32(offset + FIELD.valuesBytes, valuesBytes, true);
-    view.setUint32(offset + FIELD.extrasBytes, extrasBytes, true);
-    view.setUint16(offset + FIELD.keyBytes, keyBytes, true);
-    view.setUint16(offset + FIELD.names, shared.names ?? WRITTEN_OUT, true);
-    view.setUint16(offset + FIELD.control, shared.control ?? WRITTEN_OUT, true);
-    let at = offset + FIELD.valueLengths;
+    const bytes = this.#bytes;
+    const view = this.#view;
+    writeNumbers(view, response);
+    view.setUint32(FIELD.valuesBytes, valuesBytes, true);
+    view.setUint32(FIELD.extrasBytes, extrasBytes, true);
+    view.setUint16(FIELD.keyBytes, keyBytes, true);
+    view.setUint16(FIELD.names, shared.names ?? WRITTEN_OUT, true);
+    view.setUint16(FIELD.control, shared.control ?? WRITTEN_OUT, true);
+    let at: number = FIELD.valueLengths;
     for (const length of lengths) {
       view.setUint16(at, length, true);
       at += 2;
@@ -149,37 +158,45 @@ export class ResponsePacker {
     writeLatin1(bytes, values, at);
     at += valuesBytes;
     if (extrasBytes > 0) at += bytes.write(extras, at, extrasBytes, "utf8");
-    if (readFully(response, bytes.subarray(at, at + bodyBytes))) return id;
-    this.#log.free(id);
-    return undefined;
+    if (!readFully(response, bytes.subarray(at, at + bodyBytes))) {
+      this.#log.free(id);
+      return undefined;
+    }
+    this.#log.write(id, bytes);
+    return id;
   }
 
   /** The response in a record, made anew. */
   unpack(id: number): StoredResponse {
-    const { bytes, view, offset, length } = this.#log.locate(id);
-    const bodyBytes = view.getUint32(offset + FIELD.bodyBytes, true);
-    const valuesBytes = view.getUint32(offset + FIELD.valuesBytes, true);
-    const extrasBytes = view.getUint32(offset + FIELD.extrasBytes, true);
-    const keyBytes = view.getUint16(offset + FIELD.keyBytes, true);
-    const extrasEnd = offset + length - bodyBytes;
+    const length = this.#log.lengthOf(id);
+    const bytes = this.#bytes;
+    const view = this.#view;
+    const readBytes = Math.min(length, USUAL_HEAD_BYTES);
+    this.#log.read(id, 0, bytes, readBytes);
+    const bodyBytes = view.getUint32(FIELD.bodyBytes, true);
+    const extrasEnd = length - bodyBytes;
+    if (extrasEnd > readBytes) this.#log.read(id, 0, bytes, extrasEnd);
+    const valuesBytes = view.getUint32(FIELD.valuesBytes, true);
+    const extrasBytes = view.getUint32(FIELD.extrasBytes, true);
+    const keyBytes = view.getUint16(FIELD.keyBytes, true);
     const valuesEnd = extrasEnd - extrasBytes;
     const keyEnd = valuesEnd - valuesBytes;
     const extras: Extras = extrasBytes === 0 ? {} : JSON.parse(bytes.toString("utf8", valuesEnd, extrasEnd));
     const values = bytes.toString("latin1", keyEnd, valuesEnd);
-    const fields = readFields(view, offset + FIELD.valueLengths, values, this.#namesAt(view, offset, extras));
+    const fields = readFields(view, FIELD.valueLengths, values, this.#namesAt(view, extras));
     return {
       key: bytes.toString("utf8", keyEnd - keyBytes, keyEnd),
-      stripe: view.getUint16(offset + FIELD.stripe, true),
+      stripe: view.getUint16(FIELD.stripe, true),
       variant: extras.variant ?? ANY_REQUEST,
-      status: view.getUint16(offset + FIELD.status, true),
+      status: view.getUint16(FIELD.status, true),
       fields,
       headBlock: renderHeadBlock(fields, "ours"),
-      freshness: this.#freshnessAt(view, offset, extras),
+      freshness: this.#freshnessAt(view, extras),
       tags: extras.tags ?? NO_TAGS,
       quietUntilMs: 0,
-      purgesSeen: view.getFloat64(offset + FIELD.purgesSeen, true),
-      filledAfter: view.getFloat64(offset + FIELD.filledAfter, true),
-      sharedAs: view.getFloat64(offset + FIELD.sharedAs, true),
+      purgesSeen: view.getFloat64(FIELD.purgesSeen, true),
+      filledAfter: view.getFloat64(FIELD.filledAfter, true),
+      sharedAs: view.getFloat64(FIELD.sharedAs, true),
       body: new PackedBody(this.#log, id, bodyBytes),
       bodyBytes,
     };
@@ -198,18 +215,18 @@ export class ResponsePacker {
     return number;
   }
 
-  #namesAt(view: DataView, offset: number, { names = "" }: Extras): NameList {
-    const number = view.getUint16(offset + FIELD.names, true);
+  #namesAt(view: DataView, { names = "" }: Extras): NameList {
+    const number = view.getUint16(FIELD.names, true);
     return number === WRITTEN_OUT ? nameList(names) : this.#names.value(number);
   }
 
-  #freshnessAt(view: DataView, offset: number, extras: Extras): Freshness {
-    const control = view.getUint16(offset + FIELD.control, true);
+  #freshnessAt(view: DataView, extras: Extras): Freshness {
+    const control = view.getUint16(FIELD.control, true);
     return {
-      lifetimeMs: view.getFloat64(offset + FIELD.lifetimeMs, true),
-      basis: BASES[view.getUint8(offset + FIELD.basis)]!,
-      initialAgeMs: view.getFloat64(offset + FIELD.initialAgeMs, true),
-      responseTimeMs: view.getFloat64(offset + FIELD.responseTimeMs, true),
+      lifetimeMs: view.getFloat64(FIELD.lifetimeMs, true),
+      basis: BASES[view.getUint8(FIELD.basis)]!,
+      initialAgeMs: view.getFloat64(FIELD.initialAgeMs, true),
+      responseTimeMs: view.getFloat64(FIELD.responseTimeMs, true),
       control: control === WRITTEN_OUT ? extras.control! : this.#controls.value(control),
     };
   }
@@ -217,19 +234,18 @@ export class ResponsePacker {
 
 function writeNumbers(
   view: DataView,
-  offset: number,
   { freshness, purgesSeen, filledAfter, sharedAs, stripe, status, bodyBytes }: StoredResponse,
 ): void {
-  view.setFloat64(offset + FIELD.responseTimeMs, freshness.responseTimeMs, true);
-  view.setFloat64(offset + FIELD.lifetimeMs, freshness.lifetimeMs, true);
-  view.setFloat64(offset + FIELD.initialAgeMs, freshness.initialAgeMs, true);
-  view.setFloat64(offset + FIELD.purgesSeen, purgesSeen, true);
-  view.setFloat64(offset + FIELD.filledAfter, filledAfter, true);
-  view.setFloat64(offset + FIELD.sharedAs, sharedAs, true);
-  view.setUint32(offset + FIELD.bodyBytes, bodyBytes, true);
-  view.setUint16(offset + FIELD.stripe, stripe, true);
-  view.setUint16(offset + FIELD.status, status, true);
-  view.setUint8(offset + FIELD.basis, BASES.indexOf(freshness.basis));
+  view.setFloat64(FIELD.responseTimeMs, freshness.responseTimeMs, true);
+  view.setFloat64(FIELD.lifetimeMs, freshness.lifetimeMs, true);
+  view.setFloat64(FIELD.initialAgeMs, freshness.initialAgeMs, true);
+  view.setFloat64(FIELD.purgesSeen, purgesSeen, true);
+  view.setFloat64(FIELD.filledAfter, filledAfter, true);
+  view.setFloat64(FIELD.sharedAs, sharedAs, true);
+  view.setUint32(FIELD.bodyBytes, bodyBytes, true);
+  view.setUint16(FIELD.stripe, stripe, true);
+  view.setUint16(FIELD.status, status, true);
+  view.setUint8(FIELD.basis, BASES.indexOf(freshness.basis));
 }
 
 function renderExtras(

@@ -27,14 +27,13 @@ class TestRoom {
 }
 
 function fillWith(log: RecordLog, id: number, seed: number): void {
-  const { bytes, offset, length } = log.locate(id);
-  bytes.fill(seed % 256, offset, offset + length);
+  log.write(id, new Uint8Array(log.recordBytesMax).fill(seed % 256));
 }
 
 function expectFilled(log: RecordLog, id: number, length: number, seed: number): void {
-  const record = log.locate(id);
-  expect(record.length).toBe(length);
-  const bytes = record.bytes.subarray(record.offset, record.offset + length);
+  expect(log.lengthOf(id)).toBe(length);
+  const bytes = new Uint8Array(length);
+  log.read(id, 0, bytes, length);
   expect(bytes.every((byte) => byte === seed % 256)).toBe(true);
 }
 

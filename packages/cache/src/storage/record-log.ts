@@ -1,7 +1,9 @@
+import { PrivateMemory } from "@proj/ipc";
 import type { Room } from "./block-list.ts";
 
 /** Before each record: its id, its length. */
 const HEADER_BYTES = 8;
+const LENGTH_BYTES = 4;
 const ALIGNMENT = 8;
 /** A tier of this many segments at least: what one of them wastes at its end, and what is kept in reserve, then is little of it. */
 const SEGMENTS_MIN = 64;
@@ -15,15 +17,14 @@ const DEAD_SHARE = 1 / 16;
 const NOBODY = 0xffff_ffff;
 
 interface LogSegment {
-  readonly bytes: Buffer<ArrayBuffer>;
-  readonly view: DataView;
+  readonly memory: PrivateMemory;
   /** Where the next record goes. */
   end: number;
   liveBytes: number;
 }
 
 /**
- * Many small records in memory, back to back, without an object for any of them: a million records are some thousand buffers. Records are added at the
+ * Many small records in memory, back to back, without an object for any of them: a million records are some thousand mappings, which the garbage collector knows nothing of. Records are added at the
  * log's end and freed anywhere; what is freed is had back by moving the rest of a segment together (Rumble, Kejriwal, Ousterhout: "Log-structured
  * Memory for DRAM-based Storage", FAST '14), so that no size of record ever runs short of room that another size holds.
  *
@@ -38,6 +39,9 @@ export class RecordLog {
   /** Numbers of segments that hold nothing; one of them is there as soon as the log holds anything: what is moved needs a place to go. */
   readonly #spares: number[] = [];
   readonly #freeNumbers: number[] = [];
+  /** What is written before a record. */
+  readonly #header = new Uint32Array(new ArrayBuffer(HEADER_BYTES));
+  readonly #headerBytes = new Uint8Array(this.#header.buffer);
   #head = NOBODY;
   /** By id. */
   #segmentOf = new Uint32Array(64);
@@ -71,21 +75,32 @@ export class RecordLog {
     return Math.ceil((HEADER_BYTES + length) / ALIGNMENT) * ALIGNMENT;
   }
 
-  /** Adds a record of `length` bytes, which the caller writes at {@link locate}; undefined when there is no room for it. */
+  /** Adds a record of `length` bytes, which the caller has to {@link write}; undefined when there is no room for it. */
   add(length: number): number | undefined {
     const bytes = RecordLog.takenBytes(length);
     if (length > this.recordBytesMax || !this.#makeHeadFor(bytes)) return undefined;
     const id = this.#freeIds.pop() ?? this.#newId();
-    this.#place(id, length, bytes);
+    const { end } = this.#segments[this.#head]!;
+    this.#place(id, bytes);
+    this.#header[0] = id;
+    this.#header[1] = length;
+    this.#segments[this.#head]!.memory.write(end, this.#headerBytes);
     this.#count++;
     return id;
   }
 
-  /** Where the record is now: good until the next call of {@link add} or {@link reclaim}. */
-  locate(id: number): { bytes: Buffer<ArrayBuffer>; view: DataView; offset: number; length: number } {
-    const { bytes, view } = this.#segments[this.#segmentOf[id]!]!;
-    const offset = this.#offsetOf[id]!;
-    return { bytes, view, offset, length: view.getUint32(offset - 4, true) };
+  lengthOf(id: number): number {
+    return this.#segments[this.#segmentOf[id]!]!.memory.u32(this.#offsetOf[id]! - LENGTH_BYTES);
+  }
+
+  /** The whole record is the first bytes of `record`. */
+  write(id: number, record: Uint8Array): void {
+    this.#segments[this.#segmentOf[id]!]!.memory.write(this.#offsetOf[id]!, record, this.lengthOf(id));
+  }
+
+  /** Copies `bytes` bytes of the record, from `position` on, to the beginning of `into`. */
+  read(id: number, position: number, into: Uint8Array, bytes: number): void {
+    this.#segments[this.#segmentOf[id]!]!.memory.read(this.#offsetOf[id]! + position, into, bytes);
   }
 
   /** Of the record that has the id now: no other is ever named by the same id and generation. */
@@ -96,7 +111,7 @@ export class RecordLog {
   free(id: number): void {
     const number = this.#segmentOf[id]!;
     const segment = this.#segments[number]!;
-    const bytes = RecordLog.takenBytes(segment.view.getUint32(this.#offsetOf[id]! - 4, true));
+    const bytes = RecordLog.takenBytes(this.lengthOf(id));
     this.#segmentOf[id] = NOBODY;
     this.#generations[id]!++;
     this.#freeIds.push(id);
@@ -139,10 +154,14 @@ export class RecordLog {
       this.#giveBackSpares();
       return false;
     }
-    const buffer = new ArrayBuffer(this.segmentBytes);
-    const segment = { bytes: Buffer.from(buffer), view: new DataView(buffer), end: 0, liveBytes: 0 };
+    const memory = PrivateMemory.map(this.segmentBytes);
+    if (memory === undefined) {
+      this.#room.giveBack(this.segmentBytes);
+      this.#giveBackSpares();
+      return false;
+    }
     const number = this.#freeNumbers.pop() ?? this.#segments.length;
-    this.#segments[number] = segment;
+    this.#segments[number] = { memory, end: 0, liveBytes: 0 };
     this.#spares.push(number);
     return true;
   }
@@ -156,6 +175,7 @@ export class RecordLog {
     }
     while (this.#spares.length > (this.#count === 0 ? 0 : 1)) {
       const number = this.#spares.pop()!;
+      this.#segments[number]!.memory.close();
       this.#segments[number] = undefined;
       this.#freeNumbers.push(number);
       this.#room.giveBack(this.segmentBytes);
@@ -164,10 +184,9 @@ export class RecordLog {
     return isLess;
   }
 
-  #place(id: number, length: number, bytes: number): void {
+  /** The record and what is before it take `bytes` bytes at the head's end from now on. */
+  #place(id: number, bytes: number): void {
     const segment = this.#segments[this.#head]!;
-    segment.view.setUint32(segment.end, id, true);
-    segment.view.setUint32(segment.end + 4, length, true);
     this.#segmentOf[id] = this.#head;
     this.#offsetOf[id] = segment.end + HEADER_BYTES;
     segment.end += bytes;
@@ -191,15 +210,15 @@ export class RecordLog {
   #empty(number: number): void {
     const emptied = this.#segments[number]!;
     for (let at = 0; at < emptied.end; ) {
-      const id = emptied.view.getUint32(at, true);
-      const length = emptied.view.getUint32(at + 4, true);
-      const offset = at + HEADER_BYTES;
-      const bytes = RecordLog.takenBytes(length);
+      const from = at;
+      const id = emptied.memory.u32(from);
+      const bytes = RecordLog.takenBytes(emptied.memory.u32(from + LENGTH_BYTES));
       at += bytes;
-      if (this.#segmentOf[id] !== number || this.#offsetOf[id] !== offset) continue;
+      if (this.#segmentOf[id] !== number || this.#offsetOf[id] !== from + HEADER_BYTES) continue;
       if (this.#segments[this.#head]!.end + bytes > this.segmentBytes) this.#head = this.#spares.pop()!;
-      this.#place(id, length, bytes);
-      emptied.bytes.copy(this.#segments[this.#head]!.bytes, this.#offsetOf[id]!, offset, offset + length);
+      const head = this.#segments[this.#head]!;
+      emptied.memory.copy(from, bytes, head.memory, head.end);
+      this.#place(id, bytes);
       emptied.liveBytes -= bytes;
       this.#deadBytes += bytes;
     }

@@ -256,7 +256,7 @@ export class ResponseTable implements Room {
   }
 
   #weightOf(record: number): number {
-    return RecordLog.takenBytes(this.#log.locate(record).length) + INDEX_BYTES;
+    return RecordLog.takenBytes(this.#log.lengthOf(record)) + INDEX_BYTES;
   }
 
   #bodyOf(slot: number, { bodyBytes }: StoredResponse): PackedBody {
