@@ -17,6 +17,11 @@ export class Interned<Value> {
     return number;
   }
 
+  /** The number of what `text` stands for, where it has one already. */
+  numberOf(text: string): number | undefined {
+    return this.#numbers.get(text);
+  }
+
   value(number: number): Value {
     return this.#values[number]!;
   }

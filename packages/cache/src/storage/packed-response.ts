@@ -12,54 +12,52 @@ import { renderHeadBlock } from "../head-block.ts";
 import type { StoredResponse } from "../stored-response.ts";
 import { Interned } from "./interned.ts";
 import { PackedBody } from "./packed-body.ts";
+import { readNumbers, writeNumbers } from "./packed-numbers.ts";
+import { ValuePacker } from "./packed-values.ts";
 import type { RecordLog } from "./record-log.ts";
 
 /**
- * A stored response with a small body as one record of a {@link RecordLog}: about 76 bytes beside its key, its field values and its body, where
+ * A stored response with a small body as one record of a {@link RecordLog}: about 26 bytes beside the target, the field values that are its own and the body, where
  * the objects that stand for one in use take some 2,800. Integers are little-endian.
  *
  *   offset  bytes  field
- *        0      8  responseTimeMs
- *        8      8  lifetimeMs
- *       16      8  initialAgeMs
- *       24      8  purgesSeen
- *       32      4  bodyBytes
- *       36      4  valuesBytes
- *       40      4  extrasBytes
- *       44      2  keyBytes
- *       46      2  stripe
- *       48      2  status
- *       50      2  names       number of an interned list of field names; WRITTEN_OUT: they are among the extras
- *       52      2  control     number of interned directives; WRITTEN_OUT: they are among the extras
- *       54      1  basis       of the lifetime
- *       55      1  unused
- *       56      8  filledAfter
- *       64      8  sharedAs
- *       72    2*n  lengths of the n field values
- *              ..  key (UTF-8), values (Latin-1), extras (JSON, UTF-8; empty where there are none), body
+ *        0      2  bodyBytes
+ *        2      2  stripe
+ *        4      2  status
+ *        6      2  names       number of an interned list of field names; WRITTEN_OUT: they are among the extras
+ *        8      2  control     number of interned directives; WRITTEN_OUT: they are among the extras
+ *       10      2  origin      number of what is before the target in the key, interned; WRITTEN_OUT: it is there
+ *       12      4  sizes       of the numbers, four bits each: packed-numbers.ts
+ *       16         numbers     as NUMBER says
+ *              ..  extras (JSON, UTF-8; empty where there are none)
+ *             2*n  slots of the n field values: packed-values.ts
+ *              ..  their text (Latin-1), key (UTF-8), body
  */
 const FIELD = {
-  responseTimeMs: 0,
-  lifetimeMs: 8,
-  initialAgeMs: 16,
-  purgesSeen: 24,
-  bodyBytes: 32,
-  valuesBytes: 36,
-  extrasBytes: 40,
-  keyBytes: 44,
-  stripe: 46,
-  status: 48,
-  names: 50,
-  control: 52,
-  basis: 54,
-  filledAfter: 56,
-  sharedAs: 64,
-  valueLengths: 72,
+  bodyBytes: 0,
+  stripe: 2,
+  status: 4,
+  names: 6,
+  control: 8,
+  origin: 10,
+  sizes: 12,
+  numbers: 16,
 } as const;
+const NUMBER = {
+  extrasBytes: 0,
+  responseTimeMs: 1,
+  lifetimeMs: 2,
+  initialAgeMs: 3,
+  purgesSeen: 4,
+  filledAfter: 5,
+  sharedAs: 6,
+  basis: 7,
+} as const;
+const NUMBERS = 8;
+const NUMBERS_BYTES_MAX = 8 * NUMBERS;
 /** What is before the body is seldom longer: so much is read before it is known. */
 const USUAL_HEAD_BYTES = 512;
 const WRITTEN_OUT = 0xffff;
-const LENGTH_MAX = 0xffff;
 const BASES: readonly LifetimeBasis[] = ["s-maxage", "max-age", "expires", "heuristic", "none"];
 const NO_TAGS: readonly string[] = [];
 
@@ -78,29 +76,10 @@ interface Extras {
   readonly control?: CacheControl;
 }
 
-/** The lines of a section as they go into a record. */
-interface Lines {
-  /** Joined by line feeds, which none of them holds. */
-  readonly names: string;
-  readonly lengths: readonly number[];
-  /** Back to back. */
-  readonly values: string;
-  /** Each value's length can be written down. */
-  readonly areShort: boolean;
-}
-
-/** An origin that says the same of many responses is read once. */
-const linesOf = ofSameFields((fields): Lines => {
-  const names: string[] = [];
-  const lengths: number[] = [];
-  let values = "";
-  for (const [name, value] of fields) {
-    names.push(name);
-    lengths.push(value.length);
-    values += value;
-  }
-  return { names: names.join("\n"), lengths, values, areShort: lengths.every((length) => length <= LENGTH_MAX) };
-});
+/** An origin that says the same of many responses is read once. Joined by line feeds, which none of them holds. */
+const namesOf = ofSameFields((fields) =>
+  Array.from({ length: fields.length }, (_, index) => fields.name(index)).join("\n"),
+);
 
 function nameList(joined: string): NameList {
   const names = joined === "" ? [] : joined.split("\n");
@@ -110,95 +89,107 @@ function nameList(joined: string): NameList {
 /** Writes stored responses into records, and makes responses of them again. */
 export class ResponsePacker {
   readonly #log: RecordLog;
-  /** A record on its way into the log, or what is before the body of one that is read. Over a buffer of its own, so that its bytes do not move. */
-  readonly #bytes: Buffer<ArrayBuffer>;
-  readonly #view: DataView<ArrayBuffer>;
   readonly #names = new Interned<NameList>();
   readonly #controls = new Interned<CacheControl>();
   /** What has been parsed from the same field is the same object. */
   readonly #numbersOfControls = new WeakMap<CacheControl, number>();
+  readonly #origins = new Interned<string>();
+  readonly #values = new ValuePacker();
+  /** A record on its way into the log. To make room for it others may be read. */
+  readonly #packed: Buffer<ArrayBuffer>;
+  /** What is before the body of a record that is read. */
+  readonly #read: Buffer<ArrayBuffer>;
 
   constructor(log: RecordLog) {
     this.#log = log;
-    const buffer = new ArrayBuffer(log.recordBytesMax);
-    this.#bytes = Buffer.from(buffer);
-    this.#view = new DataView(buffer);
+    this.#packed = Buffer.from(new ArrayBuffer(log.recordBytesMax));
+    this.#read = Buffer.from(new ArrayBuffer(log.recordBytesMax));
   }
 
   /** Copies `response`, body included, to a new record; undefined when it is not one for a record, or there is no room for it. */
   pack(response: StoredResponse): number | undefined {
-    const { key, fields, body, bodyBytes, parts, onlyForRange } = response;
+    const { body, bodyBytes, parts, onlyForRange } = response;
     if (parts !== undefined || onlyForRange !== undefined || body.bytes !== bodyBytes) return undefined;
-    if (bodyBytes > this.#log.recordBytesMax) return undefined;
-    const { names, lengths, values, areShort } = linesOf(fields);
-    const keyBytes = Buffer.byteLength(key);
-    if (keyBytes > LENGTH_MAX || !areShort) return undefined;
-    const shared = this.#sharedOf(response.freshness.control, names);
-    const extras = renderExtras(response, names, shared);
-    const extrasBytes = Buffer.byteLength(extras);
-    const valuesBytes = values.length;
-    const id = this.#log.add(
-      FIELD.valueLengths + 2 * lengths.length + keyBytes + valuesBytes + extrasBytes + bodyBytes,
-    );
-    if (id === undefined) return undefined;
-    const bytes = this.#bytes;
-    const view = this.#view;
-    writeNumbers(view, response);
-    view.setUint32(FIELD.valuesBytes, valuesBytes, true);
-    view.setUint32(FIELD.extrasBytes, extrasBytes, true);
-    view.setUint16(FIELD.keyBytes, keyBytes, true);
-    view.setUint16(FIELD.names, shared.names ?? WRITTEN_OUT, true);
-    view.setUint16(FIELD.control, shared.control ?? WRITTEN_OUT, true);
-    let at: number = FIELD.valueLengths;
-    for (const length of lengths) {
-      view.setUint16(at, length, true);
-      at += 2;
-    }
-    at += bytes.write(key, at, keyBytes, "utf8");
-    writeLatin1(bytes, values, at);
-    at += valuesBytes;
-    if (extrasBytes > 0) at += bytes.write(extras, at, extrasBytes, "utf8");
-    if (!readFully(response, bytes.subarray(at, at + bodyBytes))) {
-      this.#log.free(id);
-      return undefined;
-    }
-    this.#log.write(id, bytes);
-    return id;
+    const headBytes = this.#packHead(response);
+    if (headBytes === undefined) return undefined;
+    const length = headBytes + bodyBytes;
+    if (!readFully(response, this.#packed.subarray(headBytes, length))) return undefined;
+    return this.#log.add(this.#packed, length);
   }
 
   /** The response in a record, made anew. */
   unpack(id: number): StoredResponse {
     const length = this.#log.lengthOf(id);
-    const bytes = this.#bytes;
-    const view = this.#view;
+    const bytes = this.#read;
     const readBytes = Math.min(length, USUAL_HEAD_BYTES);
     this.#log.read(id, 0, bytes, readBytes);
-    const bodyBytes = view.getUint32(FIELD.bodyBytes, true);
-    const extrasEnd = length - bodyBytes;
-    if (extrasEnd > readBytes) this.#log.read(id, 0, bytes, extrasEnd);
-    const valuesBytes = view.getUint32(FIELD.valuesBytes, true);
-    const extrasBytes = view.getUint32(FIELD.extrasBytes, true);
-    const keyBytes = view.getUint16(FIELD.keyBytes, true);
-    const valuesEnd = extrasEnd - extrasBytes;
-    const keyEnd = valuesEnd - valuesBytes;
-    const extras: Extras = extrasBytes === 0 ? {} : JSON.parse(bytes.toString("utf8", valuesEnd, extrasEnd));
-    const values = bytes.toString("latin1", keyEnd, valuesEnd);
-    const fields = readFields(view, FIELD.valueLengths, values, this.#namesAt(view, extras));
+    const bodyBytes = bytes.readUInt16LE(FIELD.bodyBytes);
+    const headBytes = length - bodyBytes;
+    if (headBytes > readBytes) this.#log.read(id, 0, bytes, headBytes);
+    return this.#unpackHead(headBytes, new PackedBody(this.#log, id, bodyBytes));
+  }
+
+  /** Writes all that is before the body, and gives its length; undefined when with the body it would be too long for a record. */
+  #packHead(response: StoredResponse): number | undefined {
+    const values = this.#values.pack(response.fields);
+    if (values === undefined) return undefined;
+    const names = namesOf(response.fields);
+    const shared = this.#sharedOf(response.freshness.control, names);
+    const extras = renderExtras(response, names, shared);
+    const extrasBytes = Buffer.byteLength(extras);
+    const origin = originIn(response.key);
+    const originNumber = this.#origins.number(origin, () => origin);
+    const target = originNumber === undefined ? response.key : response.key.slice(origin.length);
+    const restBytes = 2 * values.slots.length + values.text.length + extrasBytes + Buffer.byteLength(target);
+    const { recordBytesMax } = this.#log;
+    if (FIELD.numbers + NUMBERS_BYTES_MAX + restBytes + response.bodyBytes > recordBytesMax) return undefined;
+    const bytes = this.#packed;
+    bytes.writeUInt16LE(response.bodyBytes, FIELD.bodyBytes);
+    bytes.writeUInt16LE(response.stripe, FIELD.stripe);
+    bytes.writeUInt16LE(response.status, FIELD.status);
+    bytes.writeUInt16LE(shared.names ?? WRITTEN_OUT, FIELD.names);
+    bytes.writeUInt16LE(shared.control ?? WRITTEN_OUT, FIELD.control);
+    bytes.writeUInt16LE(originNumber ?? WRITTEN_OUT, FIELD.origin);
+    const { end, sizes } = writeNumbers(bytes, FIELD.numbers, numbersOf(response, extrasBytes));
+    bytes.writeUInt32LE(sizes, FIELD.sizes);
+    let at = end;
+    if (extrasBytes > 0) at += bytes.write(extras, at, extrasBytes, "utf8");
+    for (const slot of values.slots) at = bytes.writeUInt16LE(slot, at);
+    writeLatin1(bytes, values.text, at);
+    at += values.text.length;
+    return at + bytes.write(target, at, "utf8");
+  }
+
+  /** What the first `headBytes` bytes that have been read say. */
+  #unpackHead(headBytes: number, body: PackedBody): StoredResponse {
+    const bytes = this.#read;
+    const { end, numbers } = readNumbers(bytes, FIELD.numbers, bytes.readUInt32LE(FIELD.sizes), NUMBERS);
+    const extrasEnd = end + numbers[NUMBER.extrasBytes]!;
+    const extras: Extras = extrasEnd === end ? {} : JSON.parse(bytes.toString("utf8", end, extrasEnd));
+    const { names, lowers } = this.#namesOf(extras);
+    const slots: number[] = [];
+    let at = extrasEnd;
+    for (; slots.length < names.length; at += 2) slots.push(bytes.readUInt16LE(at));
+    const textEnd = at + ValuePacker.textBytes(slots);
+    const values = this.#values.unpack({ slots, text: bytes.toString("latin1", at, textEnd) });
+    const fields = new Fields(names.slice(), values, lowers.slice());
+    const origin = bytes.readUInt16LE(FIELD.origin);
+    const target = bytes.toString("utf8", textEnd, headBytes);
     return {
-      key: bytes.toString("utf8", keyEnd - keyBytes, keyEnd),
-      stripe: view.getUint16(FIELD.stripe, true),
+      key: origin === WRITTEN_OUT ? target : this.#origins.value(origin) + target,
+      stripe: bytes.readUInt16LE(FIELD.stripe),
       variant: extras.variant ?? ANY_REQUEST,
-      status: view.getUint16(FIELD.status, true),
+      status: bytes.readUInt16LE(FIELD.status),
       fields,
       headBlock: renderHeadBlock(fields, "ours"),
-      freshness: this.#freshnessAt(view, extras),
+      freshness: this.#freshnessOf(numbers, extras),
       tags: extras.tags ?? NO_TAGS,
       quietUntilMs: 0,
-      purgesSeen: view.getFloat64(FIELD.purgesSeen, true),
-      filledAfter: view.getFloat64(FIELD.filledAfter, true),
-      sharedAs: view.getFloat64(FIELD.sharedAs, true),
-      body: new PackedBody(this.#log, id, bodyBytes),
-      bodyBytes,
+      purgesSeen: numbers[NUMBER.purgesSeen]!,
+      filledAfter: numbers[NUMBER.filledAfter]!,
+      sharedAs: numbers[NUMBER.sharedAs]!,
+      body,
+      bodyBytes: body.bytes,
     };
   }
 
@@ -215,37 +206,35 @@ export class ResponsePacker {
     return number;
   }
 
-  #namesAt(view: DataView, { names = "" }: Extras): NameList {
-    const number = view.getUint16(FIELD.names, true);
+  #namesOf({ names = "" }: Extras): NameList {
+    const number = this.#read.readUInt16LE(FIELD.names);
     return number === WRITTEN_OUT ? nameList(names) : this.#names.value(number);
   }
 
-  #freshnessAt(view: DataView, extras: Extras): Freshness {
-    const control = view.getUint16(FIELD.control, true);
+  #freshnessOf(numbers: readonly number[], extras: Extras): Freshness {
+    const control = this.#read.readUInt16LE(FIELD.control);
     return {
-      lifetimeMs: view.getFloat64(FIELD.lifetimeMs, true),
-      basis: BASES[view.getUint8(FIELD.basis)]!,
-      initialAgeMs: view.getFloat64(FIELD.initialAgeMs, true),
-      responseTimeMs: view.getFloat64(FIELD.responseTimeMs, true),
+      lifetimeMs: numbers[NUMBER.lifetimeMs]!,
+      basis: BASES[numbers[NUMBER.basis]!]!,
+      initialAgeMs: numbers[NUMBER.initialAgeMs]!,
+      responseTimeMs: numbers[NUMBER.responseTimeMs]!,
       control: control === WRITTEN_OUT ? extras.control! : this.#controls.value(control),
     };
   }
 }
 
-function writeNumbers(
-  view: DataView,
-  { freshness, purgesSeen, filledAfter, sharedAs, stripe, status, bodyBytes }: StoredResponse,
-): void {
-  view.setFloat64(FIELD.responseTimeMs, freshness.responseTimeMs, true);
-  view.setFloat64(FIELD.lifetimeMs, freshness.lifetimeMs, true);
-  view.setFloat64(FIELD.initialAgeMs, freshness.initialAgeMs, true);
-  view.setFloat64(FIELD.purgesSeen, purgesSeen, true);
-  view.setFloat64(FIELD.filledAfter, filledAfter, true);
-  view.setFloat64(FIELD.sharedAs, sharedAs, true);
-  view.setUint32(FIELD.bodyBytes, bodyBytes, true);
-  view.setUint16(FIELD.stripe, stripe, true);
-  view.setUint16(FIELD.status, status, true);
-  view.setUint8(FIELD.basis, BASES.indexOf(freshness.basis));
+/** In the order of {@link NUMBER}. */
+function numbersOf({ freshness, purgesSeen, filledAfter, sharedAs }: StoredResponse, extrasBytes: number): number[] {
+  const { responseTimeMs, lifetimeMs, initialAgeMs, basis } = freshness;
+  const basisNumber = BASES.indexOf(basis);
+  return [extrasBytes, responseTimeMs, lifetimeMs, initialAgeMs, purgesSeen, filledAfter, sharedAs, basisNumber];
+}
+
+/** What is before the target in a key, which all keys of an origin share; nothing where the key is no such one. */
+function originIn(key: string): string {
+  const schemeEnd = key.indexOf("://");
+  const targetStart = schemeEnd < 0 ? -1 : key.indexOf("/", schemeEnd + 3);
+  return targetStart < 0 ? "" : key.slice(0, targetStart);
 }
 
 function renderExtras(
@@ -262,18 +251,6 @@ function renderExtras(
     ...(shared.control === undefined && { control: freshness.control }),
   };
   return JSON.stringify(extras);
-}
-
-/** @param lengthsAt Where the lengths of the values are. */
-function readFields(view: DataView, lengthsAt: number, text: string, { names, lowers }: NameList): Fields {
-  const values: string[] = [];
-  let from = 0;
-  for (let index = 0; index < names.length; index++) {
-    const to = from + view.getUint16(lengthsAt + 2 * index, true);
-    values.push(text.slice(from, to));
-    from = to;
-  }
-  return new Fields(names.slice(), values, lowers.slice());
 }
 
 /** False when the body can not be read. */

@@ -1,17 +1,18 @@
 import { PrivateMemory } from "@proj/ipc";
 import type { Room } from "./block-list.ts";
 
-/** Before each record: its id, its length. */
-const HEADER_BYTES = 8;
-const LENGTH_BYTES = 4;
-const ALIGNMENT = 8;
+/** Before each record: its id (32 bits), its length (16), in this machine's byte order. */
+const HEADER_BYTES = 6;
+const HEADER_LENGTH = 4;
+/** Records begin at multiples of it. So many bytes times 2^32 a log may hold: larger tiers have a larger one. */
+const UNIT_BYTES_MIN = 4;
 /** A tier of this many segments at least: what one of them wastes at its end, and what is kept in reserve, then is little of it. */
 const SEGMENTS_MIN = 64;
 const SEGMENT_BYTES_MIN = 4 * 1024;
 const SEGMENT_BYTES_MAX = 1024 * 1024;
 /** A record takes no more than this part of a segment, and no more than so many bytes: larger ones are better off by themselves. */
 const RECORD_SHARE = 8;
-const RECORD_BYTES_MAX = 64 * 1024;
+const RECORD_BYTES_MAX = 64 * 1024 - 1;
 /** When so large a part of the log is dead, room is made by moving what lives together instead of evicting it. */
 const DEAD_SHARE = 1 / 16;
 const NOBODY = 0xffff_ffff;
@@ -40,12 +41,15 @@ export class RecordLog {
   readonly #spares: number[] = [];
   readonly #freeNumbers: number[] = [];
   /** What is written before a record. */
-  readonly #header = new Uint32Array(new ArrayBuffer(HEADER_BYTES));
-  readonly #headerBytes = new Uint8Array(this.#header.buffer);
+  readonly #header = new ArrayBuffer(8);
+  readonly #headerId = new Uint32Array(this.#header, 0, 1);
+  readonly #headerLength = new Uint16Array(this.#header, HEADER_LENGTH, 1);
+  readonly #headerBytes = new Uint8Array(this.#header, 0, HEADER_BYTES);
+  readonly #unitBytes: number;
+  readonly #unitsInSegment: number;
   #head = NOBODY;
-  /** By id. */
-  #segmentOf = new Uint32Array(64);
-  #offsetOf = new Uint32Array(64);
+  /** By id: where it begins, in units, as if all segments stood one behind the other. */
+  #places = new Uint32Array(64);
   /** By id: counts the records that have had it. */
   #generations = new Uint32Array(64);
   readonly #freeIds: number[] = [];
@@ -63,6 +67,8 @@ export class RecordLog {
     const share = 2 ** Math.floor(Math.log2(Math.max(1, limitBytes / SEGMENTS_MIN)));
     this.segmentBytes = Math.min(SEGMENT_BYTES_MAX, Math.max(SEGMENT_BYTES_MIN, share));
     this.recordBytesMax = Math.min(RECORD_BYTES_MAX, this.segmentBytes / RECORD_SHARE);
+    this.#unitBytes = Math.max(UNIT_BYTES_MIN, 2 ** Math.ceil(Math.log2(limitBytes / 2 ** 32)));
+    this.#unitsInSegment = this.segmentBytes / this.#unitBytes;
   }
 
   /** Records that are there. */
@@ -71,36 +77,32 @@ export class RecordLog {
   }
 
   /** What a record of so many bytes takes of the log. */
-  static takenBytes(length: number): number {
-    return Math.ceil((HEADER_BYTES + length) / ALIGNMENT) * ALIGNMENT;
+  takenBytes(length: number): number {
+    return Math.ceil((HEADER_BYTES + length) / this.#unitBytes) * this.#unitBytes;
   }
 
-  /** Adds a record of `length` bytes, which the caller has to {@link write}; undefined when there is no room for it. */
-  add(length: number): number | undefined {
-    const bytes = RecordLog.takenBytes(length);
+  /** Adds a record, the first `length` bytes of `record`; undefined when there is no room for it. */
+  add(record: Uint8Array, length: number): number | undefined {
+    const bytes = this.takenBytes(length);
     if (length > this.recordBytesMax || !this.#makeHeadFor(bytes)) return undefined;
     const id = this.#freeIds.pop() ?? this.#newId();
-    const { end } = this.#segments[this.#head]!;
+    const { memory, end } = this.#segments[this.#head]!;
+    this.#headerId[0] = id;
+    this.#headerLength[0] = length;
+    memory.write(end, this.#headerBytes);
+    memory.write(end + HEADER_BYTES, record, length);
     this.#place(id, bytes);
-    this.#header[0] = id;
-    this.#header[1] = length;
-    this.#segments[this.#head]!.memory.write(end, this.#headerBytes);
     this.#count++;
     return id;
   }
 
   lengthOf(id: number): number {
-    return this.#segments[this.#segmentOf[id]!]!.memory.u32(this.#offsetOf[id]! - LENGTH_BYTES);
-  }
-
-  /** The whole record is the first bytes of `record`. */
-  write(id: number, record: Uint8Array): void {
-    this.#segments[this.#segmentOf[id]!]!.memory.write(this.#offsetOf[id]!, record, this.lengthOf(id));
+    return this.#segmentWith(id).memory.u16(this.#offsetOf(id) + HEADER_LENGTH);
   }
 
   /** Copies `bytes` bytes of the record, from `position` on, to the beginning of `into`. */
   read(id: number, position: number, into: Uint8Array, bytes: number): void {
-    this.#segments[this.#segmentOf[id]!]!.memory.read(this.#offsetOf[id]! + position, into, bytes);
+    this.#segmentWith(id).memory.read(this.#offsetOf(id) + HEADER_BYTES + position, into, bytes);
   }
 
   /** Of the record that has the id now: no other is ever named by the same id and generation. */
@@ -109,10 +111,10 @@ export class RecordLog {
   }
 
   free(id: number): void {
-    const number = this.#segmentOf[id]!;
-    const segment = this.#segments[number]!;
-    const bytes = RecordLog.takenBytes(this.lengthOf(id));
-    this.#segmentOf[id] = NOBODY;
+    const segment = this.#segmentWith(id);
+    const number = this.#numberOf(id);
+    const bytes = this.takenBytes(this.lengthOf(id));
+    this.#places[id] = NOBODY;
     this.#generations[id]!++;
     this.#freeIds.push(id);
     this.#count--;
@@ -132,6 +134,20 @@ export class RecordLog {
       if (this.#giveBackSpares()) return true;
     }
     return false;
+  }
+
+  /** The number of the segment that a record is in. */
+  #numberOf(id: number): number {
+    return Math.floor(this.#places[id]! / this.#unitsInSegment);
+  }
+
+  #segmentWith(id: number): LogSegment {
+    return this.#segments[this.#numberOf(id)]!;
+  }
+
+  /** Where in its segment it begins. */
+  #offsetOf(id: number): number {
+    return (this.#places[id]! % this.#unitsInSegment) * this.#unitBytes;
   }
 
   get #segmentsTaken(): number {
@@ -187,10 +203,13 @@ export class RecordLog {
   /** The record and what is before it take `bytes` bytes at the head's end from now on. */
   #place(id: number, bytes: number): void {
     const segment = this.#segments[this.#head]!;
-    this.#segmentOf[id] = this.#head;
-    this.#offsetOf[id] = segment.end + HEADER_BYTES;
+    this.#places[id] = this.#placeAt(this.#head, segment.end);
     segment.end += bytes;
     segment.liveBytes += bytes;
+  }
+
+  #placeAt(number: number, offset: number): number {
+    return number * this.#unitsInSegment + offset / this.#unitBytes;
   }
 
   /** Of all segments but the head, the one with the most to be had back: there is one. */
@@ -212,9 +231,9 @@ export class RecordLog {
     for (let at = 0; at < emptied.end; ) {
       const from = at;
       const id = emptied.memory.u32(from);
-      const bytes = RecordLog.takenBytes(emptied.memory.u32(from + LENGTH_BYTES));
+      const bytes = this.takenBytes(emptied.memory.u16(from + HEADER_LENGTH));
       at += bytes;
-      if (this.#segmentOf[id] !== number || this.#offsetOf[id] !== from + HEADER_BYTES) continue;
+      if (this.#places[id] !== this.#placeAt(number, from)) continue;
       if (this.#segments[this.#head]!.end + bytes > this.segmentBytes) this.#head = this.#spares.pop()!;
       const head = this.#segments[this.#head]!;
       emptied.memory.copy(from, bytes, head.memory, head.end);
@@ -234,14 +253,13 @@ export class RecordLog {
 
   #newId(): number {
     const id = this.#idsUsed++;
-    if (id < this.#segmentOf.length) return id;
+    if (id < this.#places.length) return id;
     const grown = (from: Uint32Array<ArrayBuffer>) => {
       const to = new Uint32Array(from.length * 2);
       to.set(from);
       return to;
     };
-    this.#segmentOf = grown(this.#segmentOf);
-    this.#offsetOf = grown(this.#offsetOf);
+    this.#places = grown(this.#places);
     this.#generations = grown(this.#generations);
     return id;
   }

@@ -13,7 +13,7 @@ const NONE: readonly StoredResponse[] = [];
 export const VARIANTS_MAX = 64;
 const SLOTS_AT_FIRST = 64;
 /** What index and order take for an entry that is a record, with what they have in reserve when they have just grown. */
-const INDEX_BYTES = 96;
+const INDEX_BYTES = 88;
 /** So many records are there as objects too, those wanted last; in a small tier fewer, so that they are a sixteenth of it at most. */
 const KNOWN_MAX = 4096;
 const KNOWN_SHARE = 16;
@@ -46,8 +46,8 @@ export class ResponseTable implements Room {
   #serials = new Uint32Array(SLOTS_AT_FIRST);
   /** By slot: the record's id and 1; 0: it is an object. */
   #records = new Uint32Array(SLOTS_AT_FIRST);
-  /** By slot: when it is of no use any more, seconds since the epoch; 0: never. */
-  #untilSeconds = new Float64Array(SLOTS_AT_FIRST);
+  /** By slot: when it is of no use any more, seconds since the epoch; 0: never, or not before 2106. */
+  #untilSeconds = new Uint32Array(SLOTS_AT_FIRST);
   /** The entry that is being written anew: it can not go to make room for itself. */
   #busySlot: number | undefined;
   readonly #events: TableEvents;
@@ -172,7 +172,7 @@ export class ResponseTable implements Room {
     if (slot === undefined) return;
     const isRenewed = this.#records[slot] === 0 ? this.#reweigh(slot, response) : this.#repack(slot, response);
     if (!isRenewed) return this.#remove(slot);
-    this.#untilSeconds[slot] = usefulUntilSeconds(response);
+    this.#untilSeconds[slot] = untilSecondsOf(response);
     this.#order.touch(slot, 1);
   }
 
@@ -226,7 +226,7 @@ export class ResponseTable implements Room {
     if (slot >= this.#serials.length) this.#grow();
     this.#serials[slot]!++;
     this.#records[slot] = 0;
-    this.#untilSeconds[slot] = usefulUntilSeconds(response);
+    this.#untilSeconds[slot] = untilSecondsOf(response);
     return slot;
   }
 
@@ -256,7 +256,7 @@ export class ResponseTable implements Room {
   }
 
   #weightOf(record: number): number {
-    return RecordLog.takenBytes(this.#log.lengthOf(record)) + INDEX_BYTES;
+    return this.#log.takenBytes(this.#log.lengthOf(record)) + INDEX_BYTES;
   }
 
   #bodyOf(slot: number, { bodyBytes }: StoredResponse): PackedBody {
@@ -305,14 +305,20 @@ export class ResponseTable implements Room {
 
   #grow(): void {
     const slots = this.slotsEnd;
-    const grown = <Values extends Uint32Array | Float64Array>(to: Values, from: Values): Values => {
+    const grown = (from: Uint32Array<ArrayBuffer>) => {
+      const to = new Uint32Array(slots);
       to.set(from);
       return to;
     };
-    this.#serials = grown(new Uint32Array(slots), this.#serials);
-    this.#records = grown(new Uint32Array(slots), this.#records);
-    this.#untilSeconds = grown(new Float64Array(slots), this.#untilSeconds);
+    this.#serials = grown(this.#serials);
+    this.#records = grown(this.#records);
+    this.#untilSeconds = grown(this.#untilSeconds);
   }
+}
+
+function untilSecondsOf(response: StoredResponse): number {
+  const until = usefulUntilSeconds(response);
+  return until < 2 ** 32 ? Math.max(0, until) : 0;
 }
 
 function hashOf(key: string): number {
