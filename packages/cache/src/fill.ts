@@ -477,8 +477,7 @@ export class Fill implements Source, OriginHandler, BodyOrigin {
   }
 
   get #validation(): Validation {
-    const { request } = this;
-    return { request, times: this.#times(), isPurged: this.#isPurged, filledAfter: this.#filledAfter };
+    return { request: this.request, times: this.#times(), isPurged: this.#isPurged, filledAfter: this.#filledAfter };
   }
 
   #times(): ExchangeTimes {

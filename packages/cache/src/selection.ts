@@ -2,6 +2,7 @@ import {
   acceptsCoding,
   type CacheControl,
   evaluateRange,
+  type ForwardReason,
   matchingVariants,
   mostRecent,
   NO_DIRECTIVES,
@@ -53,6 +54,14 @@ export function select<Stored extends Selectable>(
   if (stored === undefined) return { kind: "none", reason: "vary-miss", candidates };
   if (!holdsWhatIsWanted(stored, request, nowMs)) return { kind: "incomplete", stored };
   return { kind: "stored", stored, reuse: reuseOf(stored, request, nowMs, validFrom), candidates };
+}
+
+/** Why the origin is asked, where what is stored does not answer. */
+export function forwardReasonOf(selection: Selection<unknown>): Exclude<ForwardReason, "bypass"> {
+  if (selection.kind === "none") return selection.reason;
+  if (selection.kind === "incomplete") return "partial";
+  const { reuse } = selection;
+  return reuse.use === "validate" && reuse.reason.startsWith("request-") ? "request" : "stale";
 }
 
 function reuseOf(stored: Selectable, request: ClientRequest, nowMs: number, validFrom: number): Reuse {

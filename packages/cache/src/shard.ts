@@ -4,14 +4,11 @@ import {
   type Counters,
   cacheStatusOf,
   currentAgeMs,
-  type ForwardReason,
   type Invalidation,
   type LogRecord,
   type PassedResponse,
   type Refusal,
   renderCacheStatus,
-  STRIPES,
-  stripeOf,
   stripeVersion,
   targetHash,
   ttlMs,
@@ -26,18 +23,17 @@ import { explain, type Fate } from "./explain/explain.ts";
 import type { Explanation } from "./explain/explanation.ts";
 import { Fill } from "./fill.ts";
 import { askFor } from "./fill-ask.ts";
-import type { FillHost, FillMode, FillStart } from "./fill-host.ts";
+import type { FillHost, FillStart } from "./fill-host.ts";
 import { FillTable } from "./fill-table.ts";
 import { withCacheStatus } from "./head-block.ts";
-import { type KeyMatch, keyMatch } from "./key-selector.ts";
+import { Invalidator } from "./invalidator.ts";
 import { isQuiet } from "./origin-failure.ts";
 import type { OriginTimes } from "./origin-times.ts";
 import type { PurgeCount, ShardPurge } from "./purge.ts";
 import { type Available, availableFrom, chooseReply, type Handling, type Reply } from "./reply.ts";
-import { isDoubtful, isGoodOnError, requestControl, type Selection, select } from "./selection.ts";
+import { forwardReasonOf, isDoubtful, isGoodOnError, requestControl, type Selection, select } from "./selection.ts";
 import type { SharedNews, SharedSide } from "./shared/shared-side.ts";
-import { digestHints } from "./storage/entry-digest.ts";
-import type { PurgeRule } from "./storage/purging.ts";
+import { fillModeOf, mayBeHot, mayShare } from "./sharing.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
 import { storedFromPost } from "./stored-from-post.ts";
 import type { StoredResponse } from "./stored-response.ts";
@@ -59,6 +55,7 @@ export class Shard implements AskHandler, FillHost {
   readonly #arrivals: Int32Array;
   readonly #transfers = new Map<number, Transfer>();
   readonly #fills: FillTable;
+  readonly #invalidator: Invalidator;
   readonly #waiting: WaitingTransfers;
   #channel: ChannelServer | undefined;
   #saidForeign = false;
@@ -89,6 +86,8 @@ export class Shard implements AskHandler, FillHost {
     this.#arrivals = options.arrivals;
     this.monotonicMs = options.monotonicMs;
     this.#fills = new FillTable(options.monotonicMs);
+    const { storage, shared, versions, nowMs } = options;
+    this.#invalidator = new Invalidator({ storage, shared, fills: this.#fills, versions, nowMs });
     this.#waiting = new WaitingTransfers(options.monotonicMs, (transfer) => {
       for (const ask of transfer.asks.splice(0)) this.#channel!.refuse(ask, "pending");
     });
@@ -241,7 +240,7 @@ export class Shard implements AskHandler, FillHost {
         transfer.fill = fill;
         fill.join(transfer);
       } else {
-        fill = this.#startFill(transfer, { mode: modeOf(transfer.request), ask, reason });
+        fill = this.#startFill(transfer, { mode: fillModeOf(transfer.request), ask, reason });
       }
     }
   }
@@ -268,7 +267,7 @@ export class Shard implements AskHandler, FillHost {
       request,
       variants,
       selection,
-      forwardReason: reasonOf(selection),
+      forwardReason: forwardReasonOf(selection),
       tierOf: (one) => this.storage.tierOf(one),
       mayBeHot: stored !== undefined && mayBeHot(request, stored),
       isDoubtful: stored !== undefined && isDoubtful(stored, validFrom),
@@ -283,55 +282,20 @@ export class Shard implements AskHandler, FillHost {
     this.#fills.rememberVary(key, names);
   }
 
-  /**
-   * What an operator wants out of the cache. When this returns, nothing of it is found any more, what proxies keep of it is no longer used either, and what is on
-   * its way in neither comes back into the store nor answers anybody who asks from now on. The promise resolves when nothing of it is stored any more.
-   */
+  /** See {@link Invalidator}. */
   purge(purge: ShardPurge): Promise<PurgeCount> {
-    const { selectors, soft, dryRun, number, filledBefore = Number.POSITIVE_INFINITY } = purge;
-    const tests = selectors.map(keyMatch);
-    const matches: KeyMatch = (key, tags) => tests.some((test) => test(key, tags));
-    const rule: PurgeRule = {
-      number,
-      kind: dryRun ? "dry-run" : soft ? "make-stale" : "drop",
-      concerns: ({ key, tags, filledAfter }) => filledAfter < filledBefore && matches(key, tags),
-      hints: digestHints(selectors),
-      givenMs: this.nowMs(),
-    };
-    const count = this.storage.purge(rule, keysOf(selectors));
-    if (dryRun) return count;
-    this.#fills.purge(matches);
-    // A proxy may hold what has been evicted here: of that nothing is found any more.
-    if (selectors.every((selector) => selector.by === "key"))
-      for (const { target } of selectors) bumpStripe(this.#versions, stripeOf(targetHash(target)));
-    else for (let stripe = 0; stripe < STRIPES; stripe++) bumpStripe(this.#versions, stripe);
-    return count;
+    return this.#invalidator.purge(purge);
   }
 
-  /** What is said by the nodes that this one shares with. */
   hear(news: SharedNews): void {
-    if (this.shared?.hear(news) !== true) return;
-    this.#fills.purge(() => true);
-    for (let stripe = 0; stripe < STRIPES; stripe++) bumpStripe(this.#versions, stripe);
+    this.#invalidator.hear(news);
   }
 
-  /** RFC 9111 section 4.4: an unsafe request has changed these. `groups`: RFC 9875 section 3. */
-  invalidate({ site: id, targets, groups }: Invalidation): boolean {
-    const site = this.#sites.get(id);
-    if (site === undefined) return true;
-    if (!targets.every((target) => this.#owns(targetHash(target)))) return false;
-    for (const target of targets) {
-      const key = site.keyPrefix + target;
-      const wasStored = this.storage.invalidate(key) > 0;
-      this.shared?.changed({ by: "key", key, target }, wasStored);
-      this.#fills.purgeKey(key);
-      bumpStripe(this.#versions, stripeOf(targetHash(target)));
-    }
-    if (groups.length === 0) return true;
-    const selectors = groups.map((tag) => ({ by: "tag", tag, before: `${site.keyPrefix}/` }) as const);
-    // Nothing is found of it from now on: nobody need wait until all of it has gone.
-    this.purge({ selectors, soft: false, dryRun: false, number: this.storage.purgesSeen + 1 });
-    for (const selector of selectors) this.shared?.changed(selector, true);
+  invalidate(what: Invalidation): boolean {
+    const site = this.#sites.get(what.site);
+    if (site === undefined) return true; // of a configuration that is another by now
+    if (!what.targets.every((target) => this.#owns(targetHash(target)))) return false;
+    this.#invalidator.changed(site.keyPrefix, what);
     return true;
   }
 
@@ -437,7 +401,7 @@ export class Shard implements AskHandler, FillHost {
 
   #fetch(transfer: Transfer, selection: Selection, without: Fill | "any" | undefined): void {
     const { request } = transfer;
-    const reason = reasonOf(selection);
+    const reason = forwardReasonOf(selection);
     const ask = askFor(request, selection);
     if (ask.kind === "as-sent") {
       this.counters.add("misses");
@@ -454,7 +418,7 @@ export class Shard implements AskHandler, FillHost {
       return;
     }
     const other = without !== "any" && mayShare(request) ? this.#fills.find(request, without) : undefined;
-    const mode = without === "any" ? "own" : modeOf(request);
+    const mode = without === "any" ? "own" : fillModeOf(request);
     const fill = other ?? this.#startFill(transfer, { mode, ask, reason });
     // Of one that still looks in the shared tier it is not known yet.
     if (!fill.isSearching) this.counters.add("misses");
@@ -500,35 +464,4 @@ export class Shard implements AskHandler, FillHost {
     transfer.fill?.leave(transfer);
     transfer.fill = undefined;
   }
-}
-
-/** A proxy may answer others with it without asking: the same for everybody who says nothing but which resource is wanted. */
-function mayBeHot(request: ClientRequest, { status, variant, fields, parts }: StoredResponse): boolean {
-  if (status !== 200 || request.method !== "GET" || request.hasDecidingFields || parts !== undefined) return false;
-  return variant.varyNames.length === 0 && !fields.has("content-encoding");
-}
-
-/** Credentials may matter to the response: nobody waits for one that was asked for with somebody's. */
-function mayShare(request: ClientRequest): boolean {
-  if (!request.hasDecidingFields) return true;
-  const { fields } = request;
-  return !fields.has("authorization") && (request.range === undefined || !fields.has("if-range"));
-}
-
-/** Whether others may wait for it as well: not for what is not to be stored because this one client says so (RFC 9111 section 5.2.1.5). */
-function modeOf(request: ClientRequest): FillMode {
-  return mayShare(request) && !requestControl(request).noStore ? "shared" : "own";
-}
-
-function reasonOf(selection: Selection): Exclude<ForwardReason, "bypass"> {
-  if (selection.kind === "none") return selection.reason;
-  if (selection.kind === "incomplete") return "partial";
-  const { reuse } = selection;
-  return reuse.use === "validate" && reuse.reason.startsWith("request-") ? "request" : "stale";
-}
-
-/** The keys that the selectors name, where that is all they concern. */
-function keysOf(selectors: ShardPurge["selectors"]): string[] | undefined {
-  const keys = selectors.flatMap((selector) => (selector.by === "key" ? [selector.key] : []));
-  return keys.length === selectors.length ? keys : undefined;
 }
