@@ -65,7 +65,7 @@ class Rig {
       onBroken: (error) => void this.broken.push(error),
     });
     while (this.disk.listNext());
-    const events = { onEvict: () => {}, onRemove: (slot: number) => this.disk.dropCopy(slot) };
+    const events = { onEvict: () => {}, onRemove: (slot: number) => this.disk.copies.drop(slot) };
     const memory = memoryBytes > 0 ? new MemoryStorage(memoryBytes, events, undefined, false) : undefined;
     this.storage = new TieredStorage({ memory, disk: this.disk }, () => {}, nowMs);
     this.shard = new Shard({

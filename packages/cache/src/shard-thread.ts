@@ -164,7 +164,7 @@ class ShardThread {
     this.#counters.set("loans", this.#loans.count);
     this.#counters.set(
       "responsesStored",
-      (memory?.count ?? 0) + (disk === undefined ? 0 : disk.count - disk.copiesCount),
+      (memory?.count ?? 0) + (disk === undefined ? 0 : disk.count - disk.copies.count),
     );
     this.#counters.set("storesDegradedOpen", disk?.isDegraded === true ? 1 : 0);
     this.#counters.set("sharedBreakersOpen", this.#shared?.tier.openBreakers ?? 0);
@@ -191,9 +191,9 @@ function openTiers(
   const events = {
     onEvict: (slot: number, response: () => StoredResponse) => {
       counters.add("evictions");
-      disk?.uncover(slot, response);
+      disk?.copies.uncover(slot, response);
     },
-    onRemove: (slot: number) => disk?.dropCopy(slot),
+    onRemove: (slot: number) => disk?.copies.drop(slot),
   };
   const memory = memoryBytes > 0 ? new MemoryStorage(memoryBytes, events, loans, disk === undefined) : undefined;
   return { memory, disk };

@@ -107,8 +107,8 @@ describe("metadata that is not at hand", () => {
       const [response] = disk.lookup(KEY);
       response!.fields.set("X-Version", "2");
       disk.renewed(response!);
-      disk.shadow(response!, response!.body, 7); // memory takes it, and lets it go again
-      disk.uncover(7, () => response!);
+      disk.copies.shadow(response!, response!.body, 7); // memory takes it, and lets it go again
+      disk.copies.uncover(7, () => response!);
       await endAll(files);
       await bringing;
       expect(fieldsOf(disk)).toEqual(["2"]);

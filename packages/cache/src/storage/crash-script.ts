@@ -46,8 +46,8 @@ export function live(directory: string, fault?: Fault): number {
     });
     while (disk.listNext());
     const memory = new MemoryStorage(1024 * KIB, {
-      onEvict: (slot, response) => disk.uncover(slot, response),
-      onRemove: (slot) => disk.dropCopy(slot),
+      onEvict: (slot, response) => disk.copies.uncover(slot, response),
+      onRemove: (slot) => disk.copies.drop(slot),
     });
     const storage = new TieredStorage(
       { memory, disk },

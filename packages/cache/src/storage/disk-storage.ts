@@ -4,7 +4,7 @@ import { replaces, type StoredResponse } from "../stored-response.ts";
 import { BodyFile, diskBytesOf } from "./body-file.ts";
 import type { BodyStore } from "./body-store.ts";
 import { ColdTails } from "./cold-tails.ts";
-import { Copies } from "./copies.ts";
+import { DiskCopies } from "./disk-copies.ts";
 import { DiskFiles, type DiskFilesOptions } from "./disk-files.ts";
 import { DiskIndex } from "./disk-index.ts";
 import { type DigestHint, mayBe } from "./entry-digest.ts";
@@ -42,6 +42,8 @@ export interface DiskStorageOptions extends DiskFilesOptions {
 export class DiskStorage implements Storage {
   readonly limitBytes: number;
   readonly bodyBytesMax: number;
+  /** Entries that the memory tier holds too. */
+  readonly copies: DiskCopies;
   readonly #options: DiskStorageOptions;
   readonly #files: DiskFiles;
   readonly #index: DiskIndex;
@@ -51,12 +53,6 @@ export class DiskStorage implements Storage {
   readonly #slotOfBody = new WeakMap<BodyFile, { slot: number; serial: number }>();
   /** Parts of bodies and the like, which do not outlive this process: their bodies are among the arriving files. */
   readonly #volatile = new Map<number, StoredResponse>();
-  /** Entries of the memory tier, which answers for them, and their files here. */
-  readonly #copies = new Copies();
-  /** Entries of the memory tier whose copies do not say what is known of them now. */
-  readonly #outdated = new Set<number>();
-  /** Bodies of copies that somebody still reads, who began before memory had them. */
-  readonly #readCopies = new Map<number, BodyFile>();
   readonly #tails = new ColdTails();
   /** The key that was hashed last: of one that is looked up the same is wanted several times. */
   #hashed: { readonly key: string | undefined; readonly hash: number } = { key: undefined, hash: 0 };
@@ -76,6 +72,20 @@ export class DiskStorage implements Storage {
       dropBroken: (body) => this.#dropBroken(body),
     });
     this.#index = new DiskIndex(limitBytes);
+    this.copies = new DiskCopies({
+      slotOf: (response) => this.slotOf(response),
+      commit: (response, body) => {
+        this.dropReplaced(response);
+        return this.#commit(response, body);
+      },
+      rewrite: (slot, response) => this.#rewrite(slot, response),
+      disown: (slot, response) => {
+        this.#known.delete(slot);
+        this.#places.delete(response);
+      },
+      touch: (slot, uses) => this.#index.touch(slot, uses),
+      drop: (slot) => this.#drop(slot),
+    });
   }
 
   get usedBytes(): number {
@@ -84,11 +94,6 @@ export class DiskStorage implements Storage {
 
   get count(): number {
     return this.#index.count;
-  }
-
-  /** Entries that the memory tier holds too. */
-  get copiesCount(): number {
-    return this.#copies.count;
   }
 
   /** Files that could not be removed so far, or directories of them that could not be read: another life would find them. */
@@ -106,7 +111,7 @@ export class DiskStorage implements Storage {
     const slot = this.#index.evict((one) => {
       if (one === this.#busySlot || this.#bodyAt(one)?.isHeld === true) return false;
       // What memory holds too is what is used most, and those uses are not seen here: others go first.
-      return this.#copies.originalOf(one) === undefined || ++spared > COPIES_SPARED_MAX;
+      return this.copies.originalOf(one) === undefined || ++spared > COPIES_SPARED_MAX;
     });
     if (slot === undefined) return false;
     const entry = this.#index.entry(slot);
@@ -157,7 +162,7 @@ export class DiskStorage implements Storage {
 
   /** Reads the entry's tail, where it is not known. A copy is not given: what it is a copy of is in memory. */
   responseAt(slot: number): StoredResponse | undefined {
-    if (!this.#index.isTaken(slot) || this.#copies.originalOf(slot) !== undefined) return undefined;
+    if (!this.#index.isTaken(slot) || this.copies.originalOf(slot) !== undefined) return undefined;
     const known = this.#volatile.get(slot) ?? this.#known.get(slot);
     if (known !== undefined) return known;
     const read = this.#read(slot);
@@ -172,7 +177,7 @@ export class DiskStorage implements Storage {
 
   /** Whether nobody knows what is in this slot: after {@link responseAt}, that its file can not be read just now. */
   isUnread(slot: number): boolean {
-    if (!this.#index.isTaken(slot) || this.#copies.originalOf(slot) !== undefined) return false;
+    if (!this.#index.isTaken(slot) || this.copies.originalOf(slot) !== undefined) return false;
     return !this.#volatile.has(slot) && this.#known.peek(slot) === undefined;
   }
 
@@ -273,71 +278,6 @@ export class DiskStorage implements Storage {
     return this.#files.turns.close();
   }
 
-  // -- Copies of what the memory tier holds: an original is named by its slot there
-
-  hasCopy(original: number): boolean {
-    return this.#copies.of(original) !== undefined;
-  }
-
-  /** Stores `body` as the copy of `response`. @param body Filled by the caller, who holds it; it is discarded when it is not taken. */
-  storeCopy(response: StoredResponse, body: BodyFile, original: number): boolean {
-    this.dropReplaced(response);
-    const slot = this.#commit(response, body);
-    if (slot === undefined) {
-      body.discard();
-      return false;
-    }
-    this.#copies.add(original, slot);
-    return true;
-  }
-
-  /** `response` is an entry of this tier, and in the memory tier too, which answers for it from now on: the file is its copy. @param body What it had here. */
-  shadow(response: StoredResponse, body: BodyStore, original: number): void {
-    const slot = this.slotOf(response);
-    if (slot === undefined) return;
-    if (body instanceof BodyFile && body.isHeld) this.#readCopies.set(slot, body);
-    this.#known.delete(slot);
-    this.#places.delete(response);
-    this.#copies.add(original, slot);
-  }
-
-  touchCopy(original: number, uses: number): void {
-    const slot = this.#copies.of(original);
-    if (slot !== undefined) this.#index.touch(slot, uses);
-  }
-
-  /** An original has been validated: until its copy is written anew, a restart would begin with what was known before. */
-  outdateCopy(original: number): void {
-    if (this.hasCopy(original)) this.#outdated.add(original);
-  }
-
-  /** An original whose copy waits for {@link renewCopy}. */
-  get firstOutdated(): number | undefined {
-    for (const original of this.#outdated) return original;
-    return undefined;
-  }
-
-  /** Writes the metadata of a copy anew. @param response The original. */
-  renewCopy(original: number, response: StoredResponse | undefined): void {
-    this.#outdated.delete(original);
-    const slot = this.#copies.of(original);
-    const kept = slot === undefined || response === undefined ? undefined : this.#read(slot);
-    if (slot === undefined || response === undefined || kept === undefined) return;
-    if (!this.#rewriteTail(slot, response, kept.body as BodyFile)) this.#drop(slot);
-  }
-
-  /** The memory tier lets an original go: this tier answers again. */
-  uncover(original: number, response: () => StoredResponse): void {
-    if (this.#outdated.has(original)) this.renewCopy(original, response());
-    this.#copies.remove(original);
-  }
-
-  /** An original is not to be used any more, from any tier. */
-  dropCopy(original: number): void {
-    const slot = this.#copies.of(original);
-    if (slot !== undefined) this.#drop(slot);
-  }
-
   // -- Life
 
   /** Whether all that a former life has stored is known. */
@@ -424,6 +364,12 @@ export class DiskStorage implements Storage {
     return true;
   }
 
+  /** The same, of an entry that nobody knows: what its file has is read first. Where it can not be written, the entry goes. */
+  #rewrite(slot: number, response: StoredResponse): void {
+    const kept = this.#read(slot);
+    if (kept !== undefined && !this.#rewriteTail(slot, response, kept.body as BodyFile)) this.#drop(slot);
+  }
+
   /** The entry as its file has it; undefined when it can not be read now. One that can not be read as it was written is dropped. */
   #read(slot: number): StoredResponse | undefined {
     try {
@@ -465,7 +411,7 @@ export class DiskStorage implements Storage {
     const path = this.#files.directories.pathOf(entry);
     const takenBytes = diskBytesOf(entry.fileBytes);
     const body =
-      this.#readCopies.get(slot) ?? BodyFile.existing(this.#files, { path, bytes: bodyBytes, sums, takenBytes });
+      this.copies.bodyAt(slot) ?? BodyFile.existing(this.#files, { path, bytes: bodyBytes, sums, takenBytes });
     this.#slotOfBody.set(body, { slot, serial: this.#index.serial(slot) });
     const headBlock = renderHeadBlock(meta.fields, "ours");
     return { ...meta, stripe: stripeOf(entry.hash), headBlock, body, bodyBytes, quietUntilMs: 0 };
@@ -473,12 +419,12 @@ export class DiskStorage implements Storage {
 
   /** The body of an entry, where somebody may hold it. */
   #bodyAt(slot: number): BodyStore | undefined {
-    return (this.#volatile.get(slot) ?? this.#known.peek(slot))?.body ?? this.#readCopies.get(slot);
+    return (this.#volatile.get(slot) ?? this.#known.peek(slot))?.body ?? this.copies.bodyAt(slot);
   }
 
   #remember(slot: number, response: StoredResponse): void {
     this.#tails.forget(slot);
-    this.#readCopies.delete(slot);
+    this.copies.owned(slot);
     this.#known.add(slot, response);
     this.#places.set(response, slot);
   }
@@ -506,15 +452,10 @@ export class DiskStorage implements Storage {
 
   #forget(slot: number, entry: EntryName): void {
     const body = this.#bodyAt(slot);
-    const original = this.#copies.originalOf(slot);
     this.#known.delete(slot);
-    this.#readCopies.delete(slot);
     this.#tails.forget(slot);
     this.#volatile.delete(slot);
-    if (original !== undefined) {
-      this.#copies.remove(original);
-      this.#outdated.delete(original);
-    }
+    this.copies.forget(slot);
     if (body !== undefined) {
       body.discard();
       return;

@@ -72,8 +72,8 @@ class Life {
       files,
     });
     this.memory = new MemoryStorage(1024 * KIB, {
-      onEvict: (slot, response) => this.disk.uncover(slot, response),
-      onRemove: (slot) => this.disk.dropCopy(slot),
+      onEvict: (slot, response) => this.disk.copies.uncover(slot, response),
+      onRemove: (slot) => this.disk.copies.drop(slot),
     });
     const tiers = { memory: this.memory, disk: this.disk };
     this.storage = new TieredStorage(tiers, () => {}, performance.now.bind(performance), this.journal.last);

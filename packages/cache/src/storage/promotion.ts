@@ -124,7 +124,7 @@ export class Promotion {
     if (original === undefined) response.body = source;
     else {
       this.#memory.adopt(response);
-      this.#disk.shadow(response, source, original);
+      this.#disk.copies.shadow(response, source, original);
     }
     copy.release();
     return "over";

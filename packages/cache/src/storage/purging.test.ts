@@ -18,8 +18,8 @@ const COUNT = 200;
 function tiersIn(directory: string, options: Partial<DiskStorageOptions> = {}) {
   const disk = openDisk(directory, { limitBytes: 16 * 1024 * KIB, ...options });
   const memory = new MemoryStorage(1024 * KIB, {
-    onEvict: (slot, response) => disk.uncover(slot, response),
-    onRemove: (slot) => disk.dropCopy(slot),
+    onEvict: (slot, response) => disk.copies.uncover(slot, response),
+    onRemove: (slot) => disk.copies.drop(slot),
   });
   const storage = new TieredStorage(
     { memory, disk },

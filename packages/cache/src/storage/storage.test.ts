@@ -199,8 +199,8 @@ test("MemoryStorage takes larger bodies where there is no disk tier for them", (
 function tiersOf(directory: string, memoryBytes: number, diskBytes = 4 * LIMIT) {
   const disk = openDisk(directory, { limitBytes: diskBytes });
   const memory = new MemoryStorage(memoryBytes, {
-    onEvict: (slot, response) => disk.uncover(slot, response),
-    onRemove: (slot) => disk.dropCopy(slot),
+    onEvict: (slot, response) => disk.copies.uncover(slot, response),
+    onRemove: (slot) => disk.copies.drop(slot),
   });
   const storage = new TieredStorage(
     { memory, disk },
@@ -228,7 +228,7 @@ describe("TieredStorage", () => {
       const first = put(memory, "/0", bytesOf(5000, 0))!;
       storage.touch(first);
       storage.writeBehind!.run(1000);
-      expect([disk.count, disk.copiesCount]).toEqual([1, 1]);
+      expect([disk.count, disk.copies.count]).toEqual([1, 1]);
       expect(storage.lookup("/0")).toEqual([first]);
       for (let index = 1; index < 40; index++) {
         storage.touch(put(memory, `/${index}`, bytesOf(5000, index))!);
@@ -249,7 +249,7 @@ describe("TieredStorage", () => {
       put(disk, "/a", bytesOf(5000, 1));
       const [found] = storage.lookup("/a");
       storage.touch(found!);
-      expect([memory.has(found!), disk.copiesCount]).toEqual([true, 1]);
+      expect([memory.has(found!), disk.copies.count]).toEqual([true, 1]);
       expect(storage.lookup("/a")).toEqual([found!]);
       expect(readAll(found!.body)).toEqual(bytesOf(5000, 1));
       storage.renewed(found!);
@@ -291,7 +291,7 @@ describe("TieredStorage", () => {
       onDisk.release();
       expect([other.disk.usedBytes, other.memory.usedBytes]).toEqual([0, 0]);
       for (const each of [storage, other.storage]) each.close();
-      expect([memory.count, disk.copiesCount]).toEqual([0, 0]);
+      expect([memory.count, disk.copies.count]).toEqual([0, 0]);
     }));
 
   test.each([

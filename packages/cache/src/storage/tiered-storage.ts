@@ -121,7 +121,7 @@ export class TieredStorage {
       this.#promotion?.used(response);
     } else {
       this.#memory?.touch(response, uses);
-      this.#disk?.touchCopy(slot, uses);
+      this.#disk?.copies.touch(slot, uses);
       this.writeBehind?.add(slot, response);
     }
     if (!this.isIdle) this.onWork();
@@ -169,7 +169,7 @@ export class TieredStorage {
       const slot = this.#memory?.slotOf(response);
       if (slot === undefined) return this.#disk?.renewed(response);
       this.#memory?.renewed(response);
-      this.#disk?.outdateCopy(slot);
+      this.#disk?.copies.outdate(slot);
       if (!this.isIdle) this.onWork();
     });
   }

@@ -34,7 +34,7 @@ function putWithoutValidator(tier: MemoryStorage | DiskStorage, target: string):
 test("Upkeep.sweep() drops from both tiers what is of no use any more, and leaves what can be validated or is read", () =>
   withDirectory((directory) => {
     const disk = openDisk(directory, { limitBytes: 4096 * KIB });
-    const memory = new MemoryStorage(1024 * KIB, { onEvict: () => {}, onRemove: (slot) => disk.dropCopy(slot) });
+    const memory = new MemoryStorage(1024 * KIB, { onEvict: () => {}, onRemove: (slot) => disk.copies.drop(slot) });
     const nowMs = () => performance.now();
     const storage = new TieredStorage({ memory, disk }, () => {}, nowMs);
     const upkeep = new Upkeep({ memory, disk }, storage, nowMs, () => ({ requests: 0, misses: 0 }));

@@ -36,12 +36,12 @@ export class WriteBehind {
   }
 
   get isIdle(): boolean {
-    return this.#copying === undefined && this.#waiting.size === 0 && this.#disk.firstOutdated === undefined;
+    return this.#copying === undefined && this.#waiting.size === 0 && this.#disk.copies.firstOutdated === undefined;
   }
 
   /** `response`, which is in this slot of memory, has been stored or used. */
   add(slot: number, response: StoredResponse): void {
-    if (this.#waiting.size >= WAITING_MAX || this.#disk.hasCopy(slot)) return;
+    if (this.#waiting.size >= WAITING_MAX || this.#disk.copies.has(slot)) return;
     if (response.parts !== undefined || response.onlyForRange !== undefined) return;
     if (response.bodyBytes <= this.#disk.bodyBytesMax) this.#waiting.add(slot);
   }
@@ -50,8 +50,8 @@ export class WriteBehind {
   run(budgetMs: number): void {
     const untilMs = this.#nowMs() + budgetMs;
     do {
-      const outdated = this.#disk.firstOutdated;
-      if (outdated !== undefined) this.#disk.renewCopy(outdated, this.#memory.responseAt(outdated));
+      const outdated = this.#disk.copies.firstOutdated;
+      if (outdated !== undefined) this.#disk.copies.renew(outdated, this.#memory.responseAt(outdated));
       this.#copying ??= this.#begin();
       if (this.#copying === undefined) return;
       this.#step(this.#copying);
@@ -66,7 +66,7 @@ export class WriteBehind {
 
   #begin(): Copying | undefined {
     for (const original of this.#waiting) {
-      const response = this.#disk.hasCopy(original) ? undefined : this.#memory.responseAt(original);
+      const response = this.#disk.copies.has(original) ? undefined : this.#memory.responseAt(original);
       const body = response === undefined ? undefined : this.#disk.newBody();
       if (response !== undefined && body === undefined) return undefined;
       this.#waiting.delete(original);
@@ -89,7 +89,7 @@ export class WriteBehind {
 
   #end({ original, source, body }: Copying, isWhole: boolean): void {
     this.#copying = undefined;
-    if (isWhole) this.#disk.storeCopy(this.#memory.responseAt(original)!, body, original);
+    if (isWhole) this.#disk.copies.store(this.#memory.responseAt(original)!, body, original);
     else body.discard();
     body.release();
     source.release();

@@ -2,7 +2,7 @@ const SLOTS_AT_FIRST = 64;
 const NONE = 0;
 
 /** Which entries of the disk tier are copies of which entries of the memory tier: by slots, which are above 0 in both. */
-export class Copies {
+export class CopyTable {
   #diskSlots = new Uint32Array(SLOTS_AT_FIRST);
   #memorySlots = new Uint32Array(SLOTS_AT_FIRST);
   #count = 0;
