@@ -58,7 +58,8 @@ function isMisreadByLlhttp(stream: Stream, ours: StreamReading, theirs: StreamRe
   const refused = ours.messages[theirs.messages.length];
   if (theirs.reason === "HPE_INVALID_METHOD" && refused?.method !== undefined) return !LISTED.has(refused.method);
   // RFC 9110 section 5.6.3: optional whitespace may be HTAB. llhttp takes "close" HTAB for some other option, and reads on behind it.
-  const hasEnded = ours.outcome === "last" && theirs.outcome !== "last";
+  const readsOn = theirs.outcome !== "last" || theirs.messages.length > ours.messages.length;
+  const hasEnded = ours.outcome === "last" && readsOn;
   if (hasEnded && /^connection:[^\r\n]*close[ \t]*\t/im.test(stream.bytes)) return true;
   if (ours.outcome !== "last") return false;
   const last = ours.messages.at(-1)!;
