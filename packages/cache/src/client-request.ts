@@ -4,6 +4,7 @@ import {
   type Ruling,
   stripeOf,
   targetHash,
+  trimOws,
   varyKey,
   type WantedResponse,
 } from "@proj/protocol";
@@ -125,7 +126,7 @@ export function parseSection(section: string): Fields {
     const colon = line.indexOf(":");
     if (colon <= 0) break;
     try {
-      fields.add(line.slice(0, colon), line.slice(colon + 1).trim());
+      fields.add(line.slice(0, colon), trimOws(line.slice(colon + 1)));
     } catch {
       break;
     }

@@ -234,7 +234,7 @@ export { type Framing, keepsAlive, parseContentLength, requestFraming, responseF
 export { parseRequestHead, parseResponseHead, type RequestHead, type ResponseHead } from "./http1/head.ts";
 export { HeadScanner } from "./http1/head-scanner.ts";
 export { type BodyLimits, DEFAULT_BODY_LIMITS, DEFAULT_HEAD_LIMITS, type HeadLimits } from "./http1/limits.ts";
-export { listElements } from "./http1/list.ts";
+export { listElements, trimOws } from "./http1/list.ts";
 export type { Malformed } from "./http1/malformed.ts";
 export { latin1, writeLatin1 } from "./http1/octets.ts";
 export { ofSameFields } from "./http1/of-same-fields.ts";

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { isToken, listMembers, trimOws } from "./list-members.ts";
+import { trimOws } from "../http1/list.ts";
+import { isToken, listMembers } from "./list-members.ts";
 import { check, fieldValue } from "./test-support.ts";
 
 test("listMembers() trims members and leaves empty ones out (RFC 9110 section 5.6.1)", () => {

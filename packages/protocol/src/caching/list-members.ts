@@ -1,3 +1,5 @@
+import { trimOws } from "../http1/list.ts";
+
 /**
  * The members of a comma-separated list (RFC 9110 section 5.6.1): trimmed, empty ones left out, commas inside a
  * quoted-string kept. A quoted-string that never ends runs to the end of the value.
@@ -23,19 +25,6 @@ export function listMembers(value: string): string[] {
     }
   }
   return members;
-}
-
-/** `text` without the spaces and tabs around it (OWS, RFC 9110 section 5.6.3; `trim` would take more than that). */
-export function trimOws(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isOws(text[start])) start++;
-  while (end > start && isOws(text[end - 1])) end--;
-  return text.slice(start, end);
-}
-
-function isOws(char: string | undefined): boolean {
-  return char === " " || char === "\t";
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -1,5 +1,6 @@
 import type { Fields } from "../http1/fields.ts";
-import { listMembers, trimOws } from "./list-members.ts";
+import { trimOws } from "../http1/list.ts";
+import { listMembers } from "./list-members.ts";
 
 /** Values as long as browsers send, and no more of them than there are browsers. */
 const REMEMBERED_CHARS_MAX = 256;

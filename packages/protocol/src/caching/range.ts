@@ -1,8 +1,8 @@
 import type { Fields } from "../http1/fields.ts";
+import { trimOws } from "../http1/list.ts";
 import { type ByteRange, mergeRanges } from "./byte-range.ts";
 import { parseEntityTag, strongMatch } from "./entity-tag.ts";
 import { parseHttpDate } from "./http-date.ts";
-import { trimOws } from "./list-members.ts";
 import type { RequestMessage } from "./messages.ts";
 import { strongLastModified } from "./validation.ts";
 

@@ -1,5 +1,6 @@
 import type { Fields } from "../http1/fields.ts";
-import { isToken, listMembers, trimOws } from "./list-members.ts";
+import { trimOws } from "../http1/list.ts";
+import { isToken, listMembers } from "./list-members.ts";
 import { normalizeAcceptEncoding, normalizeAcceptLanguage, prefersLanguage } from "./negotiation.ts";
 
 /** A request, as far as responses to it may vary: what it says in a field, by the name in lower case. */

@@ -6,18 +6,18 @@ import type { Fields } from "./fields.ts";
  */
 export function listElements(fields: Fields, lowerName: string): string[] {
   const joined = fields.get(lowerName);
-  return joined === undefined ? [] : joined.split(",").map((element) => trimWhitespace(element).toLowerCase());
+  return joined === undefined ? [] : joined.split(",").map((element) => trimOws(element).toLowerCase());
 }
 
-/** Without optional whitespace at both ends (RFC 9110 section 5.6.3). Not `trim()`: vertical tab and NBSP are no whitespace here. */
-function trimWhitespace(text: string): string {
+/** `text` without the spaces and tabs around it (OWS, RFC 9110 section 5.6.3). `trim()` takes more: NBSP, which is the last octet of an "à" in UTF-8. */
+export function trimOws(text: string): string {
   let from = 0;
   let to = text.length;
-  while (from < to && isWhitespace(text, from)) from++;
-  while (to > from && isWhitespace(text, to - 1)) to--;
+  while (from < to && isOws(text, from)) from++;
+  while (to > from && isOws(text, to - 1)) to--;
   return text.substring(from, to);
 }
 
-function isWhitespace(text: string, at: number): boolean {
+function isOws(text: string, at: number): boolean {
   return text[at] === " " || text[at] === "\t";
 }
