@@ -85,7 +85,7 @@ describe("Bun's WebSocket client and server", () => {
 
 /** A `webproxy` before an origin that is driven by `script`. */
 async function withOrigin(
-  script: (wire: Wire) => Promise<void>,
+  script: (wire: Wire, index: number) => Promise<void>,
   run: (client: Wire, origin: RawOrigin) => Promise<void>,
 ): Promise<void> {
   using origin = new RawOrigin(script);
@@ -140,23 +140,35 @@ describe("the switch", () => {
     );
   });
 
-  test("15 and goes nowhere when there is none: not to the origin, and not as a request", async () => {
-    await withOrigin(
-      async (wire) => {
-        await wire.head();
-        await wire.send("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno");
-        await Bun.sleep(100);
-        expect(wire.unread).toBe("");
-      },
-      async (client, origin) => {
-        await client.send(`${OFFER}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n`);
-        const head = await client.head();
-        expect([head.slice(0, 12), field(head, "connection")]).toEqual(["HTTP/1.1 426", "close"]);
-        expect(await client.rest()).toBe("no");
-        expect(origin.received).not.toContain("smuggled");
-      },
-    );
-  });
+  test.each([
+    ["a refusal", "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nno", "426"],
+    ["a switch to what was not offered", SWITCH.replace("websocket", "h2c"), "502"],
+    ["the end of the connection", "", "502"],
+    ["what can not be read", "HTTP/1.1 nonsense\r\n\r\n", "502"],
+  ])(
+    "15 and goes nowhere when there is none, but %s: not to the origin, and not as a request",
+    async (_, answer: string, status: string) => {
+      await withOrigin(
+        async (wire, index) => {
+          if (index > 0) return wire.close(); // a GET whose connection has ended is sent again
+          await wire.head();
+          await wire.send(answer);
+          if (answer === "") return wire.close();
+          await Bun.sleep(100);
+          expect(wire.unread).toBe("");
+        },
+        async (client, origin) => {
+          await client.send(`${OFFER}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n`);
+          const head = await client.head();
+          expect([head.slice(9, 12), field(head, "connection")?.split(",")[0]]).toEqual([status, "close"]);
+          // RFC 9110 section 15.5.22: a 426 says what it asks for.
+          expect(field(head, "upgrade")).toBe(status === "426" ? "websocket" : undefined);
+          expect(await client.rest()).not.toContain("HTTP/1.1");
+          expect(origin.received).not.toContain("smuggled");
+        },
+      );
+    },
+  );
 
   test("to a protocol that was not offered, or that nobody asked for, is a 502", async () => {
     for (const [request, answer] of [

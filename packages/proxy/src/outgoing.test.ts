@@ -51,6 +51,42 @@ describe("Outgoing", () => {
     expect([one.received, two.received]).toEqual(["a".repeat(10), "b".repeat(10)]);
   });
 
+  test("a message is taken back as long as nothing of it has gone out, and leaves nothing behind", async () => {
+    const taker = new Taker();
+    const { out } = outgoing(taker);
+    expect(out.takeBack()).toBe(false); // nothing was begun
+    out.text("interim ");
+    out.begin();
+    out.text("head ");
+    expect(out.takeBack()).toBe(true);
+    out.begin();
+    out.hold();
+    out.text("held ");
+    out.bytes(new Uint8Array(100_000));
+    expect(out.takeBack()).toBe(true);
+    out.text("another");
+    out.flush();
+    expect(taker.received).toBe("interim another");
+    expect(out.takeBack()).toBe(false);
+  });
+
+  test("what has gone out in part, or is behind what waits, can not be taken back", () => {
+    const taker = new Taker();
+    const { out } = outgoing(taker);
+    taker.room = 2;
+    out.begin();
+    out.bytes(Buffer.from("head"));
+    out.flush();
+    expect(out.takeBack()).toBe(false);
+    out.begin();
+    out.bytes(Buffer.from("next"));
+    expect(out.takeBack()).toBe(false);
+    taker.room = Number.POSITIVE_INFINITY;
+    out.flush();
+    out.drained();
+    expect(taker.received).toBe("headnext");
+  });
+
   test("what is held goes out in order once it is released", async () => {
     const taker = new Taker();
     const { out } = outgoing(taker);

@@ -27,6 +27,8 @@ export class Outgoing {
   #waiting = NONE;
   #waitingFrom = 0;
   #waitingTo = 0;
+  /** Something of what came since {@link begin} has gone out, or is behind what was there before. */
+  #hasBegun = true;
 
   /**
    * @param told.onHeldBack The kernel takes no more just now. Called whenever it has left something.
@@ -41,6 +43,19 @@ export class Outgoing {
   /** Whether something that was flushed waits here: the kernel has left it, or it is held. */
   get isHeldBack(): boolean {
     return this.#isHeld || this.#waitingFrom < this.#waitingTo;
+  }
+
+  /** What follows is a message that may be taken back, as long as nothing of it has gone out. */
+  begin(): void {
+    this.flush();
+    this.#hasBegun = this.isHeldBack;
+  }
+
+  /** Drops all of the message that was begun last; false where something of it has gone out. */
+  takeBack(): boolean {
+    if (this.#hasBegun) return false;
+    this.discard();
+    return true;
   }
 
   /** Nothing goes out until {@link release}. */
@@ -89,6 +104,7 @@ export class Outgoing {
   drained(): void {
     if (this.#isHeld || this.#waitingFrom === this.#waitingTo) return;
     const taken = Math.max(0, this.#socket.write(this.#waiting.subarray(this.#waitingFrom, this.#waitingTo)));
+    if (taken > 0) this.#hasBegun = true;
     this.#onSent(taken);
     this.#waitingFrom += taken;
     if (this.#waitingFrom === this.#waitingTo) this.#forget();
@@ -123,6 +139,7 @@ export class Outgoing {
   #hand(bytes: Uint8Array): void {
     if (this.isHeldBack) return this.#keep(bytes); // what was flushed before was not taken
     const taken = Math.max(0, this.#socket.write(bytes)); // below 0: it is closed, and says so
+    if (taken > 0) this.#hasBegun = true;
     this.#onSent(taken);
     if (taken === bytes.length) return;
     this.#keep(bytes.subarray(taken));

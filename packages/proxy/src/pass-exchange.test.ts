@@ -28,6 +28,8 @@ describe("PassExchange", () => {
     expect(after(false, "head", "origin-failed")).toEqual(DONE({ kind: "aborted" }));
     expect(after(true, "head", "request-failed")).toEqual(DONE({ kind: "aborted" }));
     expect(after(true, "head", "origin-ended", "request-failed")).toEqual(DONE({ kind: "aborted" }));
+    const told = after(true, "request-whole", "head", "taken-back", "origin-failed");
+    expect(told).toEqual(DONE({ kind: "refused", requestWhole: true }));
   });
 
   test("a tunnel ends when the origin has and the client has it all", () => {
@@ -41,13 +43,14 @@ describe("PassExchange", () => {
     expect(() => after(true, "switched")).toThrow("Cannot take"); // content would be taken for the other protocol
     expect(() => after(false, "request-whole")).toThrow("Cannot take");
     expect(() => after(false, "head", "head")).toThrow("Cannot take");
+    expect(() => after(false, "taken-back")).toThrow("Cannot take");
     expect(() => after(false, "switched", "delivered")).toThrow("Cannot take");
   });
 
   test("whatever comes, `sent` means that a whole response was there, and nothing follows the end", () => {
     const types: PassEvent["type"][] = [
       ...(["request-whole", "request-failed", "head", "switched", "origin-ended", "origin-failed"] as const),
-      ...(["delivered", "client-left"] as const),
+      ...(["taken-back", "delivered", "client-left"] as const),
     ];
     fc.assert(
       fc.property(fc.boolean(), fc.array(fc.constantFrom(...types), { maxLength: 12 }), (hasContent, events) => {
@@ -60,6 +63,7 @@ describe("PassExchange", () => {
             continue; // not possible there: a driver that does it is wrong
           }
           seen.add(type);
+          if (type === "taken-back") seen.delete("head");
           if (state.phase === "done") break;
         }
         if (state.phase !== "done") return;

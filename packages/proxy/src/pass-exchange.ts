@@ -22,6 +22,8 @@ export type PassEvent =
   /** What came is no content by its framing, or it ended before its end, or came too slowly. */
   | { type: "request-failed" }
   | { type: "head" }
+  /** Nothing of the response has gone out, and nothing will. */
+  | { type: "taken-back" }
   | { type: "switched" }
   /** The response has come to its end; in a tunnel: the origin sends no more. */
   | { type: "origin-ended" }
@@ -60,6 +62,9 @@ function stepExchanging(exchange: Extract<PassExchange, { phase: "exchanging" }>
       break;
     case "head":
       if (response === "awaited") return { phase: "exchanging", request, response: "begun" };
+      break;
+    case "taken-back":
+      if (response !== "awaited") return { phase: "exchanging", request, response: "awaited" };
       break;
     case "switched":
       if (response === "awaited" && request === "whole") return { phase: "tunnelling", originEnded: false };

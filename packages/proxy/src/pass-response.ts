@@ -46,10 +46,21 @@ function render(head: ResponseHead, how: PassHow): string {
   const fields = status === 204 ? withoutLength(endToEndFields(head.fields)) : endToEndFields(head.fields);
   let text = `HTTP/1.1 ${status} ${reason}\r\n${withDate(fields, how.nowMs).render()}`;
   if (how.framing.kind === "chunked") text += `${renderTrailerField(head.fields)}Transfer-Encoding: chunked\r\n`;
-  if (how.connection !== undefined) text += `Connection: ${how.connection}\r\n`;
+  text += status === 426 ? renderUpgrade(head.fields, how.connection) : renderConnection(how.connection);
   const forwarded =
     isSafeMethod(how.method) && how.method !== "OPTIONS" && how.method !== "TRACE" ? "bypass" : "method";
   return `${text}Via: ${ownVia(minorVersion)}\r\nCache-Status: ${renderCacheStatus({ forwarded })}\r\n\r\n`;
+}
+
+function renderConnection(options: string | undefined): string {
+  return options === undefined ? "" : `Connection: ${options}\r\n`;
+}
+
+/** RFC 9110 section 15.5.22: a 426 says which protocols it asks for, and what offers one of them passes here. */
+function renderUpgrade(fields: Fields, connection: string | undefined): string {
+  const protocols = fields.get("upgrade");
+  if (protocols === undefined) return renderConnection(connection);
+  return `Upgrade: ${protocols}\r\n${renderConnection(connection === undefined ? "Upgrade" : `${connection}, Upgrade`)}`;
 }
 
 /** RFC 9110 section 6.6.2: which trailers may come, said where they can. */

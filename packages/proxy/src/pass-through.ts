@@ -213,12 +213,11 @@ export class PassThrough implements OriginHandler {
 
   onHead(head: ResponseHead, framing: Framing): void {
     this.#step({ type: "head" });
+    this.#client.out.begin();
     this.#client.passAnswered(head);
     this.#framing = passFraming(framing, this.#head.minorVersion);
     // Who sends a request's content when its response is there already may go on for long: the connection is not waited for.
-    // What came behind the head of a request to switch protocols may be of either.
-    const isUnclear = this.#route.upgrade !== undefined && this.#client.hasEarlyOctets;
-    const mayGoOn = !this.#isReceiving && !isUnclear && this.#framing.kind !== "until-close";
+    const mayGoOn = !this.#isReceiving && !this.#isUnclear && this.#framing.kind !== "until-close";
     const connection = this.#client.connectionOption(mayGoOn);
     const { method } = this.#head;
     if (!isSafeMethod(method)) this.#invalidate(head);
@@ -248,6 +247,7 @@ export class PassThrough implements OriginHandler {
 
   onError(error: OriginError): void {
     this.#context.onOriginError(error, this.#route.target);
+    this.#takeBack();
     this.#step({ type: "origin-failed" });
     this.#over(faultOf(error));
   }
@@ -261,7 +261,7 @@ export class PassThrough implements OriginHandler {
     let isHeld = false;
     this.#context.invalidate(this.#request, response, () => {
       isDone = true;
-      if (!isHeld) return; // nothing had to be waited for
+      if (!isHeld || this.#state.phase === "done") return; // nothing had to be waited for, or nothing is left that would
       out.release();
       if (!out.isHeldBack) this.drained();
     });
@@ -269,6 +269,11 @@ export class PassThrough implements OriginHandler {
     isHeld = true;
     out.hold();
     this.#exchange?.pause();
+  }
+
+  /** What came behind the head of a request to switch protocols may be of either. */
+  get #isUnclear(): boolean {
+    return this.#route.upgrade !== undefined && this.#client.hasEarlyOctets;
   }
 
   get #isReceiving(): boolean {
@@ -294,8 +299,17 @@ export class PassThrough implements OriginHandler {
 
   #requestFailed(fault: Malformed): void {
     this.#exchange?.abort();
+    this.#takeBack();
     this.#step({ type: "request-failed" });
     this.#over(fault);
+  }
+
+  /** A response that fails in the read that has brought its head: the client is told why, where else it would see an end for no reason. */
+  #takeBack(): void {
+    const state = this.#state;
+    if (state.phase !== "exchanging" || state.response === "awaited" || !this.#client.out.takeBack()) return;
+    this.#keeper = undefined;
+    this.#step({ type: "taken-back" });
   }
 
   /** There will be no more of the response. */
@@ -303,7 +317,7 @@ export class PassThrough implements OriginHandler {
     this.#releaseClient();
     if (this.#state.phase !== "done") return;
     const { outcome } = this.#state;
-    if (outcome.kind === "refused") return this.#client.passRefused(fault, outcome.requestWhole);
+    if (outcome.kind === "refused") return this.#client.passRefused(fault, outcome.requestWhole && !this.#isUnclear);
     this.#client.out.discard();
     this.#client.passAborted();
   }

@@ -118,6 +118,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
       // Only a client that takes nothing is timed out; one that waits for the origin is not.
       if (this.#sender.isWaiting || this.#out?.isHeldBack || this.#delivery?.stalled) this.#socket.terminate();
     } else if (this.#state === "idle" && this.#headStartedMs !== undefined) {
+      this.#record.request = undefined;
       this.#answer({ status: 408, text: "The request head was not complete in time" });
     } else {
       this.#socket.end();
@@ -315,7 +316,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
   #takeHead(bytes: Uint8Array, start: number): number {
     const end = this.#scanner.scan(bytes, start, bytes.length);
     if (end === undefined) {
-      this.#waitForHead();
+      if (!isEmptyLine(bytes, start)) this.#waitForHead();
       return 0;
     }
     const head = typeof end === "object" ? end : parseRequestHead(bytes, start, end, this.#settings.limits.head);
@@ -537,6 +538,11 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     if (this.#halfClosed) this.#socket.end();
     else this.#socket.linger(LINGER_TIMEOUT_S);
   }
+}
+
+/** RFC 9112 section 2.2: what a client that appends a line to its content sends; no head has begun with it. */
+function isEmptyLine(bytes: Uint8Array, start: number): boolean {
+  return bytes[start] === 0x0d && bytes.length - start <= 2;
 }
 
 const WITHOUT_CONTENT = { framing: undefined, upgrade: undefined } as const;
