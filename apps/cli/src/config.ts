@@ -53,6 +53,14 @@ export interface WebproxyConfig {
   hot?: number | string;
   /** File with certificates in PEM that an https origin's has to be signed by. Default: the platform's. */
   originCa?: string;
+  /** Connections of one thread to one origin, tunnels not counted; a request that finds none within 10 seconds gets a 503. Default 1,024. */
+  originConnections?: number | string;
+  /** Seconds for a connection to an origin, TLS included. Default 5. */
+  originConnectTimeout?: number | string;
+  /** Seconds from the end of a request until an origin has sent the head of its response. Default 60. */
+  originHeadTimeout?: number | string;
+  /** Seconds between two reads of an origin's content. Default 60. */
+  originIdleTimeout?: number | string;
   /** Port of the TLS listener, with `tlsCert`; 0 takes a free one. Default 8443. */
   httpsPort?: number | string;
   /** Files with certificate chains in PEM, one for each host; read again on SIGHUP. Default: no TLS. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { connectionRoom } from "./connection-room.ts";
+import { connectionRoom, originRoom } from "./connection-room.ts";
 
 describe("connectionRoom()", () => {
   test("is what the operator allows where the kernel allows more", () => {
@@ -22,4 +22,13 @@ describe("connectionRoom()", () => {
       /^Cannot start with 2 threads: .* opens 40 files .* RLIMIT_NOFILE allows it 24; raise it \(ulimit -n/,
     );
   });
+});
+
+test("originRoom() is what the operator allows, within what clients leave, and never so few that nothing passes", () => {
+  const asked = { threads: 2, originConnections: 1_024 };
+  expect(originRoom(asked)).toBe(1_024);
+  expect(originRoom(asked, 65_536)).toBe(1_024);
+  expect(originRoom(asked, 4_096)).toBe(512);
+  expect(originRoom(asked, 256)).toBe(128);
+  expect(originRoom({ ...asked, originConnections: 4 }, 256)).toBe(4);
 });

@@ -25,3 +25,19 @@ export function connectionRoom(
     `Cannot start with ${threads} threads: a process of so many opens ${own} files before the first client comes, and RLIMIT_NOFILE allows it ${softLimit}; raise it (ulimit -n 65536; LimitNOFILE= in systemd; --ulimit nofile= in docker), or give fewer --threads`,
   );
 }
+
+/** As few connections to an origin are asked for in any case: where descriptors are fewer still, what can not be opened says so. */
+const ORIGIN_CONNECTIONS_FEW = 128;
+
+/**
+ * How many connections a thread may have to one origin: `--origin-connections`, or fewer where what clients leave of the open-file limit does not allow them.
+ *
+ * @param softLimit RLIMIT_NOFILE; undefined: none.
+ */
+export function originRoom(
+  { threads, originConnections }: { threads: number; originConnections: number },
+  softLimit = Number.POSITIVE_INFINITY,
+): number {
+  const room = Math.floor((softLimit * (1 - PART_FOR_CLIENTS)) / threads);
+  return Math.min(originConnections, Math.max(ORIGIN_CONNECTIONS_FEW, room));
+}

@@ -44,6 +44,22 @@ export const FLAGS: Record<FlagName, Flag> = {
     flags: "--origin-ca <FILE>",
     help: "certificates in PEM that an https origin's has to be signed by (default: the platform's)",
   },
+  originConnections: {
+    flags: "--origin-connections <N>",
+    help: "connections of one thread to one origin, tunnels not counted (default 1024)",
+  },
+  originConnectTimeout: {
+    flags: "--origin-connect-timeout <SECONDS>",
+    help: "time for a connection to an origin, TLS included (default 5)",
+  },
+  originHeadTimeout: {
+    flags: "--origin-head-timeout <SECONDS>",
+    help: "time from the end of a request until an origin has sent its response's head (default 60)",
+  },
+  originIdleTimeout: {
+    flags: "--origin-idle-timeout <SECONDS>",
+    help: "time between two reads of an origin's content (default 60)",
+  },
   httpsPort: {
     flags: "--https-port <N>",
     help: "port of the TLS listener, with --tls-cert; 0 takes a free one (default 8443)",

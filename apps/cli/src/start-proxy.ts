@@ -12,6 +12,7 @@ import { logsRequests } from "./access/output.ts";
 import { connectionRoom } from "./connection-room.ts";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
+import { originSettings } from "./origin-settings.ts";
 import { requireSegmentSpace } from "./segment-space.ts";
 import type { SideSettings } from "./serve-side.ts";
 
@@ -74,7 +75,7 @@ function liveSettings(options: Options, sites: readonly SiteSettings[]): ProxySe
 }
 
 function proxyOptions({ options, sites, credentials, sockets }: SideSettings, log: Log): ProxyOptions {
-  const { tlsPairs: pairs, originCa } = credentials;
+  const { tlsPairs: pairs } = credentials;
   const { channel, threads, segments, host, httpPort, getfilePort, getfileWire, hot: hotBytes } = options;
   return {
     channel,
@@ -87,7 +88,7 @@ function proxyOptions({ options, sites, credentials, sockets }: SideSettings, lo
     getfileWire,
     hotBytes,
     ...liveSettings(options, sites),
-    originCa,
+    originSettings: originSettings(options, credentials),
     ...(pairs !== undefined && { tls: { port: options.httpsPort, pairs } }),
     recordsAll: logsRequests(options),
     traceRatio: options.otlp === undefined ? undefined : options.traceRatio,

@@ -8,6 +8,7 @@ import {
   SharedMemory,
   unregisterFamily,
 } from "@proj/ipc";
+import type { OriginSettings } from "@proj/origin";
 import { Life, LoadedThreads, Thread, threadEntry } from "@proj/process";
 import {
   channelNames,
@@ -43,8 +44,8 @@ export interface CacheOptions {
   readonly replicas?: readonly URL[];
   /** Several sites, each with origins of its own, in place of `origin` and `replicas`. */
   readonly sites?: readonly SiteSettings[] | undefined;
-  /** Certificates in PEM that the origin's has to be signed by. Default: the platform's. */
-  readonly originCa?: string | undefined;
+  /** How origins are asked; what is not named is as @proj/origin has it. */
+  readonly originSettings?: OriginSettings | undefined;
   /** Where the disk tier lives; undefined: memory only. */
   readonly cacheDir: string | undefined;
   /** Limits of the tiers for all threads together; 0 turns a tier off. */
@@ -286,7 +287,7 @@ function shardOptions(
     life,
     shards: threads,
     sites,
-    originTls: options.originCa === undefined ? {} : { ca: options.originCa },
+    originSettings: options.originSettings ?? {},
     directory: cacheDir,
     memoryBytes: Math.floor(options.memoryBytes / threads),
     diskBytes: Math.floor(options.diskBytes / threads),

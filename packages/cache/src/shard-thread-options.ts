@@ -1,3 +1,4 @@
+import type { OriginSettings } from "@proj/origin";
 import type { SiteSettings, WantedResponse } from "@proj/protocol";
 import type { Explanation } from "./explain/explanation.ts";
 import type { ShardPurge, ShardPurgeCount } from "./purge.ts";
@@ -12,8 +13,7 @@ export interface ShardThreadOptions {
   /** How many shards there are. */
   readonly shards: number;
   readonly sites: readonly SiteSettings[];
-  /** `ca`: certificates in PEM that the origin's has to be signed by, instead of the platform's. */
-  readonly originTls: { readonly ca?: string };
+  readonly originSettings: OriginSettings;
   /** The store's directory, which all shards share; undefined: memory only. */
   readonly directory: string | undefined;
   /** The shard's part of the limits, in bytes; 0 turns a tier off. */

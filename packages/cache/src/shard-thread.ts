@@ -74,7 +74,7 @@ class ShardThread {
       misses: counters.get("misses"),
     }));
     const clientOf = (origin: readonly URL[]) =>
-      new OriginClient({ origin, tls: options.originTls, onHealth: (news) => log(healthRecord(news)) });
+      new OriginClient({ origin, ...options.originSettings, onHealth: (news) => log(healthRecord(news)) });
     this.#sites = new CacheSites(options.sites, clientOf, monotonicMs);
     this.#originNames = originNames(options.sites);
     const nowMs = () => Date.now();

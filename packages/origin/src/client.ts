@@ -32,6 +32,9 @@ export interface OriginClientOptions {
   onHealth?: (news: OriginNews) => void;
 }
 
+/** How origins are asked, whichever they are. */
+export type OriginSettings = Pick<OriginClientOptions, "limits" | "timeouts" | "tls">;
+
 /** What has come of the exchanges with one origin. */
 export interface OriginState {
   /** Scheme, host and port. */

@@ -39,6 +39,7 @@ export class ConnectionPool implements SocketOwner, Carrier {
   /** They need a connection that was never used. */
   readonly #retrying = new Set<Exchange>();
   readonly #connecting = new Set<OriginSocket>();
+  readonly #tunnels = new Set<OriginSocket>();
   /** Attempts given up that the kernel is still at. They hold a descriptor each, so they count as connections. */
   #halfMade = 0;
   #timer: Timer | undefined;
@@ -126,6 +127,7 @@ export class ConnectionPool implements SocketOwner, Carrier {
   closed(socket: OriginSocket, outcome: ClosedOutcome, exchange: Exchange | undefined, cause: Error | undefined): void {
     this.#sockets.delete(socket);
     this.#connecting.delete(socket);
+    this.#tunnels.delete(socket);
     if (socket.isHalfMade) this.#halfMade++;
     const idleIndex = this.#idle.indexOf(socket);
     if (idleIndex !== -1) this.#idle.splice(idleIndex, 1);
@@ -133,6 +135,11 @@ export class ConnectionPool implements SocketOwner, Carrier {
     if (outcome.kind === "failed") this.#failFor(outcome, exchange, cause);
     this.#connectAsNeeded();
     this.#stopTimerWhenUnused();
+  }
+
+  tunnelled(socket: OriginSocket): void {
+    this.#tunnels.add(socket);
+    this.#connectAsNeeded();
   }
 
   forgotten(): void {
@@ -178,7 +185,7 @@ export class ConnectionPool implements SocketOwner, Carrier {
    */
   #connectAsNeeded(): void {
     while (this.#connecting.size < this.#waiting.size + this.#retrying.size) {
-      if (this.#sockets.size + this.#halfMade >= this.#limits.connections) return;
+      if (this.#sockets.size - this.#tunnels.size + this.#halfMade >= this.#limits.connections) return;
       const socket = new OriginSocket(this.#address, this);
       this.#sockets.add(socket);
       this.#connecting.add(socket);

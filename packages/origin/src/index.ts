@@ -1,4 +1,4 @@
-export { OriginClient, type OriginClientOptions, type OriginState } from "./client.ts";
+export { OriginClient, type OriginClientOptions, type OriginSettings, type OriginState } from "./client.ts";
 export type { PoolStats } from "./connection-pool.ts";
 export { OriginError, type OriginErrorCode, type OriginFault } from "./errors.ts";
 export type { OriginExchange, OriginHandler, OriginRequest } from "./exchange.ts";

@@ -1,6 +1,6 @@
 /** How much one client takes from its thread and asks of the origin. */
 export interface OriginLimits {
-  /** Connections at once, those being made included. */
+  /** Connections at once, those being made included, and without those that have become tunnels: a tunnel is its client's for as long as that wants. */
   connections: number;
   /** Connections kept open without use. */
   idleConnections: number;
@@ -9,11 +9,11 @@ export interface OriginLimits {
 }
 
 /**
- * Each thread has its own client, so that the origin sees this many times the threads. 128 busy connections carry
- * 1,000 requests/s at 128 ms each; an idle one costs the origin a file descriptor, rarely more,
- * and is closed after {@link OriginTimeouts.keepAliveMs} without use: fewer than may be busy would be closed and made anew between two bursts, all the time.
+ * Each thread has its own client, so that the origin sees this many times the threads. A request has a connection for as long as it takes, whoever slows it down: 128 clients that send
+ * as slowly as they may would leave none for anybody else. An idle one costs the origin a file descriptor, rarely more, and is closed after
+ * {@link OriginTimeouts.keepAliveMs} without use.
  */
-export const DEFAULT_LIMITS: OriginLimits = { connections: 128, idleConnections: 128, waitingExchanges: 4_096 };
+export const DEFAULT_LIMITS: OriginLimits = { connections: 1_024, idleConnections: 128, waitingExchanges: 4_096 };
 
 /** Origins that one request is sent to before it has failed: a request that makes an origin fail does not go round all of them. */
 export const ATTEMPTS_MAX = 3;

@@ -36,6 +36,8 @@ export interface SocketOwner {
   ready(socket: OriginSocket): void;
   /** It will not be used any more. `exchange` was on it and has not been told. */
   closed(socket: OriginSocket, outcome: ClosedOutcome, exchange: Exchange | undefined, cause: Error | undefined): void;
+  /** It is a tunnel from here on. */
+  tunnelled(socket: OriginSocket): void;
   /** The kernel has given up a connection attempt that this side gave up before. */
   forgotten(): void;
 }
@@ -319,6 +321,7 @@ export class OriginSocket implements Carrier, StreamHandler {
     }
     this.#advance({ type: "switched" });
     this.deadline = undefined;
+    this.#owner.tunnelled(this);
     exchange.switched(head);
   }
 

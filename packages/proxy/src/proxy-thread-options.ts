@@ -1,3 +1,4 @@
+import type { OriginSettings } from "@proj/origin";
 import type { GetfileWire, SiteSettings } from "@proj/protocol";
 import type { ClientLimits } from "./limits.ts";
 import type { ThreadSockets } from "./listeners/thread-listeners.ts";
@@ -15,8 +16,7 @@ export interface ProxyThreadOptions {
   /** The thread's part of the hot tier, in bytes; 0 turns it off. */
   readonly hotBytes: number;
   readonly sites: readonly SiteSettings[];
-  /** `ca`: certificates in PEM that the origin's has to be signed by, instead of the platform's. */
-  readonly originTls: { readonly ca?: string };
+  readonly originSettings: OriginSettings;
   readonly trustProxy: readonly string[];
   readonly limits: ClientLimits;
   /** `traceRatio` of `ProxyOptions`. */

@@ -118,7 +118,7 @@ class ProxyThread {
     this.#originNames = originNames(options.sites);
     this.#sites = new ProxySites(options.sites, {
       clientFor: (origin) =>
-        new OriginClient({ origin, tls: options.originTls, onHealth: (news) => log(healthRecord(news)) }),
+        new OriginClient({ origin, ...options.originSettings, onHealth: (news) => log(healthRecord(news)) }),
       passFor: (site, origin) => ({ ...passContext(origin, counters, log), ...this.#cacheEffects(site, invalidator) }),
     });
     const getfile = { wire: options.getfileWire, sites: this.#sites, heldBack: new HeldBack() };

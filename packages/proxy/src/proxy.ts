@@ -1,4 +1,5 @@
 import { Doorbell, hasSharedMemoryFor, MessageQueue, objectName, SegmentPool, SharedMemory } from "@proj/ipc";
+import type { OriginSettings } from "@proj/origin";
 import { Life, LoadedThreads, Thread, threadEntry } from "@proj/process";
 import type { GetfileWire } from "@proj/protocol";
 import {
@@ -45,8 +46,8 @@ export interface ProxyOptions {
   readonly replicas?: readonly URL[];
   /** Several sites, each with origins of its own, in place of `origin` and `replicas`. */
   readonly sites?: readonly SiteSettings[] | undefined;
-  /** Certificates in PEM that the origin's has to be signed by. Default: the platform's. */
-  readonly originCa?: string | undefined;
+  /** How origins are asked; what is not named is as @proj/origin has it. */
+  readonly originSettings?: OriginSettings | undefined;
   /** Addresses and networks (CIDR) of proxies in front of this one, whose word about the client is taken. Default: none. */
   readonly trustProxy?: readonly string[];
   /** What is not named is as in {@link DEFAULT_CLIENT_LIMITS}. */
@@ -256,7 +257,7 @@ function threadOptions(
   { http, getfile, https }: ClientSockets,
   { life, thread }: { life: number; thread: number },
 ): ProxyThreadOptions {
-  const { channel, getfileWire, tls, originCa } = options;
+  const { channel, getfileWire, tls, originSettings = {} } = options;
   return {
     channel,
     thread,
@@ -266,7 +267,7 @@ function threadOptions(
     tlsPairs: tls?.pairs ?? [],
     sites: sitesOf(options),
     hotBytes: Math.floor(options.hotBytes / options.threads),
-    originTls: originCa === undefined ? {} : { ca: originCa },
+    originSettings,
     trustProxy: options.trustProxy ?? [],
     limits: { ...DEFAULT_CLIENT_LIMITS, ...options.limits },
     traceRatio: options.traceRatio,
