@@ -1,45 +1,33 @@
-import { DoorbellRinger, MessageQueue, objectName, type Segment, SharedMemory } from "@proj/ipc";
-import { everyBeat, type Heartbeat, isSurelyAlive, StalledThreads, threadFacts } from "@proj/process";
+import { objectName, type Segment, type SharedMemory } from "@proj/ipc";
+import { everyBeat, type Heartbeat } from "@proj/process";
 import {
   type Answer,
   bumpStripe,
-  CACHE_COUNTERS,
-  type CacheCounter,
   type ChannelRequest,
-  Counters,
+  type Counters,
   channelNames,
   type Invalidation,
   invalidationBlockBytes,
-  lifeIn,
-  NOTICE_MESSAGE_BYTES_MAX,
   type Operation,
   type PassedResponse,
   type ProxyCounter,
   passedResponseBlockBytes,
-  REQUEST_BYTES,
-  REQUEST_MESSAGE_BYTES_MAX,
-  REQUESTS_PER_MESSAGE,
   readAnswer,
-  readControlBlock,
-  readNotices,
   SEGMENT_BODY_OFFSET,
   shardOf,
-  sleepingOffset,
   stripeArrivals,
   stripeOf,
   stripeVersions,
   targetHash,
-  threadCounters,
   type WantedResponse,
-  wantRoom,
   writeAsked,
   writeInvalidationBlock,
   writePassedResponseBlock,
-  writeRequest,
   writeRequestBlock,
 } from "@proj/protocol";
+import { CacheLink, type LinkOwner } from "./cache-link.ts";
 import { type Loan, LoanTable } from "./loan-table.ts";
-import { RefusingShards } from "./refusing-shards.ts";
+import { type NoticeOwner, Notices } from "./notices.ts";
 
 /** What came of a question: the cache's answer, or that it died (`lost`), did not answer in time (`late`), or stands still or can not read the question (`silent`). */
 export type Outcome = Answer | { kind: "lost" } | { kind: "late" } | { kind: "silent" };
@@ -58,14 +46,10 @@ export interface Ask {
   readonly shard: number;
 }
 
-export interface AskOwner {
+export interface AskOwner extends NoticeOwner {
   /** Whether it can do without the answer, should the shard that owes it stand still: it is then told `silent`. */
   readonly canDoWithout: boolean;
   answered(ask: Ask, outcome: Outcome): void;
-  /** The cache has something to read for a transfer that it answered `pending`. */
-  noticed(): void;
-  /** The cache that knew this transfer has died. */
-  lost(): void;
 }
 
 interface PendingAsk extends Ask {
@@ -74,28 +58,10 @@ interface PendingAsk extends Ask {
   readonly askedMs: number;
 }
 
-/** One life of the cache as this thread sees it. */
-interface Link {
-  life: number;
-  pid: number;
-  startTime: number;
-  control: SharedMemory;
-  shards: ShardLink[];
-  watch: StalledThreads;
-  refusing: RefusingShards;
-}
-
 /** What one life of the cache says of all keys, live: see stripes.ts of the protocol. Another life has another object. */
 export interface StripeWords {
   readonly versions: Int32Array;
   readonly arrivals: Int32Array;
-}
-
-interface ShardLink {
-  queue: MessageQueue;
-  ringer: DoorbellRinger;
-  /** Records that wait for the end of this turn of the event loop, or for room in the queue. */
-  outbox: ChannelRequest[];
 }
 
 /**
@@ -105,19 +71,11 @@ interface ShardLink {
 const HEAD_START_MS = 200;
 /** The cache answers `pending` to what takes long; one that says nothing for so long hangs. */
 const ANSWER_TIMEOUT_MS = 15_000;
-/** A spare process needs three times as long to serve in the place of a cache that has died. */
-const BELIEVED_MS = 20;
-/** How long a notice is waited for before the question is asked again: an origin rarely takes longer, and each asking costs two messages. */
-const NOTICE_TIMEOUT_MS = 2_000;
-const NO_NOTICES: readonly number[] = [];
 
-/** The proxy thread's end of the channel: the only file of this package that speaks it. */
+/** The proxy thread's end of the channel: what is asked of the cache, and who gets the answer. */
 export class CacheClient {
-  readonly #names;
-  readonly #thread: number;
+  readonly #owner: LinkOwner;
   readonly #life: number;
-  readonly #counters: Counters<ProxyCounter>;
-  readonly #isAlive: (pid: number, startTime: number) => boolean;
   readonly #now: () => number;
   readonly #atEndOfTurn: (callback: () => void) => void;
   readonly #onAttach: (versions: Int32Array) => void;
@@ -125,21 +83,14 @@ export class CacheClient {
   readonly #onSilence: (isSilent: boolean) => void;
   readonly #onRefusals: (isRefusing: boolean) => void;
   readonly #onOtherVersion: () => void;
-  readonly #notices: MessageQueue;
-  readonly #noticeBytes = new Uint8Array(new ArrayBuffer(NOTICE_MESSAGE_BYTES_MAX));
-  readonly #noticeView = new DataView(this.#noticeBytes.buffer);
-  readonly #message = new Uint8Array(new ArrayBuffer(REQUEST_MESSAGE_BYTES_MAX));
-  readonly #view = new DataView(this.#message.buffer);
+  readonly #notices: Notices;
   readonly #asks: PendingAsk[] = [];
-  readonly #expectingNotice = new Map<number, { owner: AskOwner; sinceMs: number }>();
   readonly #whenAttached = new Set<() => void>();
   /** How often the cache's life is checked, and, while it is away, looked for. */
   readonly #checks: Heartbeat;
   readonly #loans: LoanTable;
-  #link: Link | undefined;
+  #link: CacheLink | undefined;
   #awaySinceMs: number;
-  /** When the kernel was asked last whether the cache that is attached lives. */
-  #aliveMs = Number.NEGATIVE_INFINITY;
   #stripes: StripeWords | undefined;
   /** Of a life that is over: the hot tier still looks at its stripes, and answers from what it has while the cache is away. */
   #formerControl: SharedMemory | undefined;
@@ -175,12 +126,11 @@ export class CacheClient {
     /** Told once of a cache whose layout is another than ours, which is not talked to. */
     onOtherVersion: () => void;
   }) {
-    this.#names = channelNames(options.channel);
-    this.#thread = options.thread;
-    this.#life = options.life;
-    this.#counters = options.counters;
-    this.#isAlive = options.isAlive;
-    this.#now = options.now;
+    const { thread, life, counters, isAlive, now } = options;
+    const names = channelNames(options.channel);
+    this.#owner = { names, thread, counters, isAlive };
+    this.#life = life;
+    this.#now = now;
     this.#atEndOfTurn = options.atEndOfTurn;
     this.#loans = new LoanTable(options.loanDescriptorsMax);
     this.#onAttach = options.onAttach;
@@ -188,11 +138,8 @@ export class CacheClient {
     this.#onSilence = options.onSilence;
     this.#onRefusals = options.onRefusals;
     this.#onOtherVersion = options.onOtherVersion;
-    this.#awaySinceMs = options.now() - HEAD_START_MS;
-    this.#notices = MessageQueue.create(objectName(this.#names.noticeQueue(options.thread)), {
-      maxmsg: 10,
-      msgsize: NOTICE_MESSAGE_BYTES_MAX,
-    });
+    this.#awaySinceMs = now() - HEAD_START_MS;
+    this.#notices = new Notices(objectName(names.noticeQueue(thread)), life, counters, now);
     this.#attach();
     this.#checks = everyBeat(() => this.#check());
   }
@@ -205,8 +152,7 @@ export class CacheClient {
   standsStill(hash: number): boolean {
     const link = this.#link;
     if (link === undefined) return false;
-    const shard = shardOf(hash, link.shards.length);
-    return link.watch.isStalled(shard) || link.refusing.isResting(shard, this.#now);
+    return link.standsStill(shardOf(hash, link.shards), this.#now);
   }
 
   /** Of the cache that is attached, or was last: they stay readable until there is another. Undefined before the first. */
@@ -218,11 +164,7 @@ export class CacheClient {
   get isSurelyAlive(): boolean {
     const link = this.#link;
     if (link === undefined) return false;
-    const nowMs = this.#now();
-    if (nowMs - this.#aliveMs <= BELIEVED_MS) return true;
-    if (!isSurelyAlive(link.pid, link.startTime)) return false;
-    this.#aliveMs = nowMs;
-    return true;
+    return link.isSurelyAlive(this.#now());
   }
 
   /** Looks for the cache now rather than at the next check: a request need not find it away that has just come. */
@@ -257,7 +199,7 @@ export class CacheClient {
    */
   open(segment: Segment, transfer: number, wanted: WantedResponse, hash: number, owner: AskOwner): Ask | undefined {
     if (this.#link === undefined) return undefined;
-    const shard = shardOf(hash, this.#link.shards.length);
+    const shard = shardOf(hash, this.#link.shards);
     const blockBytes = writeRequestBlock(segment.bytes, wanted);
     return this.#ask(segment, shard, "open", transfer, 0, blockBytes, owner);
   }
@@ -265,8 +207,8 @@ export class CacheClient {
   /** Maps the body that the shard which answered `ask` has lent; undefined when it is gone. The caller gives it back. */
   borrow(ask: Ask, loan: number, bodyBytes: number): Loan | undefined {
     const life = this.#link?.life ?? 0;
-    const borrowed = this.#loans.borrow(this.#names.body(life, ask.shard, loan), bodyBytes);
-    this.#counters.add(borrowed === undefined ? "loansMissed" : "loansBorrowed");
+    const borrowed = this.#loans.borrow(this.#owner.names.body(life, ask.shard, loan), bodyBytes);
+    this.#owner.counters.add(borrowed === undefined ? "loansMissed" : "loansBorrowed");
     return borrowed;
   }
 
@@ -285,7 +227,7 @@ export class CacheClient {
 
   /** The shards that have to hear of it, each with what concerns it: targets go to their owners, groups to all. */
   shardsOf({ site, targets, groups }: Invalidation): Map<number, Invalidation> {
-    const shards = this.#link?.shards.length ?? 0;
+    const shards = this.#link?.shards ?? 0;
     const parts = new Map<number, Invalidation>();
     for (let shard = 0; shard < shards; shard++) {
       const own = targets.filter((target) => shardOf(targetHash(target), shards) === shard);
@@ -300,7 +242,7 @@ export class CacheClient {
    * @returns undefined when the cache is away, or the block does not fit into the segment; the segment is then still the caller's.
    */
   invalidate(segment: Segment, shard: number, what: Invalidation, owner: AskOwner): Ask | undefined {
-    if (this.#link === undefined || shard >= this.#link.shards.length) return undefined;
+    if (this.#link === undefined || shard >= this.#link.shards) return undefined;
     if (SEGMENT_BODY_OFFSET + invalidationBlockBytes(what) > segment.bytes.length) return undefined;
     const blockBytes = writeInvalidationBlock(segment.bytes, what);
     return this.#ask(segment, shard, "invalidate", this.newTransfer(), 0, blockBytes, owner);
@@ -314,7 +256,7 @@ export class CacheClient {
   keep(segment: Segment, passed: PassedResponse, hash: number, owner: AskOwner): Ask | undefined {
     if (this.#link === undefined) return undefined;
     if (SEGMENT_BODY_OFFSET + passedResponseBlockBytes(passed) > segment.bytes.length) return undefined;
-    const shard = shardOf(hash, this.#link.shards.length);
+    const shard = shardOf(hash, this.#link.shards);
     bumpStripe(this.#stripes!.arrivals, stripeOf(hash));
     const blockBytes = writePassedResponseBlock(segment.bytes, passed);
     return this.#ask(segment, shard, "keep", this.newTransfer(), 0, blockBytes, owner);
@@ -322,25 +264,25 @@ export class CacheClient {
 
   /** Tells the cache that nothing more of this transfer is wanted; what is still asked for comes back as `cancelled`. */
   close(shard: number, transfer: number): void {
-    this.#expectingNotice.delete(transfer);
+    this.#notices.forget(transfer);
     if (this.#link === undefined) return;
     this.#post(shard, this.#record("close", transfer, undefined, 0, 0, 0));
   }
 
   /** The cache has answered `pending`: the owner will be told when there is something to read. */
   expectNotice(transfer: number, owner: AskOwner): void {
-    this.#expectingNotice.set(transfer, { owner, sinceMs: this.#now() });
+    this.#notices.expect(transfer, owner);
   }
 
   /** Takes what the cache has answered since the last look. True when there was something. */
   look(): boolean {
     // A notice is sent after its transfer's `pending`: taken first and handed out last, it finds its owner waiting.
-    const expecting = this.#expectingNotice.size > 0;
-    const notices = expecting ? this.#takeNotices() : NO_NOTICES;
+    const wereExpected = this.#notices.areExpected;
+    const notices = this.#notices.take();
     const found = this.#lookAtAsks();
-    this.#handOut(notices);
-    if (!expecting && this.#expectingNotice.size > 0) this.#handOut(this.#takeNotices());
-    if (this.#link?.shards.some((shard) => shard.outbox.length > 0)) this.#flush();
+    this.#notices.handOut(notices);
+    if (!wereExpected && this.#notices.areExpected) this.#notices.handOut(this.#notices.take());
+    if (this.#link?.hasUnsent) this.#link.flush();
     return found || notices.length > 0;
   }
 
@@ -350,7 +292,6 @@ export class CacheClient {
     this.#formerControl?.close();
     this.#loans.close();
     this.#notices.close();
-    this.#notices.unlink();
   }
 
   #ask(
@@ -382,7 +323,7 @@ export class CacheClient {
   ): ChannelRequest {
     return {
       operation,
-      thread: this.#thread,
+      thread: this.#owner.thread,
       proxyLife: this.#life,
       transfer,
       segmentId: segment?.id ?? 0,
@@ -396,45 +337,13 @@ export class CacheClient {
 
   /** Sends at the end of this turn of the event loop: what the turn's sockets ask of one shard travels in one message. */
   #post(shard: number, record: ChannelRequest): void {
-    this.#link!.shards[shard]!.outbox.push(record);
+    this.#link!.post(shard, record);
     if (this.#flushing) return;
     this.#flushing = true;
     this.#atEndOfTurn(() => {
       this.#flushing = false;
-      this.#flush();
+      this.#link?.flush();
     });
-  }
-
-  #flush(): void {
-    const link = this.#link;
-    if (link === undefined) return;
-    for (const [index, shard] of link.shards.entries()) {
-      if (shard.outbox.length === 0) continue;
-      if (!this.#sendOutbox(shard)) {
-        // Back-pressure: say so, look once more, and else wait to be rung. The shard rings when it has made room.
-        this.#counters.add("queueFull");
-        wantRoom(link.control.i32, index, this.#thread);
-        this.#sendOutbox(shard);
-      }
-      if (shard.ringer.ring()) this.#counters.add("bellsRung");
-    }
-  }
-
-  /** False when the queue is full before the outbox is empty. */
-  #sendOutbox(shard: ShardLink): boolean {
-    let sent = 0;
-    while (sent < shard.outbox.length) {
-      const count = Math.min(REQUESTS_PER_MESSAGE, shard.outbox.length - sent);
-      for (let index = 0; index < count; index++)
-        writeRequest(this.#view, index * REQUEST_BYTES, shard.outbox[sent + index]!);
-      if (!shard.queue.trySend(this.#message.subarray(0, count * REQUEST_BYTES))) break;
-      this.#counters.add("messagesSent");
-      sent += count;
-    }
-    const all = sent === shard.outbox.length;
-    if (all) shard.outbox.length = 0;
-    else shard.outbox.splice(0, sent);
-    return all;
   }
 
   /** Step 4, the end of the wait: which semaphores have been posted? */
@@ -450,29 +359,10 @@ export class CacheClient {
       this.#remove(index);
       if (this.#link?.refusing.answered(ask.shard)) this.#onRefusals(false);
       const answer = readAnswer(ask.segment.i32, ask.segment.bytes.length, ask.ticket);
-      if (answer.kind === "malformed") this.#counters.add("refusedMessages");
+      if (answer.kind === "malformed") this.#owner.counters.add("refusedMessages");
       ask.owner.answered(ask, answer);
     }
     return found;
-  }
-
-  #takeNotices(): readonly number[] {
-    let notices = NO_NOTICES;
-    for (;;) {
-      const bytes = this.#notices.tryReceive(this.#noticeBytes);
-      if (bytes === undefined) return notices;
-      const transfers = readNotices(this.#noticeView, bytes, this.#life);
-      if (transfers === undefined) this.#counters.add("refusedMessages");
-      else notices = [...notices, ...transfers];
-    }
-  }
-
-  #handOut(notices: readonly number[]): void {
-    for (const transfer of notices) {
-      const expecting = this.#expectingNotice.get(transfer);
-      this.#expectingNotice.delete(transfer);
-      expecting?.owner.noticed();
-    }
   }
 
   #remove(index: number): void {
@@ -485,10 +375,8 @@ export class CacheClient {
     if (link === undefined) return this.#attach();
     const wasSilent = link.watch.hasStalled;
     const lookedMs = this.#now();
-    const { fallen } = link.watch.look(link.control.i32, lookedMs);
-    // The kernel is asked about one that has not beaten since the last look. Another life may have made the control block its own, and beat there.
-    const isOver = lifeIn(link.control.i32) !== link.life;
-    if (isOver || (!link.watch.hasHeard && !this.#isAlive(link.pid, link.startTime))) {
+    const fallen = link.look(lookedMs);
+    if (fallen === "over") {
       this.#onLost();
       return this.#lose();
     }
@@ -496,7 +384,7 @@ export class CacheClient {
     for (const shard of fallen) this.#turnAway(shard);
     if (wasSilent !== link.watch.hasStalled) this.#onSilence(link.watch.hasStalled);
     this.#lookForRefusals(link);
-    this.#askAgain();
+    this.#notices.tellOverdue();
     const deadline = lookedMs - ANSWER_TIMEOUT_MS;
     for (let index = this.#asks.length - 1; index >= 0; index--) {
       const ask = this.#asks[index]!;
@@ -507,7 +395,7 @@ export class CacheClient {
   }
 
   /** Who can do without what a shard has dropped does, rather than wait until it is late. */
-  #lookForRefusals({ refusing }: Link): void {
+  #lookForRefusals({ refusing }: CacheLink): void {
     const nowMs = this.#now();
     refusing.look(nowMs);
     for (let index = this.#asks.length - 1; index >= 0; index--) {
@@ -520,36 +408,24 @@ export class CacheClient {
   }
 
   #turnAway(shard: number): void {
-    this.#counters.add("cacheStalls");
+    this.#owner.counters.add("cacheStalls");
     for (let index = this.#asks.length - 1; index >= 0; index--) {
       const ask = this.#asks[index]!;
       if (ask.shard !== shard || !ask.owner.canDoWithout) continue;
       this.#remove(index);
       ask.owner.answered(ask, { kind: "silent" });
     }
-    // Of those who wait for a notice it is not known here which shard owes it: they ask again.
-    this.#handOut(
-      [...this.#expectingNotice].flatMap(([transfer, { owner }]) => (owner.canDoWithout ? [transfer] : [])),
-    );
-  }
-
-  /** A notice that was lost must not be waited for without end: who has waited for long asks again, and is told `pending` again if that is so. */
-  #askAgain(): void {
-    const deadline = this.#now() - NOTICE_TIMEOUT_MS;
-    const due: number[] = [];
-    for (const [transfer, { sinceMs }] of this.#expectingNotice) if (sinceMs <= deadline) due.push(transfer);
-    this.#handOut(due);
+    this.#notices.tellWhoCanDoWithout();
   }
 
   #attach(): void {
-    const link = this.#openLink();
-    if (link === undefined) return;
+    const link = CacheLink.open(this.#owner);
+    if (link === "other-version") this.#sayOtherVersion();
+    if (typeof link !== "object") return;
     this.#link = link;
     this.#saidOtherVersion = false;
-    this.#aliveMs = Number.NEGATIVE_INFINITY;
     const { buffer } = link.control;
-    const shards = link.shards.length;
-    this.#stripes = { versions: stripeVersions(buffer, shards), arrivals: stripeArrivals(buffer, shards) };
+    this.#stripes = { versions: stripeVersions(buffer, link.shards), arrivals: stripeArrivals(buffer, link.shards) };
     this.#onAttach(this.#stripes.versions);
     this.#formerControl?.close();
     this.#formerControl = undefined;
@@ -558,46 +434,9 @@ export class CacheClient {
     for (const ready of waiting) ready();
   }
 
-  #openLink(): Link | undefined {
-    let control: SharedMemory | undefined;
-    const shards: ShardLink[] = [];
-    try {
-      control = SharedMemory.open(objectName(this.#names.controlBlock("cache")));
-      const block = readControlBlock(control.buffer);
-      if (block === "other-version") this.#sayOtherVersion();
-      if (typeof block === "object" && block.state === "serving" && this.#isAlive(block.pid, block.startTime)) {
-        for (let shard = 0; shard < block.threads; shard++) shards.push(this.#openShard(shard, control));
-        const { life, pid, startTime, threads } = block;
-        const refusing = new RefusingShards(threads, refusedBy(control));
-        const watch = watchOf(pid, threads);
-        return { life, pid, startTime, control, shards, watch, refusing };
-      }
-    } catch {
-      // Not there yet, or half way out: the next check looks again.
-    }
-    for (const shard of shards) closeShard(shard);
-    control?.close();
-    return undefined;
-  }
-
   #sayOtherVersion(): void {
     if (!this.#saidOtherVersion) this.#onOtherVersion();
     this.#saidOtherVersion = true;
-  }
-
-  #openShard(shard: number, control: SharedMemory): ShardLink {
-    const queue = MessageQueue.open(objectName(this.#names.requestQueue(shard)));
-    try {
-      const flag = { memory: control, offset: sleepingOffset(shard) };
-      return {
-        queue,
-        ringer: DoorbellRinger.open({ name: objectName(this.#names.bell("cache", shard)), flag }),
-        outbox: [],
-      };
-    } catch (error) {
-      queue.close();
-      throw error;
-    }
   }
 
   /** The cache has died: nobody will answer what it was asked, and nobody writes into those segments any more. */
@@ -606,32 +445,12 @@ export class CacheClient {
     if (link === undefined) return;
     this.#link = undefined;
     this.#awaySinceMs = this.#now();
-    this.#counters.add("cacheLosses");
-    for (const shard of link.shards) closeShard(shard);
+    this.#owner.counters.add("cacheLosses");
+    link.close();
     this.#formerControl = link.control;
     const asks = this.#asks.splice(0);
-    const owners = [...this.#expectingNotice.values()].map(({ owner }) => owner);
-    this.#expectingNotice.clear();
+    const owners = this.#notices.lose();
     for (const ask of asks) ask.owner.answered(ask, { kind: "lost" });
     for (const owner of owners) owner.lost();
   }
-}
-
-/** Turning away from a healthy shard for a moment costs a request to the origin, so this may be wrong now and then. */
-function watchOf(pid: number, shards: number): StalledThreads {
-  return new StalledThreads(shards, threadFacts(pid));
-}
-
-function refusedBy({ buffer }: SharedMemory): (shard: number) => number {
-  const pages = new Map<number, Counters<CacheCounter>>();
-  return (shard) => {
-    const page = pages.get(shard) ?? new Counters(CACHE_COUNTERS, threadCounters(buffer, shard));
-    pages.set(shard, page);
-    return page.get("unreadableMessages");
-  };
-}
-
-function closeShard(shard: ShardLink): void {
-  shard.queue.close();
-  shard.ringer.close();
 }
