@@ -1,7 +1,6 @@
 import type { PoolMember, Segment } from "@proj/ipc";
 import {
   type Counters,
-  FIRST_PAYLOAD_OFFSET,
   NEXT_PAYLOAD_OFFSET,
   type PortionAnswer,
   type ProxyCounter,
@@ -15,9 +14,11 @@ import {
 } from "@proj/protocol";
 import type { AccessRecorder } from "./access-recorder.ts";
 import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
+import { DeliveryWaits } from "./delivery-waits.ts";
 import type { HotTier } from "./hot-tier.ts";
 import type { Loan } from "./loan-table.ts";
 import type { PassMemory } from "./pass-memory.ts";
+import { canAnswer, isInterimHead, newPortion, type Portion, portionOnLoan } from "./portion.ts";
 import type { RefusalReason, ResponseSink } from "./response-sink.ts";
 import type { SendTurns } from "./send-turns.ts";
 import type { Tracing } from "./trace-context.ts";
@@ -25,10 +26,6 @@ import { NEW_TRANSFER, nextAsk, type Sending, step, type Transfer, type Transfer
 
 /** Segments that one transfer may use at a time: one is being sent while the cache fills the other. */
 const PORTIONS_IN_FLIGHT = 2;
-/** How long a request waits for a segment before it is refused. */
-const SEGMENT_TIMEOUT_MS = 10_000;
-/** How long a cache may be away before requests do not wait for it any more: on a machine that has processors to spare it is back by then. */
-const CACHE_AWAY_MS = 400;
 /** A client that takes nothing for so long gives its segments back when others wait for them. */
 export const STALL_MS = 100;
 
@@ -52,39 +49,12 @@ export interface DeliveryContext {
 /** What no answer, or none that makes sense, is to the client. */
 const REASON_WITHOUT = { late: "origin-timeout", silent: "cache-away", malformed: "origin-error" } as const;
 
-interface Portion {
-  readonly ask: Ask;
-  /** Where in the stream it was asked for. */
-  readonly firstByte: number;
-  /** What it must be long; undefined: as long as the cache likes. */
-  readonly expectedBytes: number | undefined;
-  answer: PortionAnswer | undefined;
-  /** What still goes out: offsets into `bytes`; undefined until it is framed. */
-  range: { start: number; end: number } | undefined;
-  bytes: Uint8Array;
-  /** Where `bytes` are the whole of a body on loan. */
-  readonly loan?: Loan;
-  /** False once the bytes were copied out and the segment went back. */
-  holdsSegment: boolean;
-}
-
-/** Whether that is one interim response as it goes out: it reaches the client as it is. */
-function isInterimHead(message: Uint8Array, status: number): boolean {
-  const text = Buffer.from(message.buffer, message.byteOffset, message.length).toString("latin1");
-  return text.startsWith(`HTTP/1.1 ${status} `) && text.indexOf("\r\n\r\n") === text.length - 4;
-}
-
 /** Under what a response is kept. */
 export interface ResponseKey {
   /** What of the target is in the cache's key. */
   readonly keyTarget: string;
   /** In the hot tier. */
   readonly hotKey: string;
-}
-
-function newPortion(ask: Ask, firstByte: number, expectedBytes?: number): Portion {
-  const { bytes } = ask.segment;
-  return { ask, firstByte, expectedBytes, answer: undefined, range: undefined, bytes, holdsSegment: true };
 }
 
 /** Drives one {@link Transfer}: takes segments, asks the cache, and writes what it answers to the sink. */
@@ -101,10 +71,7 @@ export class Delivery implements AskOwner {
   #shard = 0;
   /** The body, where the cache lent it: given back when the delivery is over. */
   #loan: Loan | undefined;
-  #waiting: AbortController | undefined;
-  #stopWaitingForCache: (() => void) | undefined;
-  /** Of the first life that it has waited for: where the next one dies too it has waited enough. */
-  #cacheWaitEndsMs = Number.POSITIVE_INFINITY;
+  #waits: DeliveryWaits | undefined;
   /** The cache may remember this transfer: it has to be told when we are done. */
   #opened = false;
   /** Something went out: there is no way back to an error in the wire's words. */
@@ -138,11 +105,11 @@ export class Delivery implements AskOwner {
   /** Step 2: takes an id from the free queue, at once or in turn. */
   start(): void {
     const { cache } = this.#context;
-    if (!cache.attachNow()) return this.#waitForCache();
+    if (!cache.attachNow()) return this.#waitFor().forCache();
     if (cache.standsStill(this.#hash)) return this.#fail("cache-away");
     const segment = this.#context.pool.tryTake();
     if (segment !== undefined) this.#useSegment(segment);
-    else this.#waitForSegment();
+    else this.#waitFor().forSegment();
   }
 
   /** The kernel has room again. */
@@ -213,49 +180,14 @@ export class Delivery implements AskOwner {
     this.#transfer = step(this.#transfer, event);
   }
 
-  #waitForCache(): void {
-    const { cache, now } = this.#context;
-    this.#cacheWaitEndsMs = Math.min(this.#cacheWaitEndsMs, cache.awaySinceMs + CACHE_AWAY_MS);
-    const timer = setTimeout(
-      () => {
-        stop();
-        this.#fail("cache-away");
-      },
-      Math.max(0, this.#cacheWaitEndsMs - now()),
-    );
-    const stop = cache.whenAttached(() => {
-      clearTimeout(timer);
-      this.#stopWaitingForCache = undefined;
-      this.start();
+  #waitFor(): DeliveryWaits {
+    this.#waits ??= new DeliveryWaits(this.#context, {
+      isOver: () => this.done,
+      cacheCame: () => this.start(),
+      segmentCame: (segment) => this.#useSegment(segment),
+      inVain: (reason) => this.#fail(reason),
     });
-    this.#stopWaitingForCache = () => {
-      clearTimeout(timer);
-      stop();
-    };
-  }
-
-  #waitForSegment(): void {
-    if (this.#waiting !== undefined) return;
-    this.#waiting = new AbortController();
-    this.#context.counters.add("segmentWaits");
-    const { pool } = this.#context;
-    pool.take({ timeoutMs: SEGMENT_TIMEOUT_MS, signal: this.#waiting.signal }).then(
-      (segment) => {
-        this.#waiting = undefined;
-        if (segment !== undefined && this.done) pool.giveBack(segment);
-        else if (segment !== undefined) this.#useSegment(segment);
-        else this.#segmentTimeout();
-      },
-      () => {
-        this.#waiting = undefined; // aborted: the client has left
-      },
-    );
-  }
-
-  #segmentTimeout(): void {
-    if (this.done) return;
-    this.#context.counters.add("segmentTimeouts");
-    this.#fail("overloaded");
+    return this.#waits;
   }
 
   /** Steps 3 and 4 with a segment in hand. */
@@ -264,7 +196,7 @@ export class Delivery implements AskOwner {
     if (this.#transfer.phase === "sending") return this.#askWith(segment);
     if (!cache.attached) {
       pool.giveBack(segment);
-      return this.#waitForCache();
+      return this.#waitFor().forCache();
     }
     if (cache.standsStill(this.#hash)) {
       pool.giveBack(segment);
@@ -297,7 +229,8 @@ export class Delivery implements AskOwner {
 
   /** False when the delivery is over with it. */
   #take(portion: Portion, answer: PortionAnswer): boolean {
-    if (!this.#canBe(portion, answer)) return this.#failMalformed();
+    const sending = this.#transfer.phase === "sending" ? this.#transfer : undefined;
+    if (!canAnswer(portion, answer, sending, this.#wanted.acceptsLoan)) return this.#failMalformed();
     let endBytes: number | undefined;
     let first: ResponseAnswer | undefined;
     if (this.#transfer.phase === "waiting-for-cache") {
@@ -322,20 +255,6 @@ export class Delivery implements AskOwner {
     // Only what ends where it said that it would.
     if (first !== undefined && (last || this.#loan !== undefined)) this.#keepHot(portion, first, answer);
     return true;
-  }
-
-  /** Whether it can be what was asked for, as far as the header shows: nothing of it may make us read or write where it is not, or ask without end. */
-  #canBe({ expectedBytes, firstByte }: Portion, answer: PortionAnswer): boolean {
-    const { bytes, last, loan, trailers, payloadOffset } = answer;
-    const transfer = this.#transfer;
-    const sending = transfer.phase === "sending" ? transfer : undefined;
-    if (firstByte !== (sending?.arrivedBytes ?? 0)) return false;
-    if (expectedBytes !== undefined && bytes !== expectedBytes) return false;
-    // What goes before it on the wire is written there.
-    if (payloadOffset < (sending === undefined ? FIRST_PAYLOAD_OFFSET : NEXT_PAYLOAD_OFFSET)) return false;
-    if (loan !== undefined) return sending === undefined && this.#wanted.acceptsLoan;
-    if (bytes === 0 && !last) return false;
-    return !trailers || (sending !== undefined && sending.endBytes === undefined);
   }
 
   /** What comes before the response; then the stream is asked for again. */
@@ -366,24 +285,11 @@ export class Delivery implements AskOwner {
     return false;
   }
 
-  /** The body on loan is one more portion, in nobody's segment. */
   #takeLoan({ ask }: Portion, answer: PortionAnswer, loan: Loan): void {
-    const { bytes } = loan;
-    const body: PortionAnswer = { ...answer, bytes: bytes.length, last: true, payloadOffset: 0, loan: undefined };
-    this.#step({ type: "asked", bytes: bytes.length });
-    this.#step({ type: "portion", ...body, endBytes: undefined });
-    const range = { start: 0, end: bytes.length };
-    const firstByte = answer.bytes;
-    this.#portions.push({
-      ask,
-      firstByte,
-      expectedBytes: bytes.length,
-      answer: body,
-      range,
-      bytes,
-      loan,
-      holdsSegment: false,
-    });
+    const portion = portionOnLoan(ask, answer, loan);
+    this.#step({ type: "asked", bytes: portion.answer.bytes });
+    this.#step({ type: "portion", ...portion.answer, endBytes: undefined });
+    this.#portions.push(portion);
   }
 
   /** The whole response is in this one portion, and the cache says that it may be kept. */
@@ -444,7 +350,7 @@ export class Delivery implements AskOwner {
       if (this.#awaitingNotice || nextAsk(this.#transfer, 1) === undefined) return;
       const segment = this.#context.pool.tryTake();
       if (segment === undefined) {
-        if (this.#portions.length === 0) this.#waitForSegment();
+        if (this.#portions.length === 0) this.#waitFor().forSegment();
         return;
       }
       this.#askWith(segment);
@@ -552,9 +458,7 @@ export class Delivery implements AskOwner {
   /** Everything that is held goes home; what is still with the cache comes home by itself. */
   #cleanUp(): void {
     this.#context.stalled.delete(this);
-    this.#waiting?.abort();
-    this.#stopWaitingForCache?.();
-    this.#stopWaitingForCache = undefined;
+    this.#waits?.stop();
     this.#loan?.giveBack();
     this.#loan = undefined;
     for (const portion of this.#portions.splice(0)) {
