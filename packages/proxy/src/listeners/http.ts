@@ -1,10 +1,8 @@
 import {
-  HeadScanner,
   keepsAlive,
   type Malformed,
   type PortionAnswer,
   parseCacheControl,
-  parseRequestHead,
   type RequestHead,
   type ResponseAnswer,
   type ResponseHead,
@@ -13,7 +11,7 @@ import {
 import { hasDecidingFields, mayPass } from "../deciding-fields.ts";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
 import { type HotResponse, readyWith } from "../hot-tier.ts";
-import { LINGER_TIMEOUT_S, PIPELINE_BYTES_MAX, SEND_TIMEOUT_S } from "../limits.ts";
+import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
 import type { Loan } from "../loan-table.ts";
 import { Outgoing } from "../outgoing.ts";
 import { echoOf, type OwnResponse, renderOwnResponse } from "../own-response.ts";
@@ -34,19 +32,15 @@ import type { HttpSettings } from "./http-settings.ts";
 import { PassPace } from "./pass-pace.ts";
 import { PortionFramer } from "./portion-framer.ts";
 import { ReadySender, type ReadySenderOwner } from "./ready-sender.ts";
+import { RequestInput, type RequestInputOwner } from "./request-input.ts";
 
 /** One HTTP/1.1 connection: its requests are answered one after another, in order. */
-export class HttpConnection implements Connection, ResponseSink, PassClient, ReadySenderOwner {
+export class HttpConnection implements Connection, RequestInputOwner, ResponseSink, PassClient, ReadySenderOwner {
   readonly #socket: ClientSocket;
   readonly #context: DeliveryContext;
   readonly #settings: HttpSettings;
-  readonly #scanner: HeadScanner;
-  /** Bytes received and not yet taken; a head may start anywhere in them. */
-  #input: Uint8Array | undefined;
-  #taking = false;
-  #paused = false;
+  readonly #input: RequestInput;
   #state: "idle" | "answering" | "lingering" | "closed" = "idle";
-  #headStartedMs: number | undefined;
   #keepAlive = true;
   #delivery: Delivery | undefined;
   /** See {@link #passOn}. */
@@ -69,7 +63,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     this.#socket = socket;
     this.#context = context;
     this.#settings = settings;
-    this.#scanner = new HeadScanner(settings.limits.head);
+    this.#input = new RequestInput(socket, settings, context.now, this);
     this.#sender = new ReadySender(socket, context.turns, this);
     this.#record = new HttpRecord(socket, context, settings.scheme === "https");
     socket.timeout(settings.limits.idleTimeoutMs / 1000);
@@ -78,14 +72,9 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
   // ---- Connection: what the socket reports
 
   received(chunk: Uint8Array): void {
-    if (this.#state === "lingering" || this.#state === "closed") return;
-    const kept = this.#input;
-    if (kept === undefined) {
-      if (this.#state === "idle" && this.#answerKnown(chunk)) return;
-      return this.#take(chunk, "borrowed");
-    }
-    this.#input = undefined;
-    this.#take(Buffer.concat([kept, chunk]), "owned");
+    if (this.#isOver) return;
+    if (this.#state === "idle" && !this.#input.hasRest && this.#answerKnown(chunk)) return;
+    this.#input.received(chunk);
   }
 
   drained(): void {
@@ -117,7 +106,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     if (this.#state === "answering") {
       // Only a client that takes nothing is timed out; one that waits for the origin is not.
       if (this.#sender.isWaiting || this.#out?.isHeldBack || this.#delivery?.stalled) this.#socket.terminate();
-    } else if (this.#state === "idle" && this.#headStartedMs !== undefined) {
+    } else if (this.#state === "idle" && this.#input.isWithinHead) {
       this.#record.request = undefined;
       this.#answer({ status: 408, text: "The request head was not complete in time" });
     } else {
@@ -137,6 +126,25 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     this.#stopping = true;
     if (this.#state === "idle" || this.#state === "lingering") this.#socket.end();
     else if (this.#pass?.isTunnel) this.#socket.terminate(); // a tunnel has no end that could be waited for
+  }
+
+  // ---- RequestInputOwner: what the client has sent
+
+  get expects(): "head" | "content" | "nothing" {
+    if (this.#state === "idle") return "head";
+    return this.#state === "answering" ? "content" : "nothing";
+  }
+
+  tookHead(head: RequestHead | Malformed, octets: Uint8Array | undefined): void {
+    this.#state = "answering";
+    if (head.kind === "request") return this.#handle(head, octets);
+    this.#record.request = undefined;
+    this.#refuseMalformed(head);
+  }
+
+  takeContent(bytes: Uint8Array, start: number): number {
+    if (this.#state !== "answering") return 0;
+    return this.#pass?.received(bytes, start, bytes.length) ?? 0;
   }
 
   // ---- ResponseSink: a response of the cache's
@@ -229,7 +237,7 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
   }
 
   get hasEarlyOctets(): boolean {
-    return this.#input !== undefined;
+    return this.#input.hasRest;
   }
 
   connectionOption(mayGoOn: boolean): "keep-alive" | "close" | undefined {
@@ -239,15 +247,11 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
   }
 
   holdBack(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    this.#socket.pause();
+    this.#input.holdBack();
   }
 
   goOn(): void {
-    if (!this.#paused || this.#state === "closed") return;
-    this.#paused = false;
-    this.#socket.resume();
+    if (this.#state !== "closed") this.#input.goOn();
   }
 
   passAnswered(response: ResponseHead): void {
@@ -284,58 +288,11 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
   switched(): void {
     this.#keepAlive = false;
     this.#pace.reset();
-    const input = this.#input;
-    this.#input = undefined;
-    if (input !== undefined) this.#take(input, "owned");
+    this.#input.takeRest();
     if (this.#halfClosed) this.#pass?.clientEnded();
   }
 
   // ----
-
-  /**
-   * Takes requests off `bytes`, and the content of one that passes, until a response has to be waited for; keeps the rest.
-   *
-   * @param ownership "borrowed": the memory is the socket's, what is kept of it is copied.
-   */
-  #take(bytes: Uint8Array, ownership: "borrowed" | "owned"): void {
-    let start = 0;
-    this.#taking = true;
-    while (start < bytes.length) {
-      const taken = this.#state === "idle" ? this.#takeHead(bytes, start) : this.#takeContent(bytes, start);
-      if (taken === 0) break;
-      start += taken;
-    }
-    this.#taking = false;
-    if (this.#isOver || start === bytes.length) return;
-    const rest = bytes.subarray(start);
-    this.#input = ownership === "owned" ? rest : new Uint8Array(rest);
-    if (this.#state === "answering" && rest.length >= PIPELINE_BYTES_MAX) this.holdBack();
-  }
-
-  /** Octets taken: those of one head, or none while it is not whole. */
-  #takeHead(bytes: Uint8Array, start: number): number {
-    const end = this.#scanner.scan(bytes, start, bytes.length);
-    if (end === undefined) {
-      if (!isEmptyLine(bytes, start)) this.#waitForHead();
-      return 0;
-    }
-    const head = typeof end === "object" ? end : parseRequestHead(bytes, start, end, this.#settings.limits.head);
-    this.#headStartedMs = undefined;
-    this.#state = "answering";
-    if (head.kind === "request") {
-      const isAlone = start === 0 && end === bytes.length;
-      this.#handle(head, isAlone ? bytes : undefined);
-    } else {
-      this.#record.request = undefined;
-      this.#refuseMalformed(head);
-    }
-    return typeof end === "number" ? end - start : 0;
-  }
-
-  #takeContent(bytes: Uint8Array, start: number): number {
-    if (this.#state !== "answering") return 0;
-    return this.#pass?.received(bytes, start, bytes.length) ?? 0;
-  }
 
   /** What is being answered; undefined when it could not be read as a request. */
   get #request(): RequestHead | undefined {
@@ -344,18 +301,6 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
 
   get #isOver(): boolean {
     return this.#state === "lingering" || this.#state === "closed";
-  }
-
-  /** A head that is sent a byte at a time has as long as any other. */
-  #waitForHead(): void {
-    const nowMs = this.#context.now();
-    const { headTimeoutMs } = this.#settings.limits;
-    if (this.#headStartedMs === undefined) {
-      this.#headStartedMs = nowMs;
-      this.#socket.timeout(headTimeoutMs / 1000);
-    } else if (nowMs - this.#headStartedMs > headTimeoutMs) {
-      this.timedOut();
-    }
   }
 
   /** A head that has been answered from the hot tier before is answered from it again, if that still holds the response; one that has passed passes again. */
@@ -500,10 +445,8 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
     this.#state = "idle";
     this.#socket.timeout(this.#settings.limits.idleTimeoutMs / 1000);
     this.goOn();
-    if (this.#taking) return; // the loop that took this request takes the next
-    const input = this.#input;
-    this.#input = undefined;
-    if (input !== undefined) this.#take(input, "owned");
+    if (this.#input.isTaking) return; // the loop that took this request takes the next
+    this.#input.takeRest();
     if (this.#state === "idle" && (this.#halfClosed || this.#stopping)) this.#socket.end();
   }
 
@@ -533,16 +476,11 @@ export class HttpConnection implements Connection, ResponseSink, PassClient, Rea
 
   #linger(): void {
     this.#state = "lingering";
-    this.#input = undefined;
+    this.#input.drop();
     this.goOn();
     if (this.#halfClosed) this.#socket.end();
     else this.#socket.linger(LINGER_TIMEOUT_S);
   }
-}
-
-/** RFC 9112 section 2.2: what a client that appends a line to its content sends; no head has begun with it. */
-function isEmptyLine(bytes: Uint8Array, start: number): boolean {
-  return bytes[start] === 0x0d && bytes.length - start <= 2;
 }
 
 const WITHOUT_CONTENT = { framing: undefined, upgrade: undefined } as const;
