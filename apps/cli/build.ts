@@ -7,39 +7,52 @@ import { PACKED_PAGE, renderPage } from "./src/dashboard-page.ts";
  * look for next to the file they are bundled into. Everything they import is inside, so the packed package has no dependencies;
  * the licences of what is inside go with it.
  *
+ * The Workers' entries come with their bytecode: a thread of either side would parse half a megabyte before it serves, and each process has several. Another Bun than the one that
+ * has built it parses the source beside it. (For main.js and what it loads it is not to be had: bytecode comes in one file, and its commands are in several.)
+ *
  * Files are moved into dist/ one by one, so that two builds at once disturb neither each other nor whoever runs the former bundle.
  */
 const root = import.meta.dir;
 const dist = join(root, "dist");
-const entrypoints = [
-  join(root, "src", "main.ts"),
-  workerEntry("@proj/cache", "shard-thread.ts"),
-  workerEntry("@proj/proxy", "proxy-thread.ts"),
-];
 
 const temporary = mkdtempSync(join(root, ".building-"));
 const outdir = join(temporary, "dist");
 try {
-  const built = await Bun.build({
-    entrypoints,
-    outdir,
-    root,
-    target: "bun",
+  const command = await bundle({
+    entrypoints: [join(root, "src", "main.ts")],
     // Commands load their code when they are run: that code is in chunks of its own.
     splitting: true,
     naming: { entry: "[name].js", chunk: "chunk-[hash].js" },
-    metafile: true,
-    throw: false,
   });
-  for (const message of built.logs) console.error(String(message));
-  if (!built.success) process.exit(1);
+  const threads = await bundle({
+    entrypoints: [workerEntry("@proj/cache", "shard-thread.ts"), workerEntry("@proj/proxy", "proxy-thread.ts")],
+    format: "cjs",
+    bytecode: true,
+    naming: { entry: "[name].js" },
+  });
   writeFileSync(join(outdir, PACKED_PAGE), await renderPage(join(root, "dashboard")));
-  writeFileSync(join(outdir, "THIRD-PARTY-LICENSES.txt"), licencesOf(Object.keys(built.metafile?.inputs ?? {})));
-  const sizes = built.outputs.map(({ path, size }) => `dist/${basename(path)}  ${size} bytes`);
+  const inputs = [command, threads].flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {}));
+  writeFileSync(join(outdir, "THIRD-PARTY-LICENSES.txt"), licencesOf(inputs));
+  const outputs = [...command.outputs, ...threads.outputs];
+  const sizes = outputs.map(({ path, size }) => `dist/${basename(path)}  ${size} bytes`);
   moveInto(dist, outdir);
   console.log(sizes.join("\n"));
 } finally {
   rmSync(temporary, { recursive: true });
+}
+
+async function bundle(what: Omit<Bun.BuildConfig, "outdir" | "root" | "target">): Promise<Bun.BuildOutput> {
+  const built = await Bun.build({
+    ...what,
+    outdir,
+    root,
+    target: "bun",
+    metafile: true,
+    throw: false,
+  } as Bun.BuildConfig);
+  for (const message of built.logs) console.error(String(message));
+  if (!built.success) process.exit(1);
+  return built;
 }
 
 function workerEntry(packageName: string, file: string): string {
