@@ -110,6 +110,7 @@ export class ResponsePacker {
   pack(response: StoredResponse): number | undefined {
     const { body, bodyBytes, parts, onlyForRange } = response;
     if (parts !== undefined || onlyForRange !== undefined || body.bytes !== bodyBytes) return undefined;
+    if (bodyBytes > this.#log.recordBytesMax) return undefined;
     const headBytes = this.#packHead(response);
     if (headBytes === undefined) return undefined;
     const length = headBytes + bodyBytes;
