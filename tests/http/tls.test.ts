@@ -1,6 +1,7 @@
 /** HTTP over TLS: certificates by name, changed while it listens; curl and openssl as clients. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
+import { defaultSite } from "@proj/protocol";
 import { type RunningProxy, startProxy, type TlsPair } from "@proj/proxy";
 import { sha256, someBytes } from "../support/bytes.ts";
 import { field } from "../support/http-client.ts";
@@ -88,6 +89,7 @@ describe("startProxy({ tls })", () => {
     });
   }, 40_000);
   afterAll(async () => await proxy?.close({ graceMs: 100 }));
+  const settings = () => ({ sites: [defaultSite([origin.url])], trustProxy: [], limits: {} });
 
   test("content goes both ways, and the origin is told the scheme", async () => {
     const content = someBytes(8_000_000, 1);
@@ -122,6 +124,28 @@ describe("startProxy({ tls })", () => {
       client.reset();
     }
     expect((await curl(proxy.httpsPort!, "one.test", "one.test", "/", "-X", "OPTIONS")).status).toBe("200");
+  }, 40_000);
+
+  test("handshakes count as connections: beyond --max-connections they are closed, and others get through when they end", async () => {
+    const silent: Wire[] = [];
+    await proxy.use({ ...settings(), limits: { connections: 20 } });
+    try {
+      for (let index = 0; index < 100; index++)
+        silent.push(await Wire.connect({ host: "127.0.0.1", port: proxy.httpsPort! }));
+      const open = () => silent.filter(({ ended }) => ended === "no").length;
+      await eventually(
+        5_000,
+        () => `most are closed, of which ${open()} are open`,
+        () => open() <= 40,
+      );
+      expect(open()).toBeGreaterThanOrEqual(20);
+    } finally {
+      for (const client of silent) client.reset();
+      await proxy.use(settings());
+    }
+    const isServed = async () =>
+      (await curl(proxy.httpsPort!, "one.test", "one.test", "/", "-X", "OPTIONS")).status === "200";
+    await eventually(5_000, "a handshake is accepted again", isServed);
   }, 40_000);
 
   test("useCertificates() takes the place of all, on every thread; what is no pair changes nothing", async () => {

@@ -74,6 +74,13 @@ export class Acceptor {
     this.#limit = limit;
   }
 
+  /** Whether one may begin that is no connection yet, beside so many like it; counted where it may not. */
+  mayBegin(others: number): boolean {
+    if (this.#open.size + others < this.#limit.connections) return true;
+    this.#counters.add("connectionsRefused");
+    return false;
+  }
+
   /** Undefined: it was turned away. */
   accept(socket: ClientSocket): Connection | undefined {
     this.#counters.add("connectionsAccepted");

@@ -60,9 +60,22 @@ export async function listenTls(fd: number, pairs: readonly TlsPair[], acceptor:
     allowHalfOpen: true,
     minVersion: MIN_VERSION,
   });
+  const handshakes = new Set<TLSSocket>();
   const setFirst = () => server.setSecureContext({ ...current.first, minVersion: MIN_VERSION });
-  server.on("secureConnection", (socket) => serve(socket, acceptor));
-  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  // In Bun 1.4.5 all three are told the same socket; that of an aborted handshake closes without an error.
+  server.on("connection", (socket: TLSSocket) => {
+    if (!acceptor.mayBegin(handshakes.size)) return void socket.resetAndDestroy();
+    handshakes.add(socket);
+    socket.once("close", () => handshakes.delete(socket));
+  });
+  server.on("secureConnection", (socket) => {
+    if (handshakes.delete(socket)) serve(socket, acceptor);
+    else socket.destroy();
+  });
+  server.on("tlsClientError", (_error, socket) => {
+    handshakes.delete(socket);
+    socket.destroy();
+  });
   setFirst();
   const listening = Promise.withResolvers<void>();
   server.once("error", listening.reject);
