@@ -5,6 +5,7 @@ import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
 import { OpenSites } from "./open-sites.ts";
 import type { Options } from "./options.ts";
+import { refuseOwnAddress } from "./own-address.ts";
 import { Reload } from "./reload.ts";
 import { complaintOf, type Serving, type SideName, START, serveUntil } from "./serve-side.ts";
 import { hangupMeans, type StopRequest } from "./stop-request.ts";
@@ -40,6 +41,7 @@ async function serveAlone(
   log: Log,
   hasFile: boolean,
 ): Promise<void> {
+  if (side === "proxy") refuseOwnAddress(options);
   const credentials = await readCredentials(options);
   const sites = await OpenSites.open(options);
   try {

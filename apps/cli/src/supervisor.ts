@@ -11,6 +11,7 @@ import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
 import { OpenSites } from "./open-sites.ts";
 import { asArguments, type Options } from "./options.ts";
+import { refuseOwnAddress } from "./own-address.ts";
 import { Reload } from "./reload.ts";
 import { aborted, hangupMeans, reopenMeans, type StopRequest } from "./stop-request.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
@@ -51,6 +52,7 @@ interface StartedWith {
 async function superviseUntil(stop: StopRequest, options: Options, { hasFile, cache }: StartedWith): Promise<number> {
   await using logs = new Logs(options, "webproxy");
   await logs.logRequests();
+  refuseOwnAddress(options);
   const credentials = await readCredentials(options);
   const sites = await OpenSites.open(options);
   try {
