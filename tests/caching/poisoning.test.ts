@@ -35,6 +35,7 @@ describe("poisoning and privacy", () => {
       "X-HTTP-Method-Override",
       "Forwarded",
       "X-Host",
+      "X-HTTP-Host-Override",
     ];
     await using it = await started(({ headers }) => ({
       headers: FRESH,
@@ -45,6 +46,40 @@ describe("poisoning and privacy", () => {
       expect((await it.ask(`/${index}`)).body).not.toContain("evil");
       expect((await it.ask(`/${index}`)).cache).toStartWith("hit");
     }
+  });
+
+  test("CHECKLIST 31: nor do they in a spelling that CGI, WSGI or PHP read as the same, through the cache or past it", async () => {
+    // What such an origin makes of a head: an underscore for each hyphen.
+    const read = ({ headers }: SeenRequest, name: string) =>
+      Object.entries(headers).flatMap(([key, value]) => (key.replaceAll("_", "-") === name ? [value] : []));
+    const lies = [
+      "X_Forwarded_Host",
+      "X-Forwarded_Host",
+      "X_Original_URL",
+      "X_Http_Method_Override",
+      "X_HTTP_Host_Override",
+    ];
+    const names = lies.map((name) => name.replaceAll("_", "-").toLowerCase());
+    await using it = await started((request) => ({
+      headers: { ...FRESH, ...(request.target === "/vary" && { Vary: "X-Tongue" }) },
+      body: JSON.stringify([...names, "x-tongue"].map((name) => read(request, name))),
+    }));
+    for (const [index, name] of lies.entries()) {
+      expect((await it.ask(`/${index}`, { [name]: "evil" })).body).not.toContain("evil");
+      if (!name.includes("Method"))
+        expect((await it.ask(`/${index}`, { [name]: "evil", "X-Own_Field": "kept" }, "POST")).body).not.toContain(
+          "evil",
+        );
+    }
+    await it.ask("/framing", { Content_Length: "3", Transfer_Encoding: "chunked", "X-Own_Field": "kept" }, "POST");
+    expect(Object.keys(it.origin.last("/framing")!.headers).filter((name) => name.includes("_"))).toEqual([
+      "x-own_field",
+    ]);
+    // A field that is the client's own still goes, and what was answered to it is for who says the same.
+    expect((await it.ask("/vary", { X_Tongue: "evil" })).body).toContain("evil");
+    expect((await it.ask("/vary")).body).not.toContain("evil");
+    expect((await it.ask("/vary", { "X-Tongue": "evil" })).cache).toContain("fwd=vary-miss");
+    expect((await it.ask("/vary", { X_Tongue: "evil" })).cache).toStartWith("hit");
   });
 
   test("CHECKLIST 32, 33, 35: what the origin could tell apart is stored apart, and the origin sees the bytes that are the key", async () => {

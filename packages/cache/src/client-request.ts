@@ -9,6 +9,7 @@ import {
   type WantedResponse,
 } from "@proj/protocol";
 import type { CacheSite } from "./cache-site.ts";
+import { saidInAnySpelling } from "./field-spellings.ts";
 
 /** Fields that can change which stored response is used, or how: without them, and without Vary, nobody has to parse the section. */
 const DECIDING_FIELD = /(?:^|\n)(?:cache-control|pragma|if-[a-z-]+|range|authorization):/i;
@@ -96,7 +97,7 @@ export class ClientRequest {
 
   /** What a response may vary on (RFC 9111 section 4.1): a field as the origin gets it, the client's or this hop's about the client. */
   get(lowerName: string): string | undefined {
-    return (isForwarding(lowerName) ? this.forwarding : this.fields).get(lowerName);
+    return isForwarding(lowerName) ? this.forwarding.get(lowerName) : saidInAnySpelling(this.fields, lowerName);
   }
 
   /** What it says in these fields: see `varyKey`. Asked again for the same names it is not computed anew, as a fill that waits is by every request for its key. */

@@ -1,26 +1,23 @@
-import { CONDITIONAL_FIELD_NAMES, type Fields, ofSameFields, SURROGATE_CAPABILITY } from "@proj/protocol";
+import {
+  CONDITIONAL_FIELD_NAMES,
+  type Fields,
+  isMethodOverride,
+  isSaidByProxies,
+  ofSameFields,
+  onGatewayName,
+  SURROGATE_CAPABILITY,
+} from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
 
+const OF_ONE_CLIENT = new Set([...CONDITIONAL_FIELD_NAMES, "range"]);
 /**
- * What one client says and the response to others must not depend on. Its conditions and ranges: the whole response is wanted. And fields that are no
- * part of the key but by which many an origin chooses another host, target or method: who sends one would answer for
- * everybody else (CHECKLIST 31).
+ * What one client says and the response to others must not depend on, however the name is spelled. Its conditions and ranges: the whole response is wanted.
+ * And fields that are no part of the key but by which many an origin chooses another host, target or method: who sends one would answer for
+ * everybody else (CHECKLIST 31). The proxy takes those away too.
  */
-const NOT_FOR_OTHERS = new Set([
-  ...CONDITIONAL_FIELD_NAMES,
-  "range",
-  ...[
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-forwarded-scheme",
-  ],
-  ...["x-forwarded-server", "x-forwarded-prefix", "x-forwarded-path", "x-forwarded-uri", "x-host"],
-  ...["x-original-host", "x-original-url", "x-original-uri", "x-rewrite-url", "x-override-url"],
-  ...["x-http-method", "x-http-method-override", "x-method-override"],
-]);
+const isForOthers = onGatewayName(
+  (name) => !OF_ONE_CLIENT.has(name) && !isSaidByProxies(name) && !isMethodOverride(name),
+);
 
 /**
  * The fields of a request that may be answered to others too: the client's, without what only concerns that client; with our own conditions where
@@ -34,7 +31,7 @@ export function fillFields(request: ClientRequest, own: readonly (readonly [stri
 const plainFillFields = ofSameFields((client) => fillFieldsWith(client, []));
 
 function fillFieldsWith(client: Fields, own: readonly (readonly [string, string])[]): Fields {
-  const fields = client.filter((lowerName) => !NOT_FOR_OTHERS.has(lowerName));
+  const fields = client.filter(isForOthers);
   for (const [name, value] of own) fields.add(name, value);
   addConnection(fields);
   fields.add("Surrogate-Capability", SURROGATE_CAPABILITY);

@@ -229,6 +229,7 @@ export { type GetfileStatus, getfileStatusOf } from "./getfile/status.ts";
 // http1/
 export { BodyDecoder } from "./http1/body.ts";
 export { endToEndFields } from "./http1/end-to-end.ts";
+export { gatewayName, onGatewayName } from "./http1/field-names.ts";
 export { Fields } from "./http1/fields.ts";
 export { type Framing, keepsAlive, parseContentLength, requestFraming, responseFraming } from "./http1/framing.ts";
 export { parseRequestHead, parseResponseHead, type RequestHead, type ResponseHead } from "./http1/head.ts";
@@ -238,6 +239,7 @@ export { listElements, trimOws } from "./http1/list.ts";
 export type { Malformed } from "./http1/malformed.ts";
 export { latin1, writeLatin1 } from "./http1/octets.ts";
 export { ofSameFields } from "./http1/of-same-fields.ts";
+export { isMethodOverride, isSaidByProxies } from "./http1/said-by-proxies.ts";
 export { reasonPhrase } from "./http1/status.ts";
 export { checkHost, parseTarget, type Target } from "./http1/target.ts";
 export { ownVia, receivedFields, renderVia } from "./http1/via.ts";

@@ -4,6 +4,7 @@ import {
   type Fields,
   type Framing,
   isSafeMethod,
+  isSaidByProxies,
   listElements,
   type Malformed,
   type RequestHead,
@@ -16,7 +17,7 @@ import { newPassExchange, type PassEvent, type PassExchange, step } from "./pass
 import type { PassRequest } from "./pass-request.ts";
 import { passFraming, renderInterim, renderPassHead, renderSwitch } from "./pass-response.ts";
 import { faultOf, type GatewayFault } from "./proxy-status.ts";
-import { isSaidByProxies, type Peer } from "./request-fields.ts";
+import type { Peer } from "./request-fields.ts";
 import type { OutgoingFraming } from "./response-head.ts";
 import type { PassRoute } from "./route.ts";
 

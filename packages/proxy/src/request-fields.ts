@@ -1,4 +1,12 @@
-import { endToEndFields, Fields, ownVia, type RequestHead } from "@proj/protocol";
+import {
+  endToEndFields,
+  Fields,
+  isMethodOverride,
+  isSaidByProxies,
+  onGatewayName,
+  ownVia,
+  type RequestHead,
+} from "@proj/protocol";
 import type { CountedFields, PassRoute } from "./route.ts";
 
 /** Whom a request comes from, as the socket says. */
@@ -19,23 +27,13 @@ interface CacheForwarding {
   readonly section: string;
 }
 
-/**
- * Fields by which a proxy tells the origin who asked for what, beside `X-Forwarded-*`. From a client they are lies: about its address, or about what it
- * asks for.
- */
-const SAID_BY_PROXIES = new Set([
-  ...["forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "client-ip", "via-proxy"],
-  ...["x-original-url", "x-original-uri", "x-original-host", "x-rewrite-url", "x-rewrite-uri", "x-host", "x-proxy-url"],
-  ...["x-url-scheme", "x-scheme", "front-end-https", "x-wap-profile", "x-proxyuser-ip"],
-]);
-/** Another method than the one that the cache goes by. */
-const METHOD_OVERRIDES = new Set(["x-http-method-override", "x-http-method", "x-method-override"]);
 /** Not the client's to pass on: Host is the origin's, a length without a body is nobody's, an expectation without content is met. */
 const NOT_TO_CACHE = new Set(["host", "content-length", "expect"]);
-
-export function isSaidByProxies(lowerName: string): boolean {
-  return lowerName.startsWith("x-forwarded-") || SAID_BY_PROXIES.has(lowerName);
-}
+const mayReachCache = onGatewayName(
+  (name) => !NOT_TO_CACHE.has(name) && !isSaidByProxies(name) && !isMethodOverride(name),
+);
+/** What frames content is for this hop to say, and by its own name: what only resembles it may be taken for it behind. */
+const isLikeContentLength = onGatewayName((name) => name === "content-length");
 
 /**
  * The fields of a GET or HEAD as the cache gets them, as text. What is fetched for one client may be stored for all, so nothing of what the client says
@@ -81,10 +79,6 @@ function takesTrailers(fields: Fields): boolean {
   return codings.some((coding) => coding.trim() === "trailers");
 }
 
-function mayReachCache(lowerName: string): boolean {
-  return !NOT_TO_CACHE.has(lowerName) && !isSaidByProxies(lowerName) && !METHOD_OVERRIDES.has(lowerName);
-}
-
 /** This hop, by the minor version of HTTP that the request came in. */
 const VIA = ([0, 1] as const).map((minorVersion) => Fields.from([["Via", ownVia(minorVersion)]]));
 
@@ -101,7 +95,7 @@ export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fie
   const fields = endToEndFields(head.fields, (lowerName) => {
     if (lowerName === "host") return false;
     if (lowerName === "expect") return expectsContinue;
-    if (lowerName === "content-length") return framing?.kind !== "chunked";
+    if (isLikeContentLength(lowerName)) return lowerName === "content-length" && framing?.kind !== "chunked";
     return !isSaidByProxies(lowerName);
   });
   if (head.method === "TRACE" || head.method === "OPTIONS") countForward(fields);

@@ -28,6 +28,18 @@ test("fields of one hop go, the others stay in order and case", () => {
   ).toEqual(["Host", "X-b", "Proxy-Status", "x-B"]);
 });
 
+test("fields of one hop go however they are spelled: CGI reads an underscore as a hyphen; other underscores stay", () => {
+  const named = [
+    "Transfer_Encoding",
+    "Proxy_Authorization",
+    "keep_alive",
+    "X_Own_Field",
+    "transfer.encoding",
+    "Content_Type",
+  ];
+  expect(kept(...named.map((name): [string, string] => [name, "1"]))).toEqual(["X_Own_Field", "Content_Type"]);
+});
+
 test("fields that Connection names go, in any case and every line of them", () => {
   expect(kept(["Connection", "X-A ,, x-b"], ["x-a", "1"], ["X-A", "2"], ["X-B", "3"], ["X-C", "4"])).toEqual(["X-C"]);
   expect(kept(["Connection", "X-A"], ["X-B", "1"], ["connection", "X-B"], ["X-A", "2"])).toEqual([]);

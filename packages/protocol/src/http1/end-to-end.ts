@@ -1,3 +1,4 @@
+import { onGatewayName } from "./field-names.ts";
 import type { Fields } from "./fields.ts";
 import { listElements } from "./list.ts";
 import { ofSameFields } from "./of-same-fields.ts";
@@ -8,6 +9,9 @@ const HOP_BY_HOP = new Set([
   // Proxy-Status (RFC 9209) is for the client and stays.
   ...["proxy-connection", "proxy-authenticate", "proxy-authorization", "proxy-authentication-info"],
 ]);
+
+/** However spelled: `Transfer_Encoding` frames nothing here, and must not anywhere behind. */
+const isHopByHop = onGatewayName((name) => HOP_BY_HOP.has(name));
 
 /**
  * Fields that stay although Connection names them. RFC 9110 section 7.6.1: a sender "MUST NOT send a connection option
@@ -71,9 +75,9 @@ const allEndToEnd = ofSameFields((fields) => wanted(fields, () => true));
 
 function wanted(fields: Fields, keep: (lowerName: string) => boolean): Fields {
   const named = namedByConnection(fields);
-  if (named.length === 0) return fields.filter((lowerName) => !HOP_BY_HOP.has(lowerName) && keep(lowerName));
+  if (named.length === 0) return fields.filter((lowerName) => !isHopByHop(lowerName) && keep(lowerName));
   const removed = new Set(named);
-  return fields.filter((lowerName) => !HOP_BY_HOP.has(lowerName) && !removed.has(lowerName) && keep(lowerName));
+  return fields.filter((lowerName) => !isHopByHop(lowerName) && !removed.has(lowerName) && keep(lowerName));
 }
 
 const NOTHING: readonly string[] = [];
