@@ -146,6 +146,14 @@ describe("sites", () => {
   test("a dot segment under a site's path is refused; an unsafe method goes where the GET would", async () => {
     expect((await ask("other.example", "/files/%2e%2e/x")).status).toBe("400");
     expect((await ask("shop.example", "/../x")).status).toBe("400");
+    const before = [a, b].map(({ requests }) => requests.length);
+    for (const segment of ["..;", "%2e%2e;", "..;v=1", "..%3b", ".%2E%3B", "..%00"])
+      for (const method of ["GET", "POST"])
+        expect((await ask("other.example", `/files/${segment}/admin`, {}, method)).status).toBe("400");
+    expect([a, b].map(({ requests }) => requests.length)).toEqual(before);
+    expect((await ask("other.example", "/files/a..;b/%252e%252e;/x")).body).toStartWith(
+      "b /under/a..;b/%252e%252e;/x ",
+    );
     expect((await ask("shop.example", "/post", {}, "POST")).body).toStartWith("b /base/post ");
   });
 

@@ -39,8 +39,11 @@ describe("Site", () => {
   test("can not be left where it is joined to anything", () => {
     expect(site().mayBeLeftBy("/a/../b")).toBe(false);
     for (const one of [site({ origins: ["http://o/p"] }), site({ path: "/blog" })]) {
-      expect(one.mayBeLeftBy("/blog/..%2fb")).toBe(true);
-      expect(one.mayBeLeftBy("/blog/...")).toBe(false);
+      for (const dots of ["..", ".", "%2e%2e", ".%2E"])
+        for (const end of ["", "/b", "%2fb", "\\b", "?b", ";/b", ";a=1/b", "%3b/b", "%3B", "%00/b", "%3fb", "%23"])
+          expect({ dots, end, leaves: one.mayBeLeftBy(`/blog/${dots}${end}`) }).toEqual({ dots, end, leaves: true });
+      for (const path of ["...", "a;b/c", "a..;/b", "..a;/b", "%252e%252e/b", ";../b"])
+        expect({ path, leaves: one.mayBeLeftBy(`/blog/${path}`) }).toEqual({ path, leaves: false });
     }
   });
 

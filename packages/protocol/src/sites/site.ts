@@ -2,8 +2,11 @@ import { decodeUnreserved, plainPath } from "./plain-path.ts";
 import { Rule } from "./rule.ts";
 import type { SiteSettings } from "./site-settings.ts";
 
-/** A dot segment, plain or percent-encoded: under a prefix it could lead out of it. */
-const DOT_SEGMENT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?]|%2f|%5c|$)/i;
+/**
+ * A dot segment, plain or percent-encoded: under a prefix it could lead out of it. Tomcat, Jetty and their kin cut path parameters off a segment before they
+ * look whether it is one; for others a segment ends at what would begin a query or a fragment once it is decoded, or at a NUL.
+ */
+const DOT_SEGMENT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?;]|%2f|%5c|%3b|%3f|%23|%00|$)/i;
 
 /** What a rule says about a target. */
 export interface Ruling {
