@@ -236,7 +236,7 @@ export { parseRequestHead, parseResponseHead, type RequestHead, type ResponseHea
 export { HeadScanner } from "./http1/head-scanner.ts";
 export { type BodyLimits, DEFAULT_BODY_LIMITS, DEFAULT_HEAD_LIMITS, type HeadLimits } from "./http1/limits.ts";
 export { listElements, trimOws } from "./http1/list.ts";
-export type { Malformed } from "./http1/malformed.ts";
+export { type Malformed, malformed } from "./http1/malformed.ts";
 export { latin1, writeLatin1 } from "./http1/octets.ts";
 export { ofSameFields } from "./http1/of-same-fields.ts";
 export { isMethodOverride, isSaidByProxies } from "./http1/said-by-proxies.ts";

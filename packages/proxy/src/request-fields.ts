@@ -127,10 +127,10 @@ function forwardedNode(address: string): string {
   return address.includes(":") ? `"[${address}]"` : address;
 }
 
-/** RFC 9110 section 7.6.2: one less, or the most that is counted here. */
+/** RFC 9110 section 7.6.2: one less, or the most that is counted here. What is no number has been refused. */
 function countForward(fields: Fields): void {
   const left = fields.get("max-forwards");
-  if (left === undefined || !/^[0-9]+$/.test(left)) return;
+  if (left === undefined) return;
   fields.set("Max-Forwards", String(Math.min(Number(left) - 1, FORWARDS_MAX)));
 }
 

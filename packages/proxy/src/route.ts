@@ -3,6 +3,7 @@ import {
   type Framing,
   listElements,
   type Malformed,
+  malformed,
   parseTarget,
   type RequestHead,
   requestFraming,
@@ -81,10 +82,13 @@ export function routeOf<One extends Site>(head: RequestHead, sites: SiteTable<On
   }
   if (method === "TRACE" && content !== undefined) {
     // RFC 9110 section 9.3.8: a client must not send content in it.
-    return { kind: "malformed", fault: { kind: "malformed", reason: "trace-with-content", status: 400 } };
+    return { kind: "malformed", fault: malformed("trace-with-content") };
   }
-  if ((method === "TRACE" || method === "OPTIONS") && /^0+$/.test(fields.get("max-forwards") ?? "")) {
-    return { kind: method === "TRACE" ? "echo" : "options" };
+  if (method === "TRACE" || method === "OPTIONS") {
+    const forwards = fields.get("max-forwards") ?? "1";
+    // RFC 9110 section 7.6.2: it has to be counted before the request goes on, and of two lines nobody knows which one counts.
+    if (!/^[0-9]+$/.test(forwards)) return { kind: "malformed", fault: malformed("max-forwards") };
+    if (/^0+$/.test(forwards)) return { kind: method === "TRACE" ? "echo" : "options" };
   }
   return { kind: "pass", site, target: joined, authority, fromCache: undefined, framing: content, upgrade };
 }

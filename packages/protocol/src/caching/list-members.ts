@@ -7,6 +7,11 @@ import { trimOws } from "../http1/list.ts";
  * @param value A field value; lines of one field are already joined with commas.
  */
 export function listMembers(value: string): string[] {
+  return splitAtCommas(value).filter((member) => member !== "");
+}
+
+/** {@link listMembers} with the empty ones, which mean something where a field is no list or its members have places. */
+export function splitAtCommas(value: string): string[] {
   const members: string[] = [];
   let start = 0;
   let quoted = false;
@@ -19,8 +24,7 @@ export function listMembers(value: string): string[] {
     }
     if (char === '"') quoted = true;
     else if (char === "," || at >= value.length) {
-      const member = trimOws(value.slice(start, at));
-      if (member !== "") members.push(member);
+      members.push(trimOws(value.slice(start, at)));
       start = at + 1;
     }
   }

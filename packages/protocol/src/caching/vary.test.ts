@@ -55,6 +55,14 @@ test("matchingVariants() ignores whitespace around commas, and whether lines are
   expect(matches("Foo", ['Foo: "1,2"'], ['Foo: "1, 2"'])).toBe(false);
 });
 
+test("matchingVariants() takes an empty member for one, since only of a list it is none (RFC 9111 section 4.1)", () => {
+  expect(matches("Foo", ["Foo: ,7"], ["Foo: 7"])).toBe(false);
+  expect(matches("Foo", ["Foo: 7,"], ["Foo: ,7"])).toBe(false);
+  expect(matches("Foo", ["Foo: 1,,2"], ["Foo: 1,2"])).toBe(false);
+  expect(matches("Foo", ["Foo: 1, ,2"], ["Foo: 1,,2"])).toBe(true);
+  expect(matches("Foo", ["Foo: ,"], ["Foo:"])).toBe(false);
+});
+
 test("matchingVariants() takes a Cookie and a User-Agent as they are", () => {
   expect(matches("Cookie", ["Cookie: a=1,b=2"], ["Cookie: a=1, b=2"])).toBe(false);
   expect(matches("User-Agent", ["User-Agent: x (a, b)"], ["User-Agent: x (a,b)"])).toBe(false);

@@ -1,6 +1,6 @@
 import type { Fields } from "../http1/fields.ts";
 import { trimOws } from "../http1/list.ts";
-import { isToken, listMembers } from "./list-members.ts";
+import { isToken, listMembers, splitAtCommas } from "./list-members.ts";
 import { normalizeAcceptEncoding, normalizeAcceptLanguage, prefersLanguage } from "./negotiation.ts";
 
 /** A request, as far as responses to it may vary: what it says in a field, by the name in lower case. */
@@ -50,8 +50,12 @@ function normalizeSelecting(name: string, value: string): string {
   return NO_LISTS.has(name) ? trimOws(value) : normalizeList(value);
 }
 
+/**
+ * Whitespace around commas goes, of whichever field. Empty members stay: only of what is known to be a list are they nothing (RFC 9110 section 5.6.1), and
+ * `,7` in a field of somebody's own may be another place than `7`.
+ */
 function normalizeList(value: string): string {
-  return listMembers(value).join(",");
+  return splitAtCommas(value).join(",");
 }
 
 /** What is kept of a stored response to match later requests with it. */
