@@ -32,9 +32,11 @@ function expand(octets: Octets): string {
 
 /** Requests that are answered here and reach no origin. With content the connection ends: it is not read. */
 function isAnsweredHere({ method, fields }: { method?: string; fields: [string, string][] }): boolean {
-  const expectations = fields.filter(([name]) => name.toLowerCase() === "expect").map(([, value]) => value);
-  const expectation = expectations.join(", ").toLowerCase();
-  return method === "CONNECT" || (expectations.length > 0 && expectation !== "100-continue");
+  const expectations = fields
+    .filter(([name]) => name.toLowerCase() === "expect")
+    .flatMap(([, value]) => value.split(","));
+  const isKnown = (expectation: string) => ["", "100-continue"].includes(expectation.trim().toLowerCase());
+  return method === "CONNECT" || !expectations.every(isKnown);
 }
 
 /** What says something of the connection, and nothing of the message; a proxy says its own. */

@@ -134,7 +134,7 @@ class ProxyThread {
     const getfileFarewell = formatResponseHead(options.getfileWire, { status: "ERROR" });
     const getfileAcceptor = this.#acceptor(
       (socket) => new GetfileConnection(socket, this.#context, getfile),
-      this.#limit(options.limits.connections, getfileFarewell),
+      this.#limit(options.limits.connections, () => getfileFarewell),
     );
     const acceptors = { http: this.#acceptorFor(http), getfile: getfileAcceptor, https: this.#acceptorFor(https) };
     this.#listeners = new ThreadListeners(acceptors, options.tlsPairs);
@@ -172,7 +172,7 @@ class ProxyThread {
   #acceptorFor(settings: HttpSettings): Acceptor {
     return this.#acceptor(
       (socket) => new HttpConnection(socket, this.#context, settings),
-      this.#limit(settings.limits.connections, HTTP_FAREWELL),
+      this.#limit(settings.limits.connections, httpFarewell),
     );
   }
 
@@ -180,8 +180,8 @@ class ProxyThread {
     return new Acceptor({ open: this.#connections, counters: this.#context.counters }, connect, limit);
   }
 
-  #limit(connections: number, farewell: string): ConnectionLimit {
-    const limit = { connections, farewell: Buffer.from(farewell, "latin1") };
+  #limit(connections: number, farewell: () => string): ConnectionLimit {
+    const limit = { connections, farewell };
     this.#limits.push(limit);
     return limit;
   }
@@ -258,10 +258,10 @@ class ProxyThread {
   }
 }
 
-const HTTP_FAREWELL = renderOwnResponse(
-  { status: 503, text: "Too many connections are open" },
-  { isHead: false, connection: "close", nowMs: Date.now() },
-);
+function httpFarewell(): string {
+  const response = { status: 503, text: "Too many connections are open" };
+  return renderOwnResponse(response, { isHead: false, connection: "close", nowMs: Date.now() });
+}
 
 function passContext(
   origin: OriginClient,

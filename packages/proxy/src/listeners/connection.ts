@@ -50,10 +50,10 @@ export interface Listener {
   stop(): void;
 }
 
-/** How many connections a thread has open at most; it may change. Who comes beyond is told `farewell` and closed. */
+/** How many connections a thread has open at most; it may change. Who comes beyond is told {@link farewell} and closed. */
 export interface ConnectionLimit {
   connections: number;
-  readonly farewell: Uint8Array;
+  farewell(): string;
 }
 
 /** Who takes the connections of one listener in: counts them, limits them, and knows which are open. */
@@ -87,7 +87,7 @@ export class Acceptor {
     if (this.#open.size >= this.#limit.connections) closeParted();
     if (this.#open.size >= this.#limit.connections) {
       this.#counters.add("connectionsRefused");
-      socket.write(this.#limit.farewell);
+      socket.write(Buffer.from(this.#limit.farewell(), "latin1"));
       socket.linger(LINGER_TIMEOUT_S);
       return undefined;
     }
