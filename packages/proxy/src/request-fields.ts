@@ -100,7 +100,10 @@ export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fie
   });
   if (head.method === "TRACE" || head.method === "OPTIONS") countForward(fields);
   fields.addAll(forwardingOf(head, route.authority, peer));
-  if (framing?.kind === "chunked") fields.add("Transfer-Encoding", "chunked");
+  if (framing?.kind === "chunked") {
+    for (const names of head.fields.all("trailer")) fields.add("Trailer", names); // RFC 9110 section 6.6.2: they go on too
+    fields.add("Transfer-Encoding", "chunked");
+  }
   addConnectionFields(fields, head, route);
   fields.addAll(VIA[head.minorVersion]!);
   return fields;

@@ -154,7 +154,9 @@ describe("passFields()", () => {
     expect(expecting("1.1", "\nContent-Length: 1")).toBe(true);
     expect(expecting("1.0", "\nContent-Length: 1")).toBe(false);
     expect(expecting("1.1", "")).toBe(false);
-    const chunked = fieldsOf("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nTE: gzip, trailers");
+    const chunked = fieldsOf("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nTE: gzip, trailers\nTrailer: A, B");
+    expect(chunked.all("trailer")).toEqual(["A, B"]);
+    expect(fieldsOf("POST / HTTP/1.1\nHost: a\nContent-Length: 1\nTrailer: A").has("trailer")).toBe(false);
     expect(chunked.all("transfer-encoding")).toEqual(["chunked"]);
     expect([chunked.get("te"), chunked.get("connection")]).toEqual(["trailers", "TE"]);
   });
