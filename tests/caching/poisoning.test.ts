@@ -176,6 +176,36 @@ describe("poisoning and privacy", () => {
     expect((await it.ask("/range")).body).toBe("good");
   });
 
+  test("CHECKLIST 36: an error that may be about what one client said answers those only who say all the same", async () => {
+    const statusOf = ({ target }: SeenRequest) => Number(target.slice(1, 4));
+    await using it = await started((request) => {
+      const { "x-odd": odd, "x-key": key } = request.headers;
+      const isOdd = odd !== undefined || (request.target.endsWith("/key") && key === undefined);
+      return {
+        status: isOdd ? statusOf(request) : 200,
+        headers: { ...FRESH, ETag: '"e"' },
+        body: isOdd ? "odd" : "good",
+      };
+    });
+    for (const status of [400, 403, 405, 406, 414, 422, 500, 501, 502, 503, 504, 505, 599]) {
+      const path = `/${status}`;
+      expect((await it.ask(path, { "X-Odd": "1" })).status).toBe(path.slice(1));
+      expect((await it.ask(path, { "X-Odd": "1" })).cache).toStartWith("hit");
+      expect((await it.ask(path, { "X-Odd": "2" })).cache).toStartWith("fwd=vary-miss");
+      expect((await it.ask(path)).body).toBe("good");
+      expect(it.origin.last(path)?.headers).not.toHaveProperty("if-none-match");
+      expect(await it.ask(path)).toMatchObject({ body: "good", cache: expect.stringMatching(/^hit/) });
+    }
+    // What an error is about may be missing as well.
+    expect((await it.ask("/403/key")).status).toBe("403");
+    expect(await it.ask("/403/key")).toMatchObject({ status: "403", cache: expect.stringMatching(/^hit/) });
+    expect(await it.ask("/403/key", { "X-Key": "mine" })).toMatchObject({ body: "good" });
+    for (const status of [301, 308, 404, 410]) {
+      await it.ask(`/${status}`, { "X-Odd": "1" });
+      expect(await it.ask(`/${status}`)).toMatchObject({ body: "odd", cache: expect.stringMatching(/^hit/) });
+    }
+  });
+
   test("CHECKLIST 37: Vary: * is never reused, Vary: Cookie keeps clients apart", async () => {
     let served = 0;
     await using it = await started(({ target, headers }) => {

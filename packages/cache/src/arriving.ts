@@ -26,6 +26,11 @@ export function isFor(request: ClientRequest, variant: Variant, fields: Fields):
   return matchesExactly(variant, request) && acceptsCoding(request.fields, fields);
 }
 
+/** Whether others will be told the same: not an error, which one client's odd request may have provoked, or which passes (CHECKLIST 36). */
+export function speaksOfResource(status: number): boolean {
+  return status < 400 || status === 404 || status === 410;
+}
+
 export function bytesIn({ start, end }: ContentRange): number {
   return end - start;
 }

@@ -10,6 +10,7 @@ import {
 } from "@proj/protocol";
 import type { CacheSite } from "./cache-site.ts";
 import { saidInAnySpelling } from "./field-spellings.ts";
+import { WHOLE_REQUEST, wholeRequest } from "./whole-request.ts";
 
 /** Fields that can change which stored response is used, or how: without them, and without Vary, nobody has to parse the section. */
 const DECIDING_FIELD = /(?:^|\n)(?:cache-control|pragma|if-[a-z-]+|range|authorization):/i;
@@ -97,6 +98,7 @@ export class ClientRequest {
 
   /** What a response may vary on (RFC 9111 section 4.1): a field as the origin gets it, the client's or this hop's about the client. */
   get(lowerName: string): string | undefined {
+    if (lowerName === WHOLE_REQUEST) return wholeRequest(this.fields);
     return isForwarding(lowerName) ? this.forwarding.get(lowerName) : saidInAnySpelling(this.fields, lowerName);
   }
 

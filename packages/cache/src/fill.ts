@@ -18,7 +18,7 @@ import {
   withDate,
 } from "@proj/protocol";
 import { Arrival } from "./arrival.ts";
-import { type Arriving, bytesIn, isFor } from "./arriving.ts";
+import { type Arriving, bytesIn, isFor, speaksOfResource } from "./arriving.ts";
 import type { BodyOrigin } from "./body-readers.ts";
 import type { ClientRequest } from "./client-request.ts";
 import { askFields, type FillAsk } from "./fill-ask.ts";
@@ -26,7 +26,7 @@ import type { FillHost, FillMode, FillStart } from "./fill-host.ts";
 import { answerAmong, type ExchangeTimes, freshen, renew, renewByNotModified, type Validation } from "./freshening.ts";
 import { GrowingBody } from "./growing-body.ts";
 import { renderHeadBlock, renderInterim } from "./head-block.ts";
-import { concernsOthers, judge, restIn, speaksOfResource, whyNotKept, withTrailer } from "./judgement.ts";
+import { concernsOthers, judge, restIn, whyNotKept, withTrailer } from "./judgement.ts";
 import { keepArrived, keepRest } from "./keeping.ts";
 import type { KeyMatch } from "./key-selector.ts";
 import { quietMs, refusalOf } from "./origin-failure.ts";
@@ -313,7 +313,7 @@ export class Fill implements Source, OriginHandler, BodyOrigin {
     this.#host.rememberFate(this.key, reason && { atMs: this.#host.nowMs(), status, reason });
     if (!mayStore || isPart || (bodyBytes ?? Number.POSITIVE_INFINITY) > AWAITED_BYTES_MAX)
       this.#sharedSource?.takeLease()?.pass();
-    this.#host.rememberVary(this.key, variant?.varyNames ?? []);
+    if (speaksOfResource(status)) this.#host.rememberVary(this.key, variant?.varyNames ?? []);
     const isForOne = !mayStore && mode === "shared" && !this.#isPurged;
     if (!isForOne || !speaksOfResource(status)) return;
     this.#host.rememberPass(this.key);

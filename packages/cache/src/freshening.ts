@@ -7,11 +7,11 @@ import {
   selectFreshened,
   storable,
   updateStored,
-  variantOf,
   withDate,
 } from "@proj/protocol";
 import { isFor } from "./arriving.ts";
 import type { ClientRequest } from "./client-request.ts";
+import { variantFor } from "./error-variant.ts";
 import { renderHeadBlock } from "./head-block.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
 import { replaces, type StoredResponse } from "./stored-response.ts";
@@ -124,7 +124,7 @@ export function renew(
   if (isKept) storage.renewed(stored);
   freshen(response, newer, times, request.rule);
   response.filledAfter = filledAfter;
-  const variant = answersThis ? variantOf(request, response.fields, request.rule?.headers) : undefined;
+  const variant = answersThis ? variantFor(request, response.status, response.fields) : undefined;
   if (variant !== undefined) response.variant = variant;
   if (isKept && answersThis) {
     for (const other of storage.lookup(request.key)) {

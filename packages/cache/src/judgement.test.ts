@@ -2,9 +2,11 @@ import { describe, expect, test } from "bun:test";
 import type { OriginClient } from "@proj/origin";
 import { defaultSite, Fields, type Framing, freshnessOf, type ResponseHead, variantOf } from "@proj/protocol";
 import { wantedGet } from "../test/wanted.ts";
+import { speaksOfResource } from "./arriving.ts";
 import { CacheSites } from "./cache-sites.ts";
 import { ClientRequest } from "./client-request.ts";
-import { concernsOthers, judge, restIn, speaksOfResource, whyNotKept, withTrailer } from "./judgement.ts";
+import { isForSameWords } from "./error-variant.ts";
+import { concernsOthers, judge, restIn, whyNotKept, withTrailer } from "./judgement.ts";
 import type { StoredResponse } from "./stored-response.ts";
 
 const SITE = defaultSite(["http://origin.example"]);
@@ -52,6 +54,23 @@ describe("judge()", () => {
     expect(judged(206, part)).toMatchObject({ mayKeep: false, why: "unasked-part" });
     expect(judged(200, [["Cache-Control", "private"]])).toMatchObject({ mayKeep: false, why: "private" });
     expect(judged(200, [...fresh, ["Vary", "*"]])).toMatchObject({ mayKeep: false, why: "vary-star" });
+  });
+
+  test("keeps an error for those only who say the same, and none that a Range may have provoked (CHECKLIST 36)", () => {
+    for (const status of [400, 403, 405, 406, 414, 500, 501, 503, 505, 599]) {
+      const { variant, mayKeep } = judged(status, fresh);
+      expect({ status, mayKeep, isForSame: isForSameWords(variant!) }).toEqual({
+        status,
+        mayKeep: true,
+        isForSame: true,
+      });
+      expect(judged(status, fresh, { kind: "range" })).toMatchObject({ mayKeep: false, why: "about-the-request" });
+    }
+    for (const status of [200, 203, 301, 302, 308, 404, 410]) {
+      const { variant, mayKeep } = judged(status, fresh);
+      expect({ status, mayKeep, variant: variant?.varyNames }).toEqual({ status, mayKeep: true, variant: [] });
+      expect(judged(status, fresh, { kind: "range" })).toMatchObject({ mayKeep: true });
+    }
   });
 
   test("whyNotKept() of what might be kept: there is no room", () => {

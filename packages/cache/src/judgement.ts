@@ -10,10 +10,10 @@ import {
   sameStrongValidator,
   storable,
   type Variant,
-  variantOf,
 } from "@proj/protocol";
-import { bodyBytesOf, bytesIn } from "./arriving.ts";
+import { bodyBytesOf, bytesIn, speaksOfResource } from "./arriving.ts";
 import type { ClientRequest } from "./client-request.ts";
+import { variantFor } from "./error-variant.ts";
 import type { NotStoredReason } from "./explain/reasons.ts";
 import type { FillAsk } from "./fill-ask.ts";
 import type { FillMode } from "./fill-host.ts";
@@ -49,10 +49,14 @@ export function judge(
   endToEnd: Fields,
 ): Judgement {
   const { status } = head;
-  const variant = variantOf(request, endToEnd, request.rule?.headers);
+  const variant = variantFor(request, status, endToEnd);
   // A 206 that was not asked for is passed on, and is no answer to anything else (CHECKLIST 41).
   const isAnswer = mode !== "pass" && !isPurged && (status !== 206 || ask.kind === "range");
-  const judged = storable(request, { status, fields: endToEnd }, request.rule);
+  // Nor is an error that a Range may have provoked: it would be found by who wants the whole.
+  const isAboutRange = ask.kind !== "whole" && !speaksOfResource(status);
+  const judged: Storable = isAboutRange
+    ? { storable: false, reason: "about-the-request" }
+    : storable(request, { status, fields: endToEnd }, request.rule);
   const mayKeep = isAnswer && variant !== undefined && judged.storable;
   return { variant, bodyBytes: bodyBytesOf(request.method, head, framing), storable: judged, mayKeep };
 }
@@ -62,11 +66,6 @@ export function whyNotKept({ ask, isPurged }: Asked, judged: Storable, status: n
   if (!judged.storable) return judged.reason;
   if (isPurged) return "purged";
   return status === 206 && ask.kind !== "range" ? "unasked-part" : "no-room";
-}
-
-/** Whether others will be told the same: not an error, which one client's odd request may have provoked, or which passes (CHECKLIST 36). */
-export function speaksOfResource(status: number): boolean {
-  return status < 400 || status === 404 || status === 410;
 }
 
 /** Whether that a response is not to be stored says something to others: what one client's request keeps from being stored, or its credentials may have, does not. */

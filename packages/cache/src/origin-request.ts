@@ -1,23 +1,5 @@
-import {
-  CONDITIONAL_FIELD_NAMES,
-  type Fields,
-  isMethodOverride,
-  isSaidByProxies,
-  ofSameFields,
-  onGatewayName,
-  SURROGATE_CAPABILITY,
-} from "@proj/protocol";
+import { type Fields, isForOthers, ofSameFields, SURROGATE_CAPABILITY } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
-
-const OF_ONE_CLIENT = new Set([...CONDITIONAL_FIELD_NAMES, "range"]);
-/**
- * What one client says and the response to others must not depend on, however the name is spelled. Its conditions and ranges: the whole response is wanted.
- * And fields that are no part of the key but by which many an origin chooses another host, target or method: who sends one would answer for
- * everybody else (CHECKLIST 31). The proxy takes those away too.
- */
-const isForOthers = onGatewayName(
-  (name) => !OF_ONE_CLIENT.has(name) && !isSaidByProxies(name) && !isMethodOverride(name),
-);
 
 /**
  * The fields of a request that may be answered to others too: the client's, without what only concerns that client; with our own conditions where

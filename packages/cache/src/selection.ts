@@ -13,6 +13,7 @@ import {
   reuseOnError,
 } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
+import { isForSameWords } from "./error-variant.ts";
 import type { StoredResponse } from "./stored-response.ts";
 
 /** What of a stored response its selection depends on. */
@@ -50,7 +51,7 @@ export function select<Stored extends Selectable>(
   }
   const usable = variants.filter((stored) => mayBeFor(request, stored));
   const stored = mostRecent(matchingVariants(usable, request));
-  const candidates = usable.filter((other) => other !== stored && isWhole(other));
+  const candidates = usable.filter((other) => other !== stored && isWhole(other) && !isForSameWords(other.variant));
   if (stored === undefined) return { kind: "none", reason: "vary-miss", candidates };
   if (!holdsWhatIsWanted(stored, request, nowMs)) return { kind: "incomplete", stored };
   return { kind: "stored", stored, reuse: reuseOf(stored, request, nowMs, validFrom), candidates };

@@ -1,4 +1,5 @@
 // caching/
+export { isForOthers } from "./caching/asked-for-others.ts";
 export { type ByteRange, mergeRanges, missingRanges } from "./caching/byte-range.ts";
 export { type CacheControl, NO_DIRECTIVES, parseCacheControl } from "./caching/cache-control.ts";
 export { type CacheTarget, cacheTarget } from "./caching/cache-key.ts";
@@ -70,7 +71,6 @@ export {
   SURROGATE_CAPABILITY,
 } from "./caching/targeted-cache-control.ts";
 export {
-  CONDITIONAL_FIELD_NAMES,
   conditionalFields,
   headEffect,
   sameStrongValidator,

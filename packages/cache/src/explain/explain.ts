@@ -7,9 +7,11 @@ import {
   ttlMs,
 } from "@proj/protocol";
 import type { ClientRequest } from "../client-request.ts";
+import { isForSameWords } from "../error-variant.ts";
 import { isQuiet } from "../origin-failure.ts";
 import { isWhole, requestControl, type Selection } from "../selection.ts";
 import type { StoredResponse } from "../stored-response.ts";
+import { WHOLE_REQUEST } from "../whole-request.ts";
 import type { Because, ExplainedFate, ExplainedOutcome, ExplainedResponse, Explanation } from "./explanation.ts";
 import { type NotStoredReason, whyFresh, whyNotStored, whyOnError, whyStale, whyValidated } from "./reasons.ts";
 
@@ -93,7 +95,14 @@ function whyMissing({ variants, request }: Known, selection: Exclude<Selection, 
     };
   }
   if (selection.reason === "uri-miss") return { text: "nothing is stored under its key", rfc: "RFC 9111 section 4" };
-  const names = [...new Set(variants.flatMap(({ variant }) => variant.varyNames))];
+  const names = [...new Set(variants.flatMap(({ variant }) => variant.varyNames))].filter(
+    (name) => name !== WHOLE_REQUEST,
+  );
+  if (variants.every(({ variant }) => isForSameWords(variant))) {
+    return {
+      text: "what is stored is an error, which answers only requests that say in every field what the one said that got it",
+    };
+  }
   const rule = request.rule?.headers ?? [];
   if (names.length === 0) {
     return {

@@ -1,6 +1,7 @@
 import { type ByteRange, evaluateRange, madeStale, varyKey } from "@proj/protocol";
 import { CHUNK_BYTES, type Entry, type Lease, type LeaseOutcome, type SharedTier } from "@proj/shared-tier";
 import type { ClientRequest } from "../client-request.ts";
+import { isForSameWords } from "../error-variant.ts";
 import type { FillAsk } from "../fill-ask.ts";
 import { select } from "../selection.ts";
 import type { StoredResponse } from "../stored-response.ts";
@@ -82,7 +83,9 @@ export class SharedSearch {
 
   /** What is there varies as it says; others ask for other variants at the same time. */
   #leaseForVariant(): Promise<LeaseOutcome | undefined> {
-    const names = this.#newest?.variant.varyNames ?? [];
+    const newest = this.#newest?.variant;
+    // An error says nothing of what others ask for.
+    const names = newest === undefined || isForSameWords(newest) ? [] : newest.varyNames;
     return this.#tier.lease(this.#request.key, varyKey(names, this.#request));
   }
 
