@@ -20,7 +20,7 @@ const PEERS = {
 
 /** Counts of the suite's newest revision, of 160 required and 105 optimal tests: peers' as its site has them, ours as measured (see the report's text). */
 const NEWEST: Readonly<Record<string, readonly [number, number]>> = {
-  webproxy: [160, 101],
+  webproxy: [160, 100],
   trafficserver: [133, 72],
   apache: [131, 68],
   squid: [122, 59],
@@ -82,7 +82,7 @@ The peers' figures of version 0.4.5 are counted in the same way from the results
 The suite's repository, github.com/http-tests/cache-tests, is ahead of the package: of 365 tests that apply to a reverse proxy, 160 are required and 105 optimal. Tests of
 CDN-Cache-Control, of interim responses and of stale-while-revalidate are new, those of Age agree with RFC 9111 now, the spellings of Expires count (required, or optimal), and what a 304
 updates beyond the RFC only describes. On 27 November 2026 its tests were run in the same way against this \`webproxy\`, with 2 and with 3 threads, with its own server as the origin
-and all that the suite says to that server through webproxy too: **160 of 160 required and 101 of 105 optimal** pass. The four others are the last two points below. It is not on npm, so
+and all that the suite says to that server through webproxy too: 160 of 160 required and 101 of 105 optimal passed; one of these, \`method-POST\`, no longer does. The five others are the last three points below. It is not on npm, so
 that the gate stays with the package; \`packages/protocol\` and \`tests/caching\` hold what it asks for beyond that.
 
 ## What does not pass, and why

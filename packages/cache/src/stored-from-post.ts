@@ -10,6 +10,7 @@ import {
 } from "@proj/protocol";
 import type { CacheSite } from "./cache-site.ts";
 import { parseSection } from "./client-request.ts";
+import { saidInAnySpelling } from "./field-spellings.ts";
 import { renderHeadBlock } from "./head-block.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { TieredStorage } from "./storage/tiered-storage.ts";
@@ -32,7 +33,8 @@ export function storedFromPost(
   const message = { status, fields: endToEnd };
   const { rule, bypass } = site.rulingOn(target);
   if (bypass) return undefined;
-  const variant = variantOf(request, endToEnd, rule?.settings.headers);
+  const selecting = { get: (lowerName: string) => saidInAnySpelling(request, lowerName) };
+  const variant = variantOf(selecting, endToEnd, rule?.settings.headers);
   const ownUri = new URL(site.settings.origins[0]!).origin + target;
   const uri = URL.parse(endToEnd.get("content-location") ?? "", ownUri)?.href ?? ownUri;
   const keyTarget = rule?.keyTarget(target) ?? target;

@@ -1,5 +1,5 @@
 // caching/
-export { isForOthers } from "./caching/asked-for-others.ts";
+export { isForOthers, isOfOneClient } from "./caching/asked-for-others.ts";
 export { type ByteRange, mergeRanges, missingRanges } from "./caching/byte-range.ts";
 export { type CacheControl, NO_DIRECTIVES, parseCacheControl } from "./caching/cache-control.ts";
 export { type CacheTarget, cacheTarget } from "./caching/cache-key.ts";

@@ -55,11 +55,17 @@ export interface PassContext {
   readonly invalidate: (request: PassRequest, response: ResponseHead, done: () => void) => void;
   /** Who takes a copy of this response for later requests, as it passes; undefined: nobody. */
   readonly keeperOf: (
-    head: RequestHead,
-    target: string,
+    request: PassRequest,
+    sent: PassSent,
     response: ResponseHead,
     requestTimeMs: number,
   ) => Keeper | undefined;
+}
+
+/** What the origin was told of a request, and of whom. */
+export interface PassSent {
+  readonly fields: Fields;
+  readonly peer: Peer;
 }
 
 /** Takes a copy of a response: its content as it comes, then that it is whole. */
@@ -85,6 +91,7 @@ export class PassThrough implements OriginHandler {
   #state: PassExchange;
   #exchange: OriginExchange | undefined;
   #requestTimeMs = 0;
+  #sent: PassSent | undefined;
   #keeper: Keeper | undefined;
   #framing: OutgoingFraming = { kind: "none" };
   #clientHeld = false;
@@ -115,7 +122,9 @@ export class PassThrough implements OriginHandler {
 
   start(peer: Peer): void {
     this.#requestTimeMs = this.#context.nowMs();
-    this.#exchange = this.#context.origin.send(this.#request.preparedFor(peer), this);
+    const prepared = this.#request.preparedFor(peer);
+    this.#sent = { fields: prepared.request.fields, peer };
+    this.#exchange = this.#context.origin.send(prepared, this);
   }
 
   // ---- what the client's connection reports
@@ -222,7 +231,7 @@ export class PassThrough implements OriginHandler {
     const connection = this.#client.connectionOption(mayGoOn);
     const { method } = this.#head;
     if (!isSafeMethod(method)) this.#invalidate(head);
-    this.#keeper = this.#context.keeperOf(this.#head, this.#route.target, head, this.#requestTimeMs);
+    this.#keeper = this.#context.keeperOf(this.#request, this.#sent!, head, this.#requestTimeMs);
     const nowMs = this.#context.nowMs();
     this.#client.out.text(renderPassHead(head, { method, framing: this.#framing, connection, nowMs }));
   }

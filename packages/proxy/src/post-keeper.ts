@@ -1,10 +1,8 @@
 import type { PoolMember } from "@proj/ipc";
 import {
-  endToEndFields,
   isSameUri,
   type PassedResponse,
   passedResponseBlockBytes,
-  type RequestHead,
   type ResponseHead,
   receivedFields,
   SEGMENT_BODY_OFFSET,
@@ -14,7 +12,9 @@ import {
   withDate,
 } from "@proj/protocol";
 import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
-import type { Keeper } from "./pass-through.ts";
+import type { PassRequest } from "./pass-request.ts";
+import type { Keeper, PassSent } from "./pass-through.ts";
+import { isToldAsGet } from "./told-as-get.ts";
 
 /** Where what passes is offered, and how the origin is named. */
 export interface PostKeeperContext {
@@ -30,7 +30,7 @@ const EMPTY = new Uint8Array(0);
 
 /**
  * Offers the cache the response to a POST that a later GET may be answered with (RFC 9110 section 9.3.3): a 200 with explicit freshness whose
- * Content-Location is the target itself. It is only an offer: without a free segment, or beyond one segment, nothing is lost but a hit.
+ * Content-Location is the target itself, where the origin was told nothing that such a GET would not tell it. It is only an offer: without a free segment, or beyond one segment, nothing is lost but a hit.
  */
 export class PostKeeper implements Keeper, AskOwner {
   readonly canDoWithout = true;
@@ -49,11 +49,13 @@ export class PostKeeper implements Keeper, AskOwner {
   /** Undefined when this response answers nobody else. */
   static of(
     context: PostKeeperContext,
-    { method, fields }: RequestHead,
-    target: string,
+    request: PassRequest,
+    sent: PassSent,
     response: ResponseHead,
     requestTimeMs: number,
   ): PostKeeper | undefined {
+    const { method, fields } = request.head;
+    const { target } = request.route;
     if (method !== "POST" || response.status !== 200 || !response.fields.has("content-location")) return undefined;
     const responseTimeMs = context.nowMs();
     const endToEnd = withDate(receivedFields(response), responseTimeMs);
@@ -64,13 +66,14 @@ export class PostKeeper implements Keeper, AskOwner {
     const named = [...uris, publicUri].find((one) => location !== undefined && isSameUri(location, one));
     const message = { status: response.status, fields: endToEnd };
     if (named === undefined || !storable({ method, fields, uri: named }, message).storable) return undefined;
+    if (!isToldAsGet(request, sent, context.site)) return undefined;
     return new PostKeeper(context, {
       requestTimeMs,
       responseTimeMs,
       status: response.status,
       site: context.site.id,
       target,
-      requestFieldSection: endToEndFields(fields).render(),
+      requestFieldSection: sent.fields.render(),
       fieldSection: endToEnd.render(),
     });
   }

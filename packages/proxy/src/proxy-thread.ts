@@ -238,8 +238,8 @@ class ProxyThread {
         if (what === undefined) done();
         else invalidator.run(what, done);
       },
-      keeperOf: (head, target, response, requestTimeMs) =>
-        PostKeeper.of({ cache, pool, segmentBytes, site: siteOf(), nowMs }, head, target, response, requestTimeMs),
+      keeperOf: (request, sent, response, requestTimeMs) =>
+        PostKeeper.of({ cache, pool, segmentBytes, site: siteOf(), nowMs }, request, sent, response, requestTimeMs),
     };
   }
 

@@ -13,7 +13,7 @@ import { SEGMENT_BODY_OFFSET } from "./segment-header.ts";
  *       28      4  fieldBytes
  *       32      4  contentBytes
  *       36      4  site            as in a request block
- *       40      n  target, request fields, response fields (end-to-end, "Name: value" CRLF lines), content
+ *       40      n  target, request fields as the origin got them, response fields (end-to-end; "Name: value" CRLF lines), content
  */
 const FIELD = {
   requestTimeMs: 0,
