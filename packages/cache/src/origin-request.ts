@@ -1,4 +1,4 @@
-import { type Fields, isForOthers, ofSameFields, SURROGATE_CAPABILITY } from "@proj/protocol";
+import { type Fields, gatewayName, isForOthers, ofSameFields, SURROGATE_CAPABILITY } from "@proj/protocol";
 import type { ClientRequest } from "./client-request.ts";
 
 /**
@@ -13,7 +13,7 @@ export function fillFields(request: ClientRequest, own: readonly (readonly [stri
 const plainFillFields = ofSameFields((client) => fillFieldsWith(client, []));
 
 function fillFieldsWith(client: Fields, own: readonly (readonly [string, string])[]): Fields {
-  const fields = client.filter(isForOthers);
+  const fields = client.filter((lowerName) => isForOthers(gatewayName(lowerName)));
   for (const [name, value] of own) fields.add(name, value);
   addConnection(fields);
   fields.add("Surrogate-Capability", SURROGATE_CAPABILITY);

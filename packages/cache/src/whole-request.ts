@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Fields, isForOthers, ofSameFields } from "@proj/protocol";
+import { type Fields, gatewayName, isForOthers, ofSameFields } from "@proj/protocol";
 
 /** Stands among the names of fields that a response varies on for all that the request says. No field has such a name. */
 export const WHOLE_REQUEST = "(whole request)";
@@ -20,7 +20,7 @@ export const wholeRequest = ofSameFields((fields: Fields): string => {
   const lines: [name: string, line: string][] = [];
   for (let index = 0; index < fields.length; index++) {
     const name = fields.lowerName(index);
-    if (!isForOthers(name)) continue;
+    if (!isForOthers(gatewayName(name))) continue;
     const value = fields.value(index);
     lines.push([name, TELL_REQUESTS_APART.has(name) && ID.test(value) ? name : `${name}: ${value}`]);
   }

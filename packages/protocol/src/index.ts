@@ -229,7 +229,7 @@ export { type GetfileStatus, getfileStatusOf } from "./getfile/status.ts";
 // http1/
 export { BodyDecoder } from "./http1/body.ts";
 export { endToEndFields } from "./http1/end-to-end.ts";
-export { gatewayName, onGatewayName } from "./http1/field-names.ts";
+export { gatewayName } from "./http1/field-names.ts";
 export { Fields } from "./http1/fields.ts";
 export { type Framing, keepsAlive, parseContentLength, requestFraming, responseFraming } from "./http1/framing.ts";
 export { parseRequestHead, parseResponseHead, type RequestHead, type ResponseHead } from "./http1/head.ts";

@@ -3,6 +3,7 @@ import {
   BodyDecoder,
   type Fields,
   type Framing,
+  gatewayName,
   isSafeMethod,
   isSaidByProxies,
   listElements,
@@ -303,7 +304,7 @@ export class PassThrough implements OriginHandler {
 
   #contentWhole(trailers: Fields | undefined): void {
     this.#step({ type: "request-whole" });
-    this.#exchange?.endContent(trailers?.filter((lowerName) => !isSaidByProxies(lowerName)));
+    this.#exchange?.endContent(trailers?.filter((lowerName) => !isSaidByProxies(gatewayName(lowerName))));
     this.#releaseClient(); // whoever leaves is noticed
   }
 

@@ -1,12 +1,4 @@
-import {
-  endToEndFields,
-  Fields,
-  isMethodOverride,
-  isSaidByProxies,
-  onGatewayName,
-  ownVia,
-  type RequestHead,
-} from "@proj/protocol";
+import { endToEndFields, Fields, isMethodOverride, isSaidByProxies, ownVia, type RequestHead } from "@proj/protocol";
 import type { CountedFields, PassRoute } from "./route.ts";
 
 /** Whom a request comes from, as the socket says. */
@@ -29,11 +21,6 @@ interface CacheForwarding {
 
 /** Not the client's to pass on: Host is the origin's, a length without a body is nobody's, an expectation without content is met. */
 const NOT_TO_CACHE = new Set(["host", "content-length", "expect"]);
-const mayReachCache = onGatewayName(
-  (name) => !NOT_TO_CACHE.has(name) && !isSaidByProxies(name) && !isMethodOverride(name),
-);
-/** What frames content is for this hop to say, and by its own name: what only resembles it may be taken for it behind. */
-const isLikeContentLength = onGatewayName((name) => name === "content-length");
 
 /**
  * The fields of a GET or HEAD as the cache gets them, as text. What is fetched for one client may be stored for all, so nothing of what the client says
@@ -79,6 +66,10 @@ function takesTrailers(fields: Fields): boolean {
   return codings.some((coding) => coding.trim() === "trailers");
 }
 
+function mayReachCache(_: string, name: string): boolean {
+  return !NOT_TO_CACHE.has(name) && !isSaidByProxies(name) && !isMethodOverride(name);
+}
+
 /** This hop, by the minor version of HTTP that the request came in. */
 const VIA = ([0, 1] as const).map((minorVersion) => Fields.from([["Via", ownVia(minorVersion)]]));
 
@@ -92,11 +83,12 @@ export function passFields(head: RequestHead, route: PassRoute, peer: Peer): Fie
     return fields;
   }
   const expectsContinue = framing !== undefined && head.minorVersion === 1;
-  const fields = endToEndFields(head.fields, (lowerName) => {
+  const fields = endToEndFields(head.fields, (lowerName, name) => {
     if (lowerName === "host") return false;
     if (lowerName === "expect") return expectsContinue;
-    if (isLikeContentLength(lowerName)) return lowerName === "content-length" && framing?.kind !== "chunked";
-    return !isSaidByProxies(lowerName);
+    // What frames content is for this hop to say, and by its own name: what only resembles it may be taken for it behind.
+    if (name === "content-length") return lowerName === name && framing?.kind !== "chunked";
+    return !isSaidByProxies(name);
   });
   if (head.method === "TRACE" || head.method === "OPTIONS") countForward(fields);
   fields.addAll(forwardingOf(head, route.authority, peer));

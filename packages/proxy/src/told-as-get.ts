@@ -1,4 +1,4 @@
-import { isOfOneClient, type RequestHead, type Site } from "@proj/protocol";
+import { gatewayName, isOfOneClient, type RequestHead, type Site } from "@proj/protocol";
 import type { PassRequest } from "./pass-request.ts";
 import type { PassSent } from "./pass-through.ts";
 import { type Peer, passFields } from "./request-fields.ts";
@@ -22,7 +22,7 @@ export function isToldAsGet({ head, route }: PassRequest, sent: PassSent, site: 
   for (const [name, value] of sent.fields) {
     const lowerName = name.toLowerCase();
     if (OF_CONTENT.has(lowerName) || (lowerName === "forwarded" && isForwardedKnown)) continue;
-    if (isOfOneClient(lowerName) || !told.has(lineOf([name, value]))) return false;
+    if (isOfOneClient(gatewayName(lowerName)) || !told.has(lineOf([name, value]))) return false;
   }
   return true;
 }

@@ -1,4 +1,4 @@
-import { onGatewayName } from "./field-names.ts";
+import { gatewayName } from "./field-names.ts";
 import type { Fields } from "./fields.ts";
 import { listElements } from "./list.ts";
 import { ofSameFields } from "./of-same-fields.ts";
@@ -9,9 +9,6 @@ const HOP_BY_HOP = new Set([
   // Proxy-Status (RFC 9209) is for the client and stays.
   ...["proxy-connection", "proxy-authenticate", "proxy-authorization", "proxy-authentication-info"],
 ]);
-
-/** However spelled: `Transfer_Encoding` frames nothing here, and must not anywhere behind. */
-const isHopByHop = onGatewayName((name) => HOP_BY_HOP.has(name));
 
 /**
  * Fields that stay although Connection names them. RFC 9110 section 7.6.1: a sender "MUST NOT send a connection option
@@ -65,19 +62,24 @@ const ALWAYS_END_TO_END = new Set([
  * The fields that go on to the next hop, in their order and case: without Connection, what it names, and what belongs to
  * one hop. Content-Length stays; whoever frames the body anew sets it.
  *
- * @param keep Which of them are wanted. Default: all; what is returned then may be given to others too, and is not to be changed.
+ * @param keep Which of them are wanted, by the name in lower case and its `gatewayName`. Default: all; what is returned then may be given to others too, and is not to be changed.
  */
-export function endToEndFields(fields: Fields, keep?: (lowerName: string) => boolean): Fields {
+export function endToEndFields(fields: Fields, keep?: Keep): Fields {
   return keep === undefined ? allEndToEnd(fields) : wanted(fields, keep);
 }
 
+type Keep = (lowerName: string, gatewayName: string) => boolean;
+
 const allEndToEnd = ofSameFields((fields) => wanted(fields, () => true));
 
-function wanted(fields: Fields, keep: (lowerName: string) => boolean): Fields {
+function wanted(fields: Fields, keep: Keep): Fields {
   const named = namedByConnection(fields);
-  if (named.length === 0) return fields.filter((lowerName) => !isHopByHop(lowerName) && keep(lowerName));
-  const removed = new Set(named);
-  return fields.filter((lowerName) => !isHopByHop(lowerName) && !removed.has(lowerName) && keep(lowerName));
+  const removed = named.length === 0 ? undefined : new Set(named);
+  return fields.filter((lowerName) => {
+    // However spelled: `Transfer_Encoding` frames nothing here, and must not anywhere behind.
+    const name = gatewayName(lowerName);
+    return !HOP_BY_HOP.has(name) && removed?.has(lowerName) !== true && keep(lowerName, name);
+  });
 }
 
 const NOTHING: readonly string[] = [];

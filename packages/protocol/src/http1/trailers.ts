@@ -1,5 +1,5 @@
 import { parseFieldLines } from "./field-lines.ts";
-import { onGatewayName } from "./field-names.ts";
+import { gatewayName } from "./field-names.ts";
 import { Fields } from "./fields.ts";
 import type { BodyLimits } from "./limits.ts";
 import { type Malformed, malformed } from "./malformed.ts";
@@ -24,7 +24,6 @@ const FORBIDDEN_IN_TRAILERS = new Set([
     "vary",
   ],
 ]);
-const isForbidden = onGatewayName((name) => FORBIDDEN_IN_TRAILERS.has(name));
 
 /** Collects a trailer section, `*( field-line CRLF ) CRLF` after the last chunk (RFC 9112 section 7.1.2), and parses it. */
 export class TrailerSection {
@@ -69,7 +68,7 @@ export class TrailerSection {
     const fields = parseFieldLines(this.held, text, 0, 0, this.heldBytes, this.limits.trailerFields);
     if (!(fields instanceof Fields)) return fields;
     for (let i = 0; i < fields.length; i++) {
-      if (isForbidden(fields.lowerName(i))) return malformed("trailer-forbidden");
+      if (FORBIDDEN_IN_TRAILERS.has(gatewayName(fields.lowerName(i)))) return malformed("trailer-forbidden");
     }
     return fields;
   }
