@@ -2,6 +2,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { ConfigFile } from "../config/support.ts";
 import { Webproxy } from "../support/webproxy.ts";
+import { eventually } from "../support/within.ts";
 import { DecidingOrigin, type SeenRequest } from "./origin.ts";
 import { get } from "./support.ts";
 
@@ -56,14 +57,17 @@ test("where a rule counts all that tells requests apart, a POST's answer is the 
     ],
   });
   const Host = "a.example";
-  await it.ask("POST", "/p", { Host });
-  expect(await it.ask("GET", "/p", { Host })).toMatchObject({
-    body: "POST /p undefined for a.example undefined",
-    cache: expect.stringMatching(/^hit/),
-  });
+  // It is an offer to the cache, which may be too busy for one.
+  const postUntilKept = (path: string, headers: Record<string, string>) =>
+    eventually(20_000, `the answer to POST ${path} is kept`, async () => {
+      const { body } = await it.ask("POST", path, headers);
+      const got = await it.ask("GET", path, headers);
+      return got.body === body && got.cache?.startsWith("hit") === true;
+    });
+  await postUntilKept("/p", { Host });
   expect((await it.ask("GET", "/p", { Host: "b.example" })).body).toStartWith("GET /p undefined for b.example");
 
-  await it.ask("POST", "/vary", { Host, "X-Own": "1" });
+  await postUntilKept("/vary", { Host, "X-Own": "1" });
   expect((await it.ask("GET", "/vary", { Host })).body).toStartWith("GET ");
   expect((await it.ask("GET", "/vary", { Host, "X-Own": "1" })).body).toStartWith("POST ");
 
