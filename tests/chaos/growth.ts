@@ -39,13 +39,18 @@ function descriptorsOf(pid: number): number {
   }).length;
 }
 
+/** Without the bodies on loan that a thread of the proxy keeps on purpose: they are the cache's, and what is shared has no more room than the run's own /dev/shm, where what leaked would fail everybody. */
+function unsharedBytes({ residentBytes, sharedBytes }: ProcessUsage): number {
+  return residentBytes - sharedBytes;
+}
+
 /** In words, what holds more than it may. */
 export function growthSince(before: UsageOfAll, after: UsageOfAll): string[] {
   return (["supervisor", "proxy", "cache"] as const).flatMap((name) => {
     const isSame = before[name].pid === after[name].pid;
     const max = MORE_MAX[name === "supervisor" ? name : isSame ? "same" : "successor"];
     const descriptors = after[name].descriptors - before[name].descriptors;
-    const bytes = after[name].residentBytes - before[name].residentBytes;
+    const bytes = unsharedBytes(after[name]) - unsharedBytes(before[name]);
     return [
       ...(descriptors > max.descriptors ? [`${name}: ${descriptors} descriptors more than before`] : []),
       ...(bytes > max.bytes ? [`${name}: ${bytes} bytes of memory more than before`] : []),
