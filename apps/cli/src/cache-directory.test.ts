@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LogRecord } from "@proj/protocol";
@@ -61,6 +61,19 @@ test("cacheDirectory() warns of one that others may write to", () => {
       expect(warningsAbout(mode)).toEqual([
         expect.stringMatching(new RegExp(`^warn other users may write to .*mode ${mode.toString(8)}`)),
       ]);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
+test.skipIf(process.geteuid?.() !== 0)("cacheDirectory() warns of one that is another user's", () => {
+  const root = mkdtempSync(join(tmpdir(), "webproxy-cache-"));
+  try {
+    chownSync(root, 65_534, 65_534);
+    const messages: string[] = [];
+    const log = ({ message }: LogRecord) => messages.push(message);
+    expect(cacheDirectory({ channel: "c", disk: GIB, cacheDir: root }, {}, log)).toBe(root);
+    expect(messages).toEqual([expect.stringMatching(/^user 65534, whose directory it is, may write to .*chown it/)]);
   } finally {
     rmSync(root, { recursive: true });
   }

@@ -63,9 +63,15 @@ function defaultDirectory(channel: string, { XDG_CACHE_HOME }: Readonly<Record<s
 const WRITABLE_BY_OTHERS = 0o022;
 
 function warnOfOtherWriters(directory: string, log: Log): void {
-  const mode = statSync(directory).mode & 0o7777;
+  const { uid, mode: modeAndType } = statSync(directory);
+  const remedy = "where responses are stored, and put others in their place";
+  if (uid !== 0 && uid !== process.geteuid?.()) {
+    const message = `user ${uid}, whose directory it is, may write to ${directory}, ${remedy}: chown it, or give a directory of its own with --cache-dir`;
+    log({ level: "warn", message });
+  }
+  const mode = modeAndType & 0o7777;
   if ((mode & WRITABLE_BY_OTHERS) === 0) return;
-  const message = `other users may write to ${directory} (mode ${mode.toString(8)}), where responses are stored, and put others in their place: chmod go-w, or give a directory of its own with --cache-dir`;
+  const message = `other users may write to ${directory} (mode ${mode.toString(8)}), ${remedy}: chmod go-w, or give a directory of its own with --cache-dir`;
   log({ level: "warn", message });
 }
 

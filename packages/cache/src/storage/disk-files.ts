@@ -12,7 +12,7 @@ import { FILE_SYSTEM, type FileSystem, isMissing } from "./file-system.ts";
 import { FreeSpace, type SpaceMaker } from "./free-space.ts";
 import { Medium } from "./medium.ts";
 import { ReadTurns } from "./read-turns.ts";
-import { incomingDirectory, lockIn } from "./store-directory.ts";
+import { incomingDirectory, lockIn, makeIncomingDirectory } from "./store-directory.ts";
 import { usefulUntilSeconds } from "./usefulness.ts";
 
 /** What goes at once when the file system says that it is full: a quota shows nowhere else. */
@@ -78,7 +78,7 @@ export class DiskFiles implements Room, BodyFileHost, SpaceMaker {
     this.#incoming = incomingDirectory(directory, options.shard);
     this.#medium = new Medium(nowMs, options.onMedium);
     this.#space = new FreeSpace(directory, this.files, nowMs, this);
-    this.files.makeDirectory(this.#incoming);
+    makeIncomingDirectory(this.files, directory, options.shard);
   }
 
   get usedBytes(): number {
@@ -223,10 +223,10 @@ export class DiskFiles implements Room, BodyFileHost, SpaceMaker {
 
   /** Somebody has removed directories. Without the lock another process may take what is made in their place, so nothing is. */
   #whenMissing(error: Error): Error {
-    const { directory } = this.#options;
+    const { directory, shard } = this.#options;
     try {
       if (this.files.sizeOf(lockIn(directory)) !== undefined) {
-        this.files.makeDirectory(this.#incoming);
+        makeIncomingDirectory(this.files, directory, shard);
         return error;
       }
     } catch (another) {

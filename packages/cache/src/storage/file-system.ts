@@ -3,6 +3,7 @@ import {
   constants,
   fsync,
   ftruncateSync,
+  lstatSync,
   mkdirSync,
   open,
   openSync,
@@ -11,7 +12,6 @@ import {
   readSync,
   renameSync,
   statfsSync,
-  statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -52,12 +52,13 @@ export interface FileSystem {
   truncate(fildes: number, length: number): void;
   rename(from: string, to: string): void;
   unlink(path: string): void;
+  /** Makes it where it is not there; `ELOOP` when it is a symbolic link. */
   makeDirectory(path: string): void;
   /** Forces a file's content to the medium; without blocking the thread. */
   sync(fildes: number): Promise<void>;
   /** Forces to the medium which names are in a directory; one that is not there has none. Does not block the thread. */
   syncDirectory(path: string): Promise<void>;
-  /** The names in a directory; none when it is not there. */
+  /** The names in a directory; none when it is not there; `ELOOP` when it is a symbolic link. */
   list(directory: string): string[];
   /** Length of the file in bytes; undefined when it is not there. */
   sizeOf(path: string): number | undefined;
@@ -102,12 +103,13 @@ export const FILE_SYSTEM: FileSystem = {
   unlink: unlinkSync,
   makeDirectory: (path) => {
     mkdirSync(path, { recursive: true, mode: 0o700 });
+    expectDirectory(path);
   },
   sync: (fildes) => syncFile(fildes),
   async syncDirectory(path) {
     let directory: FileHandle;
     try {
-      directory = await openHandle(path, constants.O_RDONLY | constants.O_DIRECTORY);
+      directory = await openHandle(path, READING | constants.O_DIRECTORY);
     } catch (error) {
       if (isMissing(error)) return;
       throw error;
@@ -120,18 +122,33 @@ export const FILE_SYSTEM: FileSystem = {
   },
   list(directory) {
     try {
+      expectDirectory(directory);
       return readdirSync(directory);
     } catch (error) {
       if (isMissing(error)) return [];
       throw error;
     }
   },
-  sizeOf: (path) => statSync(path, { throwIfNoEntry: false })?.size,
+  sizeOf: (path) => lstatSync(path, { throwIfNoEntry: false })?.size,
   space(directory) {
     const { bavail, blocks, bsize, ffree, files } = statfsSync(directory);
     return { freeBytes: bavail * bsize, totalBytes: blocks * bsize, freeFiles: ffree, totalFiles: files };
   },
 };
+
+/**
+ * What is made, listed and removed below a path goes wherever a symbolic link in it leads, and `O_NOFOLLOW` looks at the last name only: each directory of a store is looked at by itself.
+ *
+ * @throws {Error} `ELOOP`: it is a symbolic link. `ENOTDIR`: it is no directory. `ENOENT`: it is not there.
+ */
+export function expectDirectory(path: string): void {
+  const there = lstatSync(path);
+  if (there.isDirectory()) return;
+  const [code, what] = there.isSymbolicLink()
+    ? ["ELOOP", "a symbolic link, which is not followed"]
+    : ["ENOTDIR", "no directory"];
+  throw Object.assign(new Error(`"${path}" is ${what}`), { code });
+}
 
 /** The process, or the medium as a whole, can not open files just now: that says nothing about any one of them. */
 const UNABLE = new Set(["EMFILE", "ENFILE", "ENOMEM", "EROFS"]);

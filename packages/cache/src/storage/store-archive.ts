@@ -14,7 +14,7 @@ import {
 import type { EntryMeta } from "./entry-tail.ts";
 import { FILE_SYSTEM } from "./file-system.ts";
 import { PurgeJournal } from "./purge-journal.ts";
-import { expectReadable, incomingDirectory, StoreDirectory } from "./store-directory.ts";
+import { expectReadable, incomingDirectory, makeIncomingDirectory, StoreDirectory } from "./store-directory.ts";
 import { openEntries } from "./store-reader.ts";
 
 /**
@@ -205,7 +205,7 @@ class Import {
     this.#directory = directory;
     this.#archive = archive;
     this.#limitBytes = limitBytes;
-    FILE_SYSTEM.makeDirectory(incomingDirectory(directory, IMPORT_SHARD));
+    makeIncomingDirectory(FILE_SYSTEM, directory, IMPORT_SHARD);
     for (const { name } of openEntries(FILE_SYSTEM, directory)) {
       this.#known.add(identityOf(name));
       this.#usedBytes += diskBytesOf(name.fileBytes);

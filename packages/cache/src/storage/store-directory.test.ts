@@ -93,6 +93,36 @@ describe("StoreDirectory", () => {
       });
   });
 
+  test("refuses a symbolic link in the place of one of its directories, in clear words, and removes nothing behind it", () => {
+    for (const name of ["incoming", "incoming/0", "03", "ff"])
+      withDirectory((directory) => {
+        const store = join(directory, "store");
+        const mine = ["others/1", "others/0/1"].map((path) => join(directory, path));
+        for (const path of mine) {
+          mkdirSync(dirname(path), { recursive: true });
+          writeFileSync(path, "mine");
+        }
+        mkdirSync(dirname(join(store, name)), { recursive: true });
+        symlinkSync(join(directory, "others"), join(store, name));
+        expect([name, codeOf(() => StoreDirectory.open(store))]).toEqual([name, "ERR_STORE_LINK"]);
+        expect(() => StoreDirectory.open(store)).toThrow(
+          `${name}" is a symbolic link, which is not followed; remove it`,
+        );
+        expect(mine.every((path) => existsSync(path))).toBe(true);
+      });
+  });
+
+  test("removes nothing through a link that has the name of a directory of version 1", () =>
+    withDirectory((directory) => {
+      const other = join(directory, "other");
+      mkdirSync(other);
+      writeFileSync(join(other, "a1.body"), "mine");
+      symlinkSync(other, join(directory, "shard-0"));
+      StoreDirectory.open(directory)[Symbol.dispose]();
+      expect(readdirSync(other)).toEqual(["a1.body"]);
+      expect(existsSync(join(directory, "shard-0"))).toBe(true);
+    }));
+
   test("says what is wrong with a directory that can not be used", () =>
     withDirectory((directory) => {
       writeFileSync(join(directory, "file"), "");

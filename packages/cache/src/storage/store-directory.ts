@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { expectDirectory, type FileSystem, isMissing } from "./file-system.ts";
 
 /** Version 2 has no digests in the names of its files, which are read all the same. */
 const STORE_VERSION = 3;
@@ -25,6 +26,8 @@ const INCOMING = "incoming";
 const DIRECTORY_OF_VERSION_1 = /^shard-\d+$/;
 const BODY_OF_VERSION_1 = /^[0-9a-z]+\.body$/;
 
+/** The entries', see entry-name.ts. */
+const PARTITION = /^[0-9a-f]{2}$/;
 /** What a shard makes below {@link INCOMING}, and in there. */
 const SHARD = /^\d+$/;
 const ARRIVING = /^[0-9a-z-]+$/;
@@ -60,6 +63,12 @@ export function incomingDirectory(directory: string, shard: number): string {
   return join(directory, INCOMING, String(shard));
 }
 
+/** Makes that directory; each on the way to it is looked at, see {@link expectDirectory}. */
+export function makeIncomingDirectory(files: FileSystem, directory: string, shard: number): void {
+  files.makeDirectory(join(directory, INCOMING));
+  files.makeDirectory(incomingDirectory(directory, shard));
+}
+
 /** What is locked as long as a process has the directory. */
 export function lockIn(directory: string): string {
   return join(directory, LOCK);
@@ -81,8 +90,8 @@ export class StoreDirectory implements Disposable {
    * The lock is the one that SQLite takes on a database file: the kernel drops it when the process ends, whatever ends it; it is seen through every
    * mount of the directory, which a name in /dev/shm is not; and no pid has to be believed.
    *
-   * @throws {StoreDirectoryError} `ERR_STORE_IN_USE`: another process has it. `ERR_STORE_VERSION`: it holds a store of another version. `EACCES`, `ENOTDIR`,
-   *   `EROFS` and the like: it can not be made or written.
+   * @throws {StoreDirectoryError} `ERR_STORE_IN_USE`: another process has it. `ERR_STORE_VERSION`: it holds a store of another version. `ERR_STORE_LINK`: there is
+   *   something else in it where the store has a directory, such as a symbolic link. `EACCES`, `ENOTDIR`, `EROFS` and the like: it can not be made or written.
    */
   static open(path: string): StoreDirectory {
     let lock: Database | undefined;
@@ -91,6 +100,7 @@ export class StoreDirectory implements Disposable {
       accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
       lock = lockDirectory(path);
       checkVersion(path);
+      checkDirectories(path);
       removeVersion1(path);
       removeIncoming(path);
       return new StoreDirectory(path, lock);
@@ -187,10 +197,27 @@ function versionOf(text: string): unknown {
   }
 }
 
+/** Before anything is removed: through a symbolic link that would be somewhere else, where this user may do more than who made the link. */
+function checkDirectories(path: string): void {
+  const own = [INCOMING, ...namesIn(path).filter((name) => PARTITION.test(name))];
+  for (const name of own) checkDirectory(path, name);
+  for (const shard of namesIn(join(path, INCOMING)).filter((name) => SHARD.test(name)))
+    checkDirectory(path, join(INCOMING, shard));
+}
+
+function checkDirectory(path: string, name: string): void {
+  try {
+    expectDirectory(join(path, name));
+  } catch (error) {
+    if (isMissing(error)) return;
+    throw new StoreDirectoryError(path, "ERR_STORE_LINK", `${(error as Error).message}; remove it`, error);
+  }
+}
+
 function removeVersion1(path: string): void {
   for (const name of readdirSync(path)) {
-    if (!DIRECTORY_OF_VERSION_1.test(name)) continue;
     const directory = join(path, name);
+    if (!DIRECTORY_OF_VERSION_1.test(name) || !lstatSync(directory).isDirectory()) continue;
     const files = readdirSync(directory);
     if (files.every((file) => BODY_OF_VERSION_1.test(file))) rmSync(directory, { recursive: true });
   }
