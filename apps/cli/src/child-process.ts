@@ -59,8 +59,9 @@ export class ChildProcess {
     return signalCode === null ? `ended with exit code ${exitCode}` : `was ended by ${signalCode}`;
   }
 
+  /** Nothing happens when it has ended, of which its listener may not have heard yet. */
   send(message: SupervisorMessage): void {
-    this.#process.send(message);
+    if (this.#process.exitCode === null && this.#process.signalCode === null) this.#process.send(message);
   }
 
   /** Nothing happens when it has ended. */

@@ -26,12 +26,17 @@ function supervise(script: string, spareScript?: string, count = 1) {
   const messages: string[] = [];
   const gaveUp = Promise.withResolvers<CommandError>();
   let notify = () => {};
+  /** Of the system for another process. */
+  const room = { isThere: true, refusals: 0 };
+  const command = (text: string, ...more: string[]) => {
+    if (room.isThere) return [process.execPath, "-e", END_ON_DISCONNECT + text, ...more];
+    room.refusals++;
+    return ["/nowhere"];
+  };
   const child = new SupervisedProcess({
     name: "test",
-    command: () => [process.execPath, "-e", END_ON_DISCONNECT + script],
-    ...(spareScript !== undefined && {
-      spares: { count, command: () => [process.execPath, "-e", END_ON_DISCONNECT + spareScript, "a spare"] },
-    }),
+    command: () => command(script),
+    ...(spareScript !== undefined && { spares: { count, command: () => command(spareScript, "a spare") } }),
     settings: () => SETTINGS,
     log: ({ message }) => messages.push(message),
     onReady: () => {
@@ -47,7 +52,7 @@ function supervise(script: string, spareScript?: string, count = 1) {
       };
       notify();
     });
-  return { child, messages, ready: () => ready, readyTimes, gaveUp: gaveUp.promise };
+  return { child, messages, ready: () => ready, readyTimes, gaveUp: gaveUp.promise, room };
 }
 
 describe("SupervisedProcess", () => {
@@ -94,6 +99,62 @@ describe("SupervisedProcess", () => {
     );
     expect(child.restarts).toBe(4);
   });
+
+  test("starts one again that could not be started, later each time, until there is room for it", async () => {
+    const { child, readyTimes, messages, room } = supervise(READY + LIVE);
+    child.start();
+    await readyTimes(1);
+    room.isThere = false;
+    process.kill(child.pid!, "SIGKILL");
+    while (child.restarts < 6) await Bun.sleep(1);
+    expect(child.pid).toBeUndefined();
+    room.isThere = true;
+    await readyTimes(2);
+    const tries = messages.filter((message) => message.startsWith("the test process could not be started;"));
+    expect(tries.slice(0, 4).map((message) => message.replace(/.* again /, ""))).toEqual([
+      "at once",
+      "at once",
+      "in 50 ms",
+      "in 100 ms",
+    ]);
+    await child.stop(1, NEVER);
+  });
+
+  test("gives up where it can never be started, and says why", async () => {
+    const { child, gaveUp, room } = supervise(READY + LIVE);
+    room.isThere = false;
+    child.start();
+    const { message, exitCode } = await gaveUp;
+    expect(message).toStartWith(
+      "Cannot keep the test process running: it could not be started, 5 times in a row without having served: ENOENT",
+    );
+    expect([exitCode, child.pid, child.restarts]).toEqual([1, undefined, 4]);
+  });
+
+  test("does not start one again that could not be started once it is to stop", async () => {
+    const { child, room } = supervise(READY + LIVE);
+    room.isThere = false;
+    child.start();
+    await child.stop(1, NEVER);
+    room.isThere = true;
+    await Bun.sleep(150);
+    expect([child.pid, child.restarts]).toEqual([undefined, 0]);
+  });
+
+  test("goes on without a spare one that can not be made, says so once, and has one later", async () => {
+    const { child, readyTimes, messages, room } = supervise(READY + LIVE, SERVE_WHEN_TOLD + LIVE);
+    child.start();
+    await readyTimes(1);
+    room.isThere = false;
+    while (messages.length === 0) await Bun.sleep(5);
+    while (room.refusals < 2) await Bun.sleep(5);
+    room.isThere = true;
+    const spare = await spareOf(child);
+    expect([child.isReady, isThere(spare)]).toEqual([true, true]);
+    expect(messages).toEqual(["cannot start a spare test process; trying again every 5 s"]);
+    await child.stop(1, NEVER);
+    while (isThere(spare)) await Bun.sleep(5);
+  }, 30_000);
 
   test("kills what does not end, after the grace or when hurried", async () => {
     const stubborn = `process.on("SIGTERM", () => {}); ${READY} ${LIVE}`;

@@ -2,7 +2,7 @@ import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus
 import type { Side } from "@proj/protocol";
 import type { ChildMessage, ChildSettings, SupervisorMessage } from "./child-message.ts";
 import { ChildProcess } from "./child-process.ts";
-import { type CommandError, cannotRun } from "./command-error.ts";
+import { type CommandError, cannotRun, messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
 import { ProcessWatch } from "./process-watch.ts";
 import { RestartPolicy } from "./restart-policy.ts";
@@ -56,6 +56,8 @@ export class SupervisedProcess {
   /** The oldest first. */
   #spares: SpareProcess[] = [];
   #spareTimer: Timer | undefined;
+  /** That none could be made has been said, and none has been made since. */
+  #wantsSpareInVain = false;
   #watch: ProcessWatch | undefined;
   #stalls = 0;
   #isReady = false;
@@ -119,10 +121,22 @@ export class SupervisedProcess {
     this.#complaint = undefined;
     this.#killedFor = undefined;
     const spare = this.#spares.shift();
-    this.#child = spare?.child ?? this.#spawn(this.#options.command());
+    try {
+      this.#child = spare?.child ?? this.#spawn(this.#options.command());
+    } catch (error) {
+      return this.#handleFailedStart(error);
+    }
     this.#watch = this.#watchOver(this.#child);
     if (spare?.isWaiting) this.#tell(0);
   }
+
+  /** A machine that has no room for it just now may have some later: that is a death like any other. */
+  #handleFailedStart(error: unknown): void {
+    this.#complaint = messageOf(error);
+    this.#startAgain({ end: "could not be started" });
+  }
+
+  /** @throws {Error} The system has no room for another process. */
 
   #spawn(command: string[]): ChildProcess {
     const child = new ChildProcess(command, this.#options.inherited);
@@ -154,8 +168,22 @@ export class SupervisedProcess {
     if (spares === undefined || this.#spares.length >= spares.count) return;
     this.#spareTimer = setTimeout(() => {
       if (!this.#isReady || this.#isStopping) return;
-      this.#spares.push({ child: this.#spawn(spares.command()), isWaiting: false });
+      try {
+        this.#spares.push({ child: this.#spawn(spares.command()), isWaiting: false });
+        this.#wantsSpareInVain = false;
+      } catch (error) {
+        this.#keepSpares(NEXT_SPARE_AFTER_MS);
+        this.#handleFailedSpare(error);
+      }
     }, afterMs);
+  }
+
+  #handleFailedSpare(error: unknown): void {
+    if (this.#wantsSpareInVain) return;
+    this.#wantsSpareInVain = true;
+    const { log, name } = this.#options;
+    const message = `cannot start a spare ${name} process; trying again every ${NEXT_SPARE_AFTER_MS / 1000} s`;
+    log({ level: "warn", message, reason: messageOf(error) });
   }
 
   #hearSpare(spare: SpareProcess, message: ChildMessage): void {
@@ -342,20 +370,25 @@ export class SupervisedProcess {
     for (const used of this.#configurations.values()) used(); // its successor is told
     this.#configurations.clear();
     if (this.#isStopping) return;
-    const { name, log, onGiveUp } = this.#options;
     // One that says why it can not run, and never could, would say the same again.
-    if (this.#complaint !== undefined && !this.#hasServed) return onGiveUp(cannotRun(this.#complaint));
+    if (this.#complaint !== undefined && !this.#hasServed) this.#options.onGiveUp(cannotRun(this.#complaint));
+    else this.#startAgain(child);
+  }
+
+  /** @param died How it ended, and the process that did, where there was one. */
+  #startAgain({ end, pid }: { readonly end: string; readonly pid?: number }): void {
+    const { name, log, onGiveUp } = this.#options;
     const next = this.#policy.died(performance.now());
-    if (next.kind === "give-up") return onGiveUp(cannotRun(this.#hopeless(child.end, next.deaths)));
+    if (next.kind === "give-up") return onGiveUp(cannotRun(this.#hopeless(end, next.deaths)));
     const reason = this.#complaint;
-    // Clients may be waiting: it is told of after that.
-    if (next.afterMs === 0) this.start();
+    // Clients may be waiting: it is told of after that. (One that could not be started is told of before it is tried again.)
+    if (next.afterMs === 0 && pid !== undefined) this.start();
     else this.#restartTimer = setTimeout(() => this.start(), next.afterMs);
     const when = next.afterMs === 0 ? "at once" : `in ${next.afterMs} ms`;
     log({
       level: "error",
-      message: `the ${name} process ${child.end}; starting it again ${when}`,
-      child: child.pid,
+      message: `the ${name} process ${end}; starting it again ${when}`,
+      ...(pid !== undefined && { child: pid }),
       ...(reason !== undefined && { reason }),
     });
   }
