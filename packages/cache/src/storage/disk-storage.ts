@@ -49,7 +49,7 @@ export class DiskStorage implements Storage {
   readonly #index: DiskIndex;
   readonly #places = new Places((slot) => this.#index.serial(slot));
   /** Of entries whose tail has been read, or that have only just been stored. */
-  readonly #known = new KnownResponses(READ_ENTRIES_MAX);
+  readonly #known = new KnownResponses(READ_ENTRIES_MAX / 2, READ_ENTRIES_MAX / 2);
   readonly #slotOfBody = new WeakMap<BodyFile, { slot: number; serial: number }>();
   /** Parts of bodies and the like, which do not outlive this process: their bodies are among the arriving files. */
   readonly #volatile = new Map<number, StoredResponse>();
