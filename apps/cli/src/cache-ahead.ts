@@ -18,7 +18,8 @@ export function startCacheAhead(args: readonly string[]): ChildProcess | undefin
   }
 }
 
-function looksLikeStart(args: readonly string[]): boolean {
+/** Whether that looks like the command line of `start`. */
+export function looksLikeStart(args: readonly string[]): boolean {
   const [first = "start"] = args;
   return (first === "start" || first.startsWith("-")) && !args.includes("--help") && !args.includes("--version");
 }

@@ -1,17 +1,23 @@
 #!/usr/bin/env bun
 import { adoptAllocatorSettings } from "./allocator.ts";
-import { startCacheAhead } from "./cache-ahead.ts";
+import { looksLikeStart, startCacheAhead } from "./cache-ahead.ts";
 import { supervisedRole } from "./child-message.ts";
-import { listenForStop } from "./stop-request.ts";
+import { hangupMeans, listenForStop } from "./stop-request.ts";
 
 // Before signals are listened for: the program that this one becomes would not hear of one that had come.
 if (runsSideAlone(process.argv.slice(2))) adoptAllocatorSettings();
 // Before anything else is loaded, let alone made: from here on Ctrl-C ends in an orderly stop.
 const stop = listenForStop();
+if (!serves(process.argv.slice(2))) hangupMeans("stop");
 process.exit(await run(process.argv.slice(2)));
 
 function runsSideAlone(args: readonly string[]): boolean {
   return (args[0] === "proxy" || args[0] === "cache") && supervisedRole(args) === undefined;
+}
+
+/** Those who serve may have something to read again, and say so once they know. */
+function serves(args: readonly string[]): boolean {
+  return supervisedRole(args) !== undefined || runsSideAlone(args) || looksLikeStart(args);
 }
 
 /** A supervisor says all that its children need to know: they have no command line to read, and clients may be waiting for them. */

@@ -6,6 +6,11 @@ import type { Options } from "./options.ts";
 import { rereadOptions, withLiveOptions } from "./reread.ts";
 import type { SideSettings } from "./serve-side.ts";
 
+/** Whether there is something to read again, a config file or certificates: else SIGHUP means to stop. */
+export function isReloadable({ tlsCert }: Options, hasFile: boolean): boolean {
+  return hasFile || tlsCert !== undefined;
+}
+
 /** Reads the configuration again, as often as it is asked to: one time after another, and once more for all who ask meanwhile. */
 export class Reload {
   readonly #sites: OpenSites;

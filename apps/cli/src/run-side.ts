@@ -6,7 +6,7 @@ import { Logs } from "./logs.ts";
 import { OpenSites } from "./open-sites.ts";
 import type { Options } from "./options.ts";
 import { refuseOwnAddress } from "./own-address.ts";
-import { Reload } from "./reload.ts";
+import { isReloadable, Reload } from "./reload.ts";
 import { complaintOf, type Serving, type SideName, START, serveUntil } from "./serve-side.ts";
 import { hangupMeans, type StopRequest } from "./stop-request.ts";
 import { becomeUser, warnOfRoot } from "./user.ts";
@@ -23,6 +23,7 @@ export async function runSide(
   options: Options,
   { stop, hasFile }: { stop: StopRequest; hasFile: boolean },
 ): Promise<number> {
+  if (!isReloadable(options, hasFile)) hangupMeans("stop");
   becomeUser(options.user);
   await using logs = new Logs(options, side);
   try {
@@ -48,7 +49,7 @@ async function serveAlone(
     const start = () => START[side]({ options, sites: sites.settings, credentials }, log);
     await serveUntil(stopped, start, (serving) => {
       const reload = new Reload({ options, sites }, log, (settings) => serving.configure(settings));
-      if (hasFile || options.tlsCert !== undefined) hangupMeans(() => reload.ask());
+      if (isReloadable(options, hasFile)) hangupMeans(() => reload.ask());
       announceAlone(side, options, serving);
       warnOfRoot(log);
     });

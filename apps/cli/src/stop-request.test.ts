@@ -1,5 +1,27 @@
 import { expect, test } from "bun:test";
-import { aborted, listenForStop } from "./stop-request.ts";
+import { aborted, hangupMeans, listenForStop } from "./stop-request.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+test("a SIGHUP that comes before anybody has said what it means is done once, when somebody does", () => {
+  const { asked } = listenForStop();
+  try {
+    process.emit("SIGHUP");
+    process.emit("SIGHUP");
+    expect(asked.aborted).toBe(false);
+    let times = 0;
+    hangupMeans(() => times++);
+    expect(times).toBe(1);
+    process.emit("SIGHUP");
+    expect(times).toBe(2);
+    hangupMeans("stop");
+    expect(asked.aborted).toBe(false);
+    process.emit("SIGHUP");
+    expect([times, asked.aborted]).toEqual([2, true]);
+  } finally {
+    for (const signal of SIGNALS) process.removeAllListeners(signal);
+  }
+});
 
 test("listenForStop() takes a signal as a wish, one soon after as the same, a later one as insisting", async () => {
   let now = 0;
@@ -15,6 +37,6 @@ test("listenForStop() takes a signal as a wish, one soon after as the same, a la
     expect(stop.insisted.aborted).toBeTrue();
     await aborted(stop.insisted);
   } finally {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(signal);
+    for (const signal of SIGNALS) process.removeAllListeners(signal);
   }
 });

@@ -1,12 +1,21 @@
 /** What asks a process to stop: a terminal's Ctrl-C, `kill`, a terminal that closes. */
 const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
-/** What SIGHUP does instead of asking to stop. */
+/** What SIGHUP does; undefined as long as nobody has said. */
 let onHangup: (() => void) | undefined;
+/** One has come that nobody could tell the meaning of. */
+let hasHungUp = false;
+let askToStop = () => {};
 
-/** From now on SIGHUP means this and not to stop, as with other servers that have something to read again. */
-export function hangupMeans(action: () => void): void {
-  onHangup = action;
+/**
+ * From now on SIGHUP means this: `"stop"` as a terminal that closes does, or as with other servers that have something to read again. Which of them it is shows only once the command
+ * line is read, and what is to be read again is there only later; one that has come before is done now.
+ */
+export function hangupMeans(action: (() => void) | "stop"): void {
+  onHangup = action === "stop" ? askToStop : action;
+  if (!hasHungUp) return;
+  hasHungUp = false;
+  onHangup();
 }
 
 /** What SIGUSR1 does; without any it is ignored. */
@@ -29,7 +38,7 @@ export interface StopRequest {
   readonly insisted: AbortSignal;
 }
 
-/** Handles the stop signals of this process from now on, for as long as it lives: none of them ends it any more. */
+/** Handles the stop signals of this process from now on, for as long as it lives: none of them ends it any more. SIGHUP waits until {@link hangupMeans} says what it means. */
 export function listenForStop(now: () => number = () => performance.now()): StopRequest {
   const asked = new AbortController();
   const insisted = new AbortController();
@@ -43,7 +52,11 @@ export function listenForStop(now: () => number = () => performance.now()): Stop
   process.on("SIGUSR1", () => {
     for (const action of onReopen) action();
   });
-  process.on("SIGHUP", () => (onHangup ?? onSignal)());
+  askToStop = onSignal;
+  process.on("SIGHUP", () => {
+    if (onHangup === undefined) hasHungUp = true;
+    else onHangup();
+  });
   return { asked: asked.signal, insisted: insisted.signal };
 }
 

@@ -12,7 +12,7 @@ import { Logs } from "./logs.ts";
 import { OpenSites } from "./open-sites.ts";
 import { asArguments, type Options } from "./options.ts";
 import { refuseOwnAddress } from "./own-address.ts";
-import { Reload } from "./reload.ts";
+import { isReloadable, Reload } from "./reload.ts";
 import { aborted, hangupMeans, reopenMeans, type StopRequest } from "./stop-request.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 import { becomeUser, warnOfRoot } from "./user.ts";
@@ -33,6 +33,7 @@ const CACHE_STOP_MS = 1_500;
  * @throws {CommandError} Exit code 1: it could not run, or not go on.
  */
 export async function runSupervisor(options: Options, stop: StopRequest, start: StartedWith): Promise<number> {
+  if (!isReloadable(options, start.hasFile)) hangupMeans("stop");
   connectionRoom(options); // without room it is refused before anything is opened
   if (options.user !== undefined) start.cache?.kill("SIGKILL"); // it is another user's
   becomeUser(options.user);
@@ -58,7 +59,6 @@ async function superviseUntil(stop: StopRequest, options: Options, { hasFile, ca
   try {
     using ports = await openPorts(options);
     const pair = new ProcessPair({ options, sites: sites.settings, credentials }, { ports, cache }, logs.log);
-    const hasReload = hasFile || options.tlsCert !== undefined;
     const reload = new Reload({ options, sites }, logs.log, (settings) => pair.use(settings));
     const admin = startAdmin({
       host: options.adminHost,
@@ -77,7 +77,7 @@ async function superviseUntil(stop: StopRequest, options: Options, { hasFile, ca
         admin,
         stop,
         log: logs.log,
-        onHangup: hasReload ? () => reload.ask() : undefined,
+        onHangup: isReloadable(options, hasFile) ? () => reload.ask() : undefined,
       });
     } finally {
       await admin.stop();
