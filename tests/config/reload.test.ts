@@ -1,8 +1,10 @@
 /** SIGHUP: another configuration holds without a failed request (CHECKLIST 65), and one that can not be used changes nothing. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
 import { DecidingOrigin } from "../caching/origin.ts";
 import { get } from "../caching/support.ts";
 import { getfile } from "../support/getfile-client.ts";
+import { TempDirectory } from "../support/temp-directory.ts";
 import { Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
 import { ConfigFile } from "./support.ts";
@@ -82,6 +84,35 @@ describe("SIGHUP", () => {
     config.write({ sites: [{ name: "one", origin: "./there-is-no-such-directory" }] });
     expect(await reload(webproxy)).toContain("there-is-no-such-directory");
     expect((await ask(webproxy, "any.example", "/x")).body).toBe("a /x");
+  });
+
+  test("a config file whose program leaves one running that holds its output does not stand in the way of the next", async () => {
+    using directory = new TempDirectory();
+    const pids = directory.file("pids");
+    const config = directory.file("webproxy.config.ts");
+    const held = { stdio: ["ignore", "inherit", "inherit"] };
+    const write = (rules: string) =>
+      writeFileSync(
+        config,
+        `import { appendFileSync, existsSync } from "node:fs";
+        if (existsSync(${JSON.stringify(pids)})) {
+          const child = Bun.spawn(["sleep", "600"], ${JSON.stringify(held)});
+          appendFileSync(${JSON.stringify(pids)}, child.pid + "\\n");
+          child.unref();
+        }
+        export default { origin: "demo", rules: [${rules}] };`,
+      );
+    write("");
+    await using webproxy = await Webproxy.start({ args: ["--config", config] });
+    writeFileSync(pids, "");
+    try {
+      expect(await reload(webproxy)).toContain("1 site, 0 rules");
+      write('{ path: "/x", bypass: true }');
+      expect(await reload(webproxy)).toContain("1 site, 1 rule");
+      expect(readFileSync(pids, "utf8").trim().split("\n").length).toBe(2);
+    } finally {
+      for (const pid of readFileSync(pids, "utf8").trim().split("\n")) if (pid !== "") process.kill(Number(pid));
+    }
   });
 
   test("limits hold for new connections; what takes a restart is named, and stays as it is", async () => {

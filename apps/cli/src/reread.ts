@@ -1,3 +1,4 @@
+import { outputOf } from "./child-output.ts";
 import { cannotRun, messageOf } from "./command-error.ts";
 import { FLAGS, flagNames } from "./flags.ts";
 import { type Options, parseOptions, type RawOptions } from "./options.ts";
@@ -23,15 +24,12 @@ export async function rereadOptions(): Promise<Options> {
     timeout: READ_MS,
     killSignal: "SIGKILL",
   });
-  const [printed, complaint] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  if ((await child.exited) !== 0) {
-    const why = complaint.trim().replace(/^webproxy: /, "");
+  const { exitCode, stdout, stderr } = await outputOf(child);
+  if (exitCode !== 0) {
+    const why = stderr.trim().replace(/^webproxy: /, "");
     throw cannotRun(why === "" ? `Cannot read the configuration within ${READ_MS / 1000} s` : why);
   }
-  return parseOptions({ flags: {}, file: { path: "what config print prints", values: parsePrinted(printed) } });
+  return parseOptions({ flags: {}, file: { path: "what config print prints", values: parsePrinted(stdout) } });
 }
 
 function parsePrinted(text: string): RawOptions {
