@@ -6,6 +6,7 @@ import { LogOutput } from "./log-output.ts";
 import type { Options } from "./options.ts";
 import { reopenMeans } from "./stop-request.ts";
 import type { TraceExporter } from "./traces/exporter.ts";
+import { uncaughtIsSaidBy } from "./uncaught.ts";
 
 type LogOptions = Pick<Options, "channel" | "logFormat" | "logFile" | "accessLog" | "quiet" | "otlp">;
 
@@ -15,6 +16,7 @@ export class Logs implements AsyncDisposable {
   readonly #options: LogOptions;
   readonly #output: LogOutput;
   readonly #forgetReopen: () => void;
+  readonly #forgetUncaught: () => void;
   #access: AccessLog | undefined;
   #traces: TraceExporter | undefined;
 
@@ -27,6 +29,7 @@ export class Logs implements AsyncDisposable {
     this.#output = new LogOutput(options.logFile);
     this.log = createLog({ format: options.logFormat, isQuiet: options.quiet, source, output: this.#output });
     this.#forgetReopen = reopenMeans(() => this.#reopen());
+    this.#forgetUncaught = uncaughtIsSaidBy(this.log);
   }
 
   /**
@@ -53,6 +56,7 @@ export class Logs implements AsyncDisposable {
     this.#forgetReopen();
     this.#access?.stop();
     await this.#traces?.stop();
+    this.#forgetUncaught();
     this.#output.close();
   }
 

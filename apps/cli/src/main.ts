@@ -3,13 +3,15 @@ import { adoptAllocatorSettings } from "./allocator.ts";
 import { looksLikeStart, startCacheAhead } from "./cache-ahead.ts";
 import { supervisedRole } from "./child-message.ts";
 import { hangupMeans, listenForStop } from "./stop-request.ts";
+import { exitCodeOf, listenForUncaught } from "./uncaught.ts";
 
 // Before signals are listened for: the program that this one becomes would not hear of one that had come.
 if (runsSideAlone(process.argv.slice(2))) adoptAllocatorSettings();
 // Before anything else is loaded, let alone made: from here on Ctrl-C ends in an orderly stop.
 const stop = listenForStop();
 if (!serves(process.argv.slice(2))) hangupMeans("stop");
-process.exit(await run(process.argv.slice(2)));
+listenForUncaught();
+process.exit(exitCodeOf(await run(process.argv.slice(2))));
 
 function runsSideAlone(args: readonly string[]): boolean {
   return (args[0] === "proxy" || args[0] === "cache") && supervisedRole(args) === undefined;

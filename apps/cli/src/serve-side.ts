@@ -14,6 +14,7 @@ import { messageOf } from "./command-error.ts";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
 import { aborted } from "./stop-request.ts";
+import { uncaughtError } from "./uncaught.ts";
 
 export type SideName = "proxy" | "cache";
 
@@ -71,11 +72,12 @@ export async function serveUntil(
 ): Promise<void> {
   if (stopped.aborted) return;
   const serving = await start();
+  const uncaught = uncaughtError();
   let hasFailed = false;
   try {
     if (stopped.aborted) return;
     onReady(serving);
-    const failure = await Promise.race([aborted(stopped), serving.failed]);
+    const failure = await Promise.race([aborted(stopped), serving.failed, uncaught]);
     if (failure === undefined) return;
     hasFailed = true;
     throw failure;

@@ -15,6 +15,7 @@ import { refuseOwnAddress } from "./own-address.ts";
 import { isReloadable, Reload } from "./reload.ts";
 import { aborted, hangupMeans, reopenMeans, type StopRequest } from "./stop-request.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
+import { uncaughtError } from "./uncaught.ts";
 import { becomeUser, warnOfRoot } from "./user.ts";
 import { printLine } from "./write-at-once.ts";
 
@@ -99,10 +100,11 @@ interface Surroundings {
 
 async function run(pair: ProcessPair, { options, sites, admin, stop, log, onHangup }: Surroundings): Promise<void> {
   removeLeftOvers(options.channel);
+  const failed = Promise.race([pair.gaveUp, uncaughtError()]);
   try {
     if (!stop.asked.aborted) pair.start();
-    const gaveUp = await Promise.race([aborted(stop.asked), pair.gaveUp, pair.bothReady]);
-    if (gaveUp !== undefined) throw gaveUp;
+    const failure = await Promise.race([aborted(stop.asked), failed, pair.bothReady]);
+    if (failure !== undefined) throw failure;
     if (!stop.asked.aborted) {
       if (onHangup !== undefined) hangupMeans(onHangup);
       reopenMeans(() => pair.signal("SIGUSR1"));
@@ -110,7 +112,7 @@ async function run(pair: ProcessPair, { options, sites, admin, stop, log, onHang
       admin.watch();
       warnOfRoot(log);
       sites.announce?.(pair.addresses, printLine);
-      const later = await Promise.race([aborted(stop.asked), pair.gaveUp]);
+      const later = await Promise.race([aborted(stop.asked), failed]);
       if (later !== undefined) throw later;
     }
   } finally {
