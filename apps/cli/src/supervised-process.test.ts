@@ -68,6 +68,20 @@ describe("SupervisedProcess", () => {
     expect([child.isReady, child.pid]).toEqual([false, undefined]);
   });
 
+  test("tells when it is stopped", async () => {
+    const { child, readyTimes } = supervise(READY + LIVE);
+    expect(child.isStopped).toBe(false);
+    child.start();
+    await readyTimes(1);
+    expect(child.isStopped).toBe(false);
+    process.kill(child.pid!, "SIGSTOP");
+    while (!child.isStopped) await Bun.sleep(1);
+    expect(child.isReady).toBe(true); // nobody watches over it
+    process.kill(child.pid!, "SIGCONT");
+    while (child.isStopped) await Bun.sleep(1);
+    await child.stop(1, NEVER);
+  });
+
   test("starts it again when it is killed", async () => {
     const { child, readyTimes, messages } = supervise(READY + LIVE);
     child.start();

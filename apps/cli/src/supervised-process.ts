@@ -1,4 +1,5 @@
 import type { ExplainQuestion, Explanation, NodesPurgeCount, Purge, SharedStatus } from "@proj/cache";
+import { isStopped } from "@proj/ipc";
 import type { Side } from "@proj/protocol";
 import type { ChildMessage, ChildSettings, SupervisorMessage } from "./child-message.ts";
 import { ChildProcess } from "./child-process.ts";
@@ -87,6 +88,11 @@ export class SupervisedProcess {
   /** It has said that it serves, and does not stand still. */
   get isReady(): boolean {
     return this.#isReady && this.#watch?.isSilent !== true;
+  }
+
+  /** It is stopped as a whole (SIGSTOP) at this moment: {@link isReady} may not tell yet. */
+  get isStopped(): boolean {
+    return this.#child !== undefined && isStopped(this.#child.pid);
   }
 
   /** It has said that it serves, at least once; since then it may have died, or stand still. */

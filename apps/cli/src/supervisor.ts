@@ -242,8 +242,8 @@ export class ProcessPair {
   }
 
   async stop(hurry: AbortSignal): Promise<void> {
-    // From now on clients are refused, as soon as the proxy accepts nobody any more; one that hangs would never stop having them queued for it.
-    if (this.proxy.isReady) this.#ports.close();
+    // From now on clients are refused, as soon as the proxy accepts nobody any more; one that is stopped or hangs would never stop having them queued for it.
+    if (this.proxy.isReady && !this.proxy.isStopped) this.#ports.close();
     else this.#ports.end();
     const endBy = performance.now() + STOP_MS;
     await this.proxy.stop(STOP_MS - CACHE_STOP_MS, hurry);
