@@ -3,13 +3,15 @@
  * on the new one is the only one.
  */
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Child } from "../chaos/child.ts";
 import { BodyCheck, pathOf, sizeOf } from "../chaos/content.ts";
 import { Conversation } from "../chaos/conversation.ts";
 import { SeededRandom } from "../chaos/random.ts";
+import { getfile } from "../support/getfile-client.ts";
 import { Webproxy } from "../support/webproxy.ts";
-import { within } from "../support/within.ts";
+import { eventually, within } from "../support/within.ts";
 
 const CLIENTS = 8;
 const SIZES = [1, 1_024, 70_000, 1_048_576];
@@ -88,6 +90,48 @@ test("--takeover under load, over TLS too: no request fails, and the old one end
   const refused = await Webproxy.refusal({ ...options, args: [...pool, ...ports] });
   expect(refused).toMatchObject({ exitCode: 1 });
   expect(refused.stderr).toContain("another process does");
+}, 120_000);
+
+/** Whether somebody takes a port over just now, by the name that is held for that. */
+function isTakenOver(port: number): boolean {
+  const name = `@webproxy.${process.getuid?.() ?? 0}.127.0.0.1.${port}.heir`;
+  return readFileSync("/proc/net/unix", "latin1")
+    .split("\n")
+    .some((line) => line.endsWith(name));
+}
+
+test("--takeover of what somebody takes over already is refused; who began goes on, and is the only one", async () => {
+  await using old = await Webproxy.start({ origin: "demo" });
+  const args = ["--http-port", String(old.http.port), "--getfile-port", String(old.getfile.port), "--takeover"];
+  await using next = Webproxy.spawn({ origin: "demo", args });
+  await eventually(20_000, "the takeover begins", () => isTakenOver(old.http.port));
+  next.kill("SIGSTOP"); // it has begun, and is not done
+  expect(isTakenOver(old.http.port)).toBe(true);
+  const refused = await Webproxy.refusal({ origin: "demo", args });
+  next.kill("SIGCONT");
+  expect(refused).toMatchObject({ exitCode: 1 });
+  expect(refused.stderr).toContain(`Cannot take over 127.0.0.1 port ${old.http.port}: `);
+  await next.ready();
+  expect((await within(30_000, "the end of the old one", old.ended())).exitCode).toBe(0);
+  expect((await getfile(next.getfile, "/")).isComplete).toBe(true);
+}, 120_000);
+
+test("two --takeover at the same time: one of them stays, alone", async () => {
+  await using old = await Webproxy.start({ origin: "demo" });
+  const args = ["--http-port", String(old.http.port), "--getfile-port", String(old.getfile.port), "--takeover"];
+  await using one = Webproxy.spawn({ origin: "demo", args });
+  await using other = Webproxy.spawn({ origin: "demo", args });
+  const ended = (webproxy: Webproxy) => webproxy.ended().then((how) => ({ webproxy, how }));
+  const first = await within(60_000, "the end of one of the two", Promise.race([ended(one), ended(other)]));
+  // Where one begins when the other is done, it takes the port over from that one, which ends as asked.
+  const word = first.how.exitCode === 0 ? "webproxy ready" : "Cannot take over 127.0.0.1 port";
+  expect(first.how.stdout + first.how.stderr).toContain(word);
+  const last = first.webproxy === one ? other : one;
+  await last.ready();
+  expect((await within(30_000, "the end of the old one", old.ended())).exitCode).toBe(0);
+  for (let times = 0; times < 20; times++) expect((await getfile(last.getfile, "/")).isComplete).toBe(true);
+  // The ones that are gone have left nobody behind who listens: all clients are this one's.
+  expect((await last.stats()).proxy!.counters.connectionsAccepted).toBeGreaterThanOrEqual(20);
 }, 120_000);
 
 test("--takeover where nobody has the ports is an ordinary start, and of a stranger's port is refused", async () => {

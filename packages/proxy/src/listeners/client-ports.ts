@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 import { endListening, endSteering, keepListening, steerConnections } from "@proj/ipc";
 import type { LogRecord } from "@proj/protocol";
-import { claimChosenPort, claimOrSharePort, claimPort, type PortClaim, type PortHolder } from "./port-claim.ts";
+import { claimChosenPort, claimOrSharePort, claimPort, type PortClaim, type Succession } from "./port-claim.ts";
 
 /** A port, and a descriptor of a socket for each thread that listens on it. */
 export interface PortSockets {
@@ -63,7 +63,7 @@ export class ClientPorts implements Disposable {
   /**
    * Listens; nobody accepts yet.
    *
-   * @throws {PortInUseError} Somebody else has a port. {@link ListenError} A port or the address is not to be had. {@link SystemCallError} `EMFILE`.
+   * @throws {PortInUseError} Somebody else has a port. {@link TakeoverError} Somebody else takes one over. {@link ListenError} A port or the address is not to be had. {@link SystemCallError} `EMFILE`.
    */
   static async open({ httpPort, getfilePort, httpsPort, ...wanted }: WantedPorts): Promise<ClientPorts> {
     const opened: OpenPort[] = [];
@@ -91,14 +91,14 @@ export class ClientPorts implements Disposable {
     const shared = this.#hasTakenOver ? [] : this.#ports.filter(isShared);
     if (shared.length === 0) return;
     this.#hasTakenOver = true;
-    const pids = new Set(shared.map(({ former }) => former.pid));
+    const pids = new Set(shared.map(({ claim }) => claim.former.pid));
     for (const pid of pids)
       log({ level: "info", message: `Taking over from process ${pid}, which finishes what it has begun` });
-    for (const { fds, former } of shared) steerConnections(fds[0]!, former.listeners, fds.length);
+    for (const { fds, claim } of shared) steerConnections(fds[0]!, claim.former.listeners, fds.length);
     await Bun.sleep(ACCEPTED_MS);
     for (const pid of pids) askToEnd(pid, log);
     await Bun.sleep(ACCEPTED_MS);
-    if (this.#isOpen) for (const { fds } of shared) endSteering(fds[0]!);
+    for (const port of shared) if (this.#isOpen) await completeSuccession(port, log);
   }
 
   /** Who accepts on the sockets goes on; new clients are refused once nobody does. Somebody else may have the ports. */
@@ -122,13 +122,29 @@ export class ClientPorts implements Disposable {
 
 interface OpenPort extends PortSockets {
   /** Undefined: it is somebody else's. */
-  readonly claim?: PortClaim;
-  /** Who had it before. */
-  readonly former?: PortHolder | undefined;
+  readonly claim?: PortClaim | Succession;
 }
 
-function isShared(port: OpenPort): port is OpenPort & { former: PortHolder } {
-  return port.former !== undefined;
+interface SharedPort extends OpenPort {
+  readonly claim: Succession;
+}
+
+function isShared(port: OpenPort): port is SharedPort {
+  return isSuccession(port.claim);
+}
+
+function isSuccession(claim: PortClaim | Succession | undefined): claim is Succession {
+  return claim !== undefined && "former" in claim;
+}
+
+/** From here on the next one may take the port over. */
+async function completeSuccession({ port, fds, claim }: SharedPort, log: (record: LogRecord) => void): Promise<void> {
+  endSteering(fds[0]!);
+  claim.complete();
+  const rival = await claim.rival();
+  if (rival === undefined) return;
+  const message = `Process ${rival.pid} has port ${port} too, and serves some of the clients: stop one of the two`;
+  log({ level: "error", message });
 }
 
 function close({ fds, claim }: OpenPort): void {
@@ -156,9 +172,9 @@ async function openPort(wanted: {
       port = one.port;
       fds.push(one.fd);
       // Nobody accepts here yet.
-      if (thread === 0 && claimed?.former !== undefined) steerConnections(one.fd, 0, claimed.former.listeners);
+      if (thread === 0 && isSuccession(claimed)) steerConnections(one.fd, 0, claimed.former.listeners);
     }
-    return { port, fds, claim: claimed ?? claimChosenPort(host, port, own), former: claimed?.former };
+    return { port, fds, claim: claimed ?? claimChosenPort(host, port, own) };
   } catch (error) {
     claimed?.release();
     for (const fd of fds) closeSync(fd);

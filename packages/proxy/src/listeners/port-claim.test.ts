@@ -1,7 +1,32 @@
 import { expect, test } from "bun:test";
-import { claimOrSharePort, claimPort } from "./port-claim.ts";
+import { claimOrSharePort, claimPort, type PortClaim, type Succession, TakeoverError } from "./port-claim.ts";
 
 const OWN = { pid: process.pid, listeners: 2 };
+const FIRST = { pid: 4711, listeners: 3 };
+
+/** A port that one has, and another takes over. */
+async function succession(): Promise<{ port: number; first: PortClaim; second: Succession }> {
+  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = probe;
+  probe.stop(true);
+  const first = claimPort("127.0.0.1", port, "--http-port", FIRST)!;
+  const second = (await claimOrSharePort("127.0.0.1", port, "--http-port", OWN)) as Succession;
+  return { port, first, second };
+}
+
+/** As soon as whoever takes it over has done so; the test's own time is the limit. Nobody listens here, so that the port may be free for a moment. */
+async function untilTaken(port: number): Promise<Succession> {
+  for (;;) {
+    try {
+      const claim = (await claimOrSharePort("127.0.0.1", port, "--http-port", OWN))!;
+      if ("former" in claim) return claim;
+      claim.release();
+    } catch (error) {
+      if (!(error instanceof TakeoverError)) throw error;
+    }
+    await Bun.sleep(10);
+  }
+}
 
 test("claimPort() refuses a port that is shared with reusePort, names the option, and leaves the port as it was", () => {
   const options = { hostname: "127.0.0.1", port: 0, reusePort: true };
@@ -37,21 +62,37 @@ test("claimPort() says why an address is not to be had", () => {
 });
 
 test("claimOrSharePort() learns who has the port, and has its name once that is let go of", async () => {
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = probe;
-  probe.stop(true);
-  const first = claimPort("127.0.0.1", port, "--http-port", { pid: 4711, listeners: 3 })!;
-  const second = (await claimOrSharePort("127.0.0.1", port, "--http-port", OWN))!;
-  expect(second.former).toEqual({ pid: 4711, listeners: 3 });
+  const { port, first, second } = await succession();
+  expect(second.former).toEqual(FIRST);
+  second.complete();
   first.release();
-  let third: Awaited<ReturnType<typeof claimOrSharePort>>;
-  for (let tries = 0; tries < 200; tries++) {
-    await Bun.sleep(10);
-    third = await claimOrSharePort("127.0.0.1", port, "--http-port", OWN);
-    third?.release();
-    if (third?.former !== undefined) break;
-  }
-  expect(third?.former).toEqual(OWN);
+  // The name of who succeeds is let go of only by one who has the port's.
+  const third = await untilTaken(port);
+  expect(third.former).toEqual(OWN);
+  third.release();
+  second.release();
+});
+
+test("claimOrSharePort() lets one at a time take a port over, and the next one only when that one has done so", async () => {
+  const { port, first, second } = await succession();
+  const another = () => claimOrSharePort("127.0.0.1", port, "--http-port", { pid: 4713, listeners: 1 });
+  await expect(another()).rejects.toThrow(`Cannot take over 127.0.0.1 port ${port}: process ${OWN.pid} is doing so`);
+  second.complete();
+  await expect(another()).rejects.toThrow("is doing so"); // the first one has it still
+  second.release();
+  const [one, other] = await Promise.allSettled([another(), another()]);
+  expect([one.status, other.status].sort()).toEqual(["fulfilled", "rejected"]);
+  for (const result of [one, other]) if (result.status === "fulfilled") result.value?.release();
+  first.release();
+});
+
+test("a succession finds one that got the port in between", async () => {
+  const { port, first, second } = await succession();
+  expect(await second.rival()).toBeUndefined();
+  first.release();
+  const rival = claimPort("127.0.0.1", port, "--http-port", { pid: 4712, listeners: 1 })!;
+  expect(await second.rival()).toEqual({ pid: 4712, listeners: 1 });
+  rival.release();
   second.release();
 });
 

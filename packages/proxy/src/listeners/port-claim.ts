@@ -10,6 +10,19 @@ export class PortInUseError extends Error {
   }
 }
 
+/** A port that somebody else takes over just now: two who did so would both stay, and each serve some of the clients. */
+export class TakeoverError extends Error {
+  readonly code = "ERR_TAKEOVER";
+
+  constructor(host: string, port: number, by: PortHolder | undefined) {
+    const who = by === undefined ? "another process" : `process ${by.pid}`;
+    super(
+      `Cannot take over ${host} port ${port}: ${who} is doing so. Start this one again once that one has, if it is to take its place`,
+    );
+    this.name = "TakeoverError";
+  }
+}
+
 /** Who has a port: which process is to be asked to end, and how many sockets listen there. */
 export interface PortHolder {
   readonly pid: number;
@@ -18,9 +31,17 @@ export interface PortHolder {
 
 /** A port that is ours until it is released. */
 export interface PortClaim {
-  /** Who has it still, and is to be asked to end once we listen. */
-  readonly former?: PortHolder;
   release(): void;
+}
+
+/** A port that is ours as soon as another one has let go of it. Nobody else takes it over meanwhile. */
+export interface Succession extends PortClaim {
+  /** Who has it still, and is to be asked to end once we listen. */
+  readonly former: PortHolder;
+  /** The former holder has been asked to end, and what that took has been done: from when it lets go of the port the next one may take it over from us. */
+  complete(): void;
+  /** Who has the port that is neither the former holder nor us: one that does not know of successions. */
+  rival(): Promise<PortHolder | undefined>;
 }
 
 /**
@@ -35,7 +56,7 @@ export interface PortClaim {
  */
 export function claimPort(host: string, port: number, option: string, own: PortHolder): PortClaim | undefined {
   if (port === 0) return undefined;
-  const claim = holdName(host, port, option, own);
+  const claim = holdPortName(host, port, option, own);
   try {
     Bun.listen({ hostname: host, port, exclusive: true, socket: { data() {} } }).stop(true);
     return claim;
@@ -49,7 +70,7 @@ export function claimPort(host: string, port: number, option: string, own: PortH
 
 /** Claims a port that the kernel has chosen for us: nobody else listens there, and who wants to take it over finds us. */
 export function claimChosenPort(host: string, port: number, own: PortHolder): PortClaim {
-  return holdName(host, port, "", own);
+  return holdPortName(host, port, "", own);
 }
 
 /** How often one who takes a port over looks whether its name is free. */
@@ -57,41 +78,57 @@ const SUCCESSION_MS = 100;
 const ANSWER_MS = 2_000;
 
 /**
- * As {@link claimPort}; but where another webproxy of this user has the port, we may listen beside it, and its name is ours as soon as it lets go of it.
+ * As {@link claimPort}; but where another webproxy of this user has the port, we may listen beside it, and its name is ours as soon as it lets go of it. A second name is held
+ * meanwhile, which decides between two who take the same port over. Only who has that one asks who has the port: before, it could be told of one that somebody else succeeds.
  *
- * @throws {PortInUseError} Somebody else has it, or a webproxy that does not say who it is.
+ * @throws {PortInUseError} Somebody else has it, or a webproxy that does not say who it is. {@link TakeoverError} Somebody takes it over.
  */
 export async function claimOrSharePort(
   host: string,
   port: number,
   option: string,
   own: PortHolder,
-): Promise<PortClaim | undefined> {
+): Promise<PortClaim | Succession | undefined> {
   try {
     return claimPort(host, port, option, own);
   } catch (error) {
-    const former = error instanceof PortInUseError ? await askHolder(host, port) : undefined;
-    if (former === undefined) throw error;
-    return succeed(host, port, option, own, former);
+    if (!(error instanceof PortInUseError)) throw error;
+    const heir = holdName(heirNameOf(host, port), own);
+    if (heir === undefined) throw new TakeoverError(host, port, await askHolder(heirNameOf(host, port)));
+    const former = await askHolder(nameOf(host, port));
+    if (former !== undefined) return succeed(nameOf(host, port), own, former, heir);
+    heir.release();
+    throw error;
   }
 }
 
-function succeed(host: string, port: number, option: string, own: PortHolder, former: PortHolder): PortClaim {
+function succeed(name: string, own: PortHolder, former: PortHolder, heir: PortClaim): Succession {
   let claim: PortClaim | undefined;
+  let isComplete = false;
+  const settle = () => {
+    if (claim !== undefined && isComplete) heir.release();
+  };
   const timer = setInterval(() => {
-    try {
-      claim = holdName(host, port, option, own);
-      clearInterval(timer);
-    } catch {
-      // It has not let go yet.
-    }
+    claim = holdName(name, own);
+    if (claim === undefined) return; // it has not let go yet
+    clearInterval(timer);
+    settle();
   }, SUCCESSION_MS);
   timer.unref();
   return {
     former,
+    complete() {
+      isComplete = true;
+      settle();
+    },
+    async rival() {
+      const holder = claim === undefined ? await askHolder(name) : undefined;
+      return holder === undefined || [former.pid, own.pid].includes(holder.pid) ? undefined : holder;
+    },
     release() {
       clearInterval(timer);
       claim?.release();
+      heir.release();
     },
   };
 }
@@ -100,31 +137,42 @@ function nameOf(host: string, port: number): string {
   return `\0webproxy.${process.getuid?.() ?? 0}.${host}.${port}`;
 }
 
+/** Whoever holds this is the one that takes the port over. */
+function heirNameOf(host: string, port: number): string {
+  return `${nameOf(host, port)}.heir`;
+}
+
 /** What is sent to a name: Bun 1.4.5 takes a connection whose other end has closed it at once for one that failed, so the answer waits for this. */
 const QUESTION = "?";
 
-/** The name tells who asks for it whose it is: `PID LISTENERS`. */
-function holdName(host: string, port: number, option: string, { pid, listeners }: PortHolder): PortClaim {
+function holdPortName(host: string, port: number, option: string, own: PortHolder): PortClaim {
+  const claim = holdName(nameOf(host, port), own);
+  if (claim === undefined) throw new PortInUseError(host, port, option);
+  return claim;
+}
+
+/** The name tells who asks for it whose it is: `PID LISTENERS`. undefined: somebody else has it. */
+function holdName(name: string, { pid, listeners }: PortHolder): PortClaim | undefined {
   try {
     const holder = Bun.listen({
-      unix: nameOf(host, port),
+      unix: name,
       socket: { data: (socket) => void socket.end(`${pid} ${listeners}\n`) },
     });
     holder.unref();
     return { release: () => holder.stop(true) };
   } catch {
-    throw new PortInUseError(host, port, option);
+    return undefined;
   }
 }
 
-async function askHolder(host: string, port: number): Promise<PortHolder | undefined> {
+async function askHolder(name: string): Promise<PortHolder | undefined> {
   const answer = Promise.withResolvers<string>();
   let said = "";
   const over = () => answer.resolve(said);
   const timer = setTimeout(over, ANSWER_MS);
   try {
     await Bun.connect({
-      unix: nameOf(host, port),
+      unix: name,
       socket: {
         open: (socket) => void socket.write(QUESTION),
         data(_, chunk) {
