@@ -454,8 +454,15 @@ export class StreamSocket implements Watcher, Sender, PartingSocket {
   }
 
   #shutDown(): void {
+    if (this.#isEnding) this.#dropReceived();
     if (this.#hasPeerEnded || this.#isEnding) return this.#close();
     libc().shutdown(this.#fildes, SHUT.WR);
+  }
+
+  /** A connection that is closed while something is unread is reset, and the peer loses what it has not got yet. */
+  #dropReceived(): void {
+    for (let reads = 0; reads < READS_PER_TURN; reads++)
+      if (libc().recv(this.#fildes, received, received.length, 0) <= 0) return;
   }
 
   /** Nothing can be written any more. */
