@@ -6,6 +6,7 @@ import { FLAGS, flagNames } from "./flags.ts";
 import { type FlagName, type Options, parseOptions, type RawOptions, type Sources, sourceOf } from "./options.ts";
 import type { PurgeWish } from "./purge.ts";
 import type { StopRequest } from "./stop-request.ts";
+import { complain } from "./write-at-once.ts";
 
 /** What a command does; resolves to the exit code. Its code is loaded when it is run: `--help` needs none of it. */
 type Run<Arguments extends unknown[]> = (...given: Arguments) => Promise<number>;
@@ -44,7 +45,7 @@ export async function runCommandLine(
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    process.stderr.write(`webproxy: ${complaint(error)}\n`);
+    complain(complaint(error));
     return error instanceof CommandError ? error.exitCode : 1;
   }
 }

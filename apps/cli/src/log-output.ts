@@ -1,15 +1,16 @@
 import { closeSync, openSync } from "node:fs";
 import { cannotRun, errorCode } from "./command-error.ts";
-import { writeAtOnce } from "./write-at-once.ts";
+import { Outlet } from "./outlet.ts";
 
 const STANDARD_ERROR = 2;
 
 /**
- * Where lines of a log go: standard error, or the end of a file. Written at once, so that nothing is lost when the process dies.
+ * Where lines of a log go: standard error, or the end of a file. Written at once, so that nothing is lost when the process dies, but for what its reader does not take ({@link Outlet}).
  */
 export class LogOutput {
   readonly #path: string | undefined;
   #fildes: number;
+  #outlet: Outlet;
 
   /**
    * @param path Undefined: standard error. The file is made when it is not there, for its owner and group only.
@@ -18,6 +19,12 @@ export class LogOutput {
   constructor(path?: string) {
     this.#path = path;
     this.#fildes = path === undefined ? STANDARD_ERROR : open(path);
+    this.#outlet = new Outlet(this.#fildes);
+  }
+
+  /** Told later of lines that are missing, since whoever reads them did not go on. */
+  set onLost(tell: (lines: number) => void) {
+    this.#outlet.onLost = tell;
   }
 
   get isTerminal(): boolean {
@@ -25,7 +32,7 @@ export class LogOutput {
   }
 
   write(text: string): void {
-    writeAtOnce(this.#fildes, text);
+    this.#outlet.write(text);
   }
 
   /**
@@ -36,11 +43,15 @@ export class LogOutput {
   reopen(): void {
     if (this.#path === undefined) return;
     const fildes = open(this.#path);
-    closeSync(this.#fildes);
+    const { onLost } = this.#outlet;
+    this.close();
     this.#fildes = fildes;
+    this.#outlet = new Outlet(fildes);
+    this.#outlet.onLost = onLost;
   }
 
   close(): void {
+    this.#outlet.close();
     if (this.#path !== undefined) closeSync(this.#fildes);
   }
 }

@@ -28,6 +28,7 @@ export class Logs implements AsyncDisposable {
     this.#options = options;
     this.#output = new LogOutput(options.logFile);
     this.log = createLog({ format: options.logFormat, isQuiet: options.quiet, source, output: this.#output });
+    this.#output.onLost = (lines) => this.#tellOfLost(lines, "log");
     this.#forgetReopen = reopenMeans(() => this.#reopen());
     this.#forgetUncaught = uncaughtIsSaidBy(this.log);
   }
@@ -46,6 +47,7 @@ export class Logs implements AsyncDisposable {
     }
     const output = accessLogOutput(this.#options);
     if (output === undefined) return;
+    output.onLost = (lines) => this.#tellOfLost(lines, "access log");
     const { AccessLog } = await import("./access/log.ts");
     this.#access = new AccessLog({ channel, format, output, log: this.log });
     this.#access.start();
@@ -58,6 +60,13 @@ export class Logs implements AsyncDisposable {
     await this.#traces?.stop();
     this.#forgetUncaught();
     this.#output.close();
+  }
+
+  #tellOfLost(lines: number, where: string): void {
+    this.log({
+      level: "warn",
+      message: `${lines} lines are missing from the ${where}: whoever reads it did not go on`,
+    });
   }
 
   #reopen(): void {

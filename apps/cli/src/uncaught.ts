@@ -1,14 +1,13 @@
 import type { LogRecord } from "@proj/protocol";
 import { errorCode } from "./command-error.ts";
-import { writeAtOnce } from "./write-at-once.ts";
+import { complain } from "./write-at-once.ts";
 
-const STANDARD_ERROR = 2;
 /** Longer than a supervisor's stop takes, which is the longest. */
 const END_MS = 15_000;
 
 type Say = (record: LogRecord) => void;
 
-let say: Say = ({ message }) => writeAtOnce(STANDARD_ERROR, `webproxy: ${message}\n`);
+let say: Say = ({ message }) => complain(message);
 let endInOrder: ((error: Error) => void) | undefined;
 let isEnding = false;
 

@@ -1,24 +1,21 @@
-import { writeSync } from "node:fs";
+import { Outlet } from "./outlet.ts";
 
 const STANDARD_OUTPUT = 1;
-const TRIES_MAX = 100;
+const STANDARD_ERROR = 2;
 
-/** Writes text to a descriptor, before this returns. A reader that has gone, or a disk that is full, is no reason to stop. */
-export function writeAtOnce(fildes: number, text: string): void {
-  const bytes = Buffer.from(text);
-  let done = 0;
-  for (let tries = 0; done < bytes.length && tries < TRIES_MAX; tries++) {
-    try {
-      done += writeSync(fildes, bytes, done);
-    } catch (error) {
-      // A terminal or pipe that somebody made non-blocking and that is full: it is read again in a moment, or the line is lost.
-      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) return;
-      Bun.sleepSync(1);
-    }
-  }
+/** Writes text to a descriptor, before this returns. Who reads it is waited for a tenth of a second at most. */
+function writeAtOnce(fildes: number, text: string): void {
+  const outlet = new Outlet(fildes);
+  outlet.write(text);
+  outlet.close();
 }
 
 /** A line on standard output. (`process.stdout` takes 17 ms to be made, for which whoever waits for the ready line would wait.) */
 export function printLine(line: string): void {
   writeAtOnce(STANDARD_OUTPUT, `${line}\n`);
+}
+
+/** A line on standard error that does not belong to a log: why a command ends. */
+export function complain(message: string): void {
+  writeAtOnce(STANDARD_ERROR, `webproxy: ${message}\n`);
 }

@@ -45,3 +45,4 @@ export { limitSendBuffer } from "./sockets/send-buffer.ts";
 export { closeParted } from "./sockets/socket-calls.ts";
 export { type AcceptedHandler, StreamListener } from "./sockets/stream-listener.ts";
 export { type StreamHandler, StreamSocket } from "./sockets/stream-socket.ts";
+export { isWritable } from "./writable.ts";

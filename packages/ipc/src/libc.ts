@@ -25,6 +25,7 @@ const FILES = {
   getpagesize: { args: [], returns: "i32" }, // int getpagesize(void)
   posix_fallocate: { args: ["i32", "i64", "i64"], returns: "i32" }, // int posix_fallocate(int, off_t, off_t): returns the error
   linkat: { args: ["i32", "ptr", "i32", "ptr", "i32"], returns: "i32" }, // int linkat(int, const char *, int, const char *, int)
+  poll: { args: ["ptr", "u64", "i32"], returns: "i32" }, // int poll(struct pollfd *, nfds_t, int)
   getrlimit: { args: ["i32", "ptr"], returns: "i32" }, // int getrlimit(int, struct rlimit *)
   listen: { args: ["i32", "i32"], returns: "i32" }, // int listen(int, int)
   shutdown: { args: ["i32", "i32"], returns: "i32" }, // int shutdown(int, int)
