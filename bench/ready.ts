@@ -5,10 +5,10 @@
  *   bun run bench/ready.ts [--rounds 15] [--threads 2] [-- WEBPROXY OPTIONS]
  */
 import { parseArgs } from "node:util";
+import { packedCommand } from "../tests/support/packed.ts";
 import { TempDirectory } from "../tests/support/temp-directory.ts";
 import { type StartOptions, Webproxy } from "../tests/support/webproxy.ts";
 import { machine, median } from "./support/machine.ts";
-import { packedCommand } from "./support/packed.ts";
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,14 +19,14 @@ const PROMISED_MS = 400;
 console.log(machine());
 const origin = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("ok") });
 using directory = new TempDirectory({ mode: 0o777 });
-const { program, path } = await packedCommand(directory);
+const command = packedCommand(directory);
 const packed: number[] = [];
 const sources: number[] = [];
 const bare: number[] = [];
 try {
   for (let round = 0; round < Number(given.rounds); round++) {
     bare.push(await timeOf(() => Bun.spawn([process.execPath, "-e", "0"]).exited));
-    packed.push(await readyAfter({ program: [program], env: { PATH: path } }));
+    packed.push(await readyAfter(command));
     sources.push(await readyAfter({}));
   }
 } finally {

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { faultCounts, ownChannel, type Stats, Webproxy } from "../support/webproxy.ts";
+import { faultCounts, ownChannel, type StartOptions, type Stats, Webproxy } from "../support/webproxy.ts";
 import { eventually, within } from "../support/within.ts";
 import { Child, FIRST } from "./child.ts";
 import { Clients, type Tally } from "./clients.ts";
@@ -41,6 +41,8 @@ export interface ChaosOptions {
   only?: RegExp;
   /** Told at the end what webproxy has written to standard error. */
   logged?: (log: string) => void;
+  /** Default: the repository's sources. */
+  command?: Pick<StartOptions, "program" | "env"> | undefined;
   /** Called once, when the load begins, with what tells the counts at any time. */
   began?: (counts: () => string) => void;
 }
@@ -73,6 +75,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   await using arena = await openArena(disk, { sharedMemory: "96m", disk: "96m" });
   using settings = new LiveSettings(`http://127.0.0.1:${originPort}`);
   await using webproxy = await Webproxy.start({
+    ...options.command,
     channel,
     wrap: arena.wrap,
     args: [

@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { TempDirectory } from "./temp-directory.ts";
+import type { StartOptions } from "./webproxy.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const TIMEOUT_MS = 60_000;
@@ -13,6 +14,13 @@ export function pack(workspace: string, directory: TempDirectory): string {
   const [tarball] = readdirSync(destination);
   if (tarball === undefined) throw new Error(`bun pm pack of ${workspace} made no tarball`);
   return join(destination, tarball);
+}
+
+/** How to start the command as an operator has it, packed. */
+export function packedCommand(directory: TempDirectory): Pick<StartOptions, "program" | "env"> {
+  const tarball = pack("apps/cli", directory);
+  run(["tar", "-xzf", tarball], dirname(tarball));
+  return { program: [join(dirname(tarball), "package", "bin", "webproxy")], env: pathWithBun(directory) };
 }
 
 /** An empty project with the tarballs installed, and nothing else; everybody may read it. */
