@@ -13,6 +13,7 @@ import { Webproxy } from "../support/webproxy.ts";
 
 const SEED = Math.floor(Math.random() * 2 ** 32);
 const MS = IS_WHOLE ? 120_000 : 6_000;
+const ROUNDS_MAX = 4;
 const CLIENTS = 8;
 
 test(
@@ -95,48 +96,55 @@ test(
       mayCount: ["lostWakeups"], // nobody rings for nonsense
     });
     const before = await webproxy.stats();
-    const hostile = Bun.spawn(
-      [
-        process.execPath,
-        join(import.meta.dir, "hostile-member.ts"),
-        webproxy.channel,
-        origin.url,
-        String(SEED),
-        String(MS),
-      ],
-      { stdio: ["ignore", "pipe", "inherit"] },
-    );
-    let isOver = false;
-    void hostile.exited.then(() => {
-      isOver = true;
-    });
-    let right = 0;
-    await Promise.all(
-      Array.from({ length: CLIENTS }, async (_, client) => {
-        for (let turn = client; !isOver; turn++) {
-          const { path, body, sha256 } = files[turn % files.length]!;
-          const get = client % 2 === 0 ? getfile(webproxy.getfile, path) : http(webproxy.http, path);
-          const got = await get; // rejects when nothing came for 30 s
-          if (!got.isComplete || (got.status !== "200" && got.status !== "OK")) continue;
-          expect({ path, length: got.length, sha256: got.sha256 }).toEqual({ path, length: body.length, sha256 });
-          right++;
-        }
-      }),
-    );
-    expect(await hostile.exited).toBe(0);
-    expect(Number(await new Response(hostile.stdout).text())).toBeGreaterThan(100);
-    expect(right).toBeGreaterThan(0);
+    const refused = async () => {
+      const { proxy, cache } = await webproxy.stats();
+      return Math.min(...[proxy, cache].map((side) => side!.counters.refusedMessages));
+    };
+    // Few of them come to a proxy at a moment at which it reads there: where the machine is slow it may be none at the first time.
+    for (let seed = SEED; seed < SEED + ROUNDS_MAX && (await refused()) === 0; seed++) {
+      const hostile = Bun.spawn(
+        [
+          process.execPath,
+          join(import.meta.dir, "hostile-member.ts"),
+          webproxy.channel,
+          origin.url,
+          String(seed),
+          String(MS),
+        ],
+        { stdio: ["ignore", "pipe", "inherit"] },
+      );
+      let isOver = false;
+      void hostile.exited.then(() => {
+        isOver = true;
+      });
+      let right = 0;
+      await Promise.all(
+        Array.from({ length: CLIENTS }, async (_, client) => {
+          for (let turn = client; !isOver; turn++) {
+            const { path, body, sha256 } = files[turn % files.length]!;
+            const get = client % 2 === 0 ? getfile(webproxy.getfile, path) : http(webproxy.http, path);
+            const got = await get; // rejects when nothing came for 30 s
+            if (!got.isComplete || (got.status !== "200" && got.status !== "OK")) continue;
+            expect({ path, length: got.length, sha256: got.sha256 }).toEqual({ path, length: body.length, sha256 });
+            right++;
+          }
+        }),
+      );
+      expect(await hostile.exited).toBe(0);
+      expect(Number(await new Response(hostile.stdout).text())).toBeGreaterThan(100);
+      expect(right).toBeGreaterThan(0);
+    }
     const stats = await webproxy.stats();
     const lives = ({ proxy, cache, restarts }: typeof stats) => [proxy?.pid, cache?.pid, restarts];
     // With what it says of the death of a process.
     const said = /panic|rror:.*/.exec(webproxy.stderr)?.[0];
     expect({ lives: lives(stats), said }).toEqual({ lives: lives(before), said: undefined });
-    for (const side of [stats.proxy, stats.cache]) expect(side?.counters.refusedMessages).toBeGreaterThan(0);
+    expect(await refused()).toBeGreaterThan(0);
     for (const { path, sha256 } of files) {
       expect(await getfile(webproxy.getfile, path)).toMatchObject({ isComplete: true, sha256 });
       expect(await http(webproxy.http, path)).toMatchObject({ isComplete: true, sha256 });
     }
     await webproxy.segmentsReturned();
   },
-  MS + 120_000,
+  ROUNDS_MAX * MS + 120_000,
 );

@@ -45,9 +45,12 @@ for (const [poolArgs, pool] of POOLS)
         for (const got of await Promise.all(still)) expect(got).toMatchObject(whole);
         await Promise.all(leaving);
       }
-      for (let file = 0; file < FILES; file++) expect(origin.count(`/${file}`)).toBe(1);
       await webproxy.segmentsReturned();
       const stats = await webproxy.stats();
+      // Once for the cache; what a shard is too busy to read is passed to the origin, and counted.
+      const asked = Array.from({ length: FILES }, (_, file) => origin.count(`/${file}`));
+      expect(Math.min(...asked)).toBe(1);
+      expect(asked.reduce((sum, count) => sum + count)).toBe(FILES + stats.proxy!.counters.passes);
       const { refusedMessages, restarts } = stats;
       expect({ ...faultCounts(stats), refusedMessages, restarts }).toEqual({
         ...NO_FAULTS,
