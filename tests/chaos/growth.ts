@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { type ProcessUsage, processUsage } from "../support/process-usage.ts";
 import type { Stats, Webproxy } from "../support/webproxy.ts";
 
@@ -7,6 +7,8 @@ const MIB = 1024 * 1024;
 /** A process at one moment. */
 interface ProcessNow extends ProcessUsage {
   readonly pid: number;
+  /** Of what is resident, the bodies on loan that it has mapped. */
+  readonly lentBytes: number;
 }
 
 export type UsageOfAll = Record<"supervisor" | "proxy" | "cache", ProcessNow>;
@@ -23,7 +25,12 @@ const MORE_MAX = {
 };
 
 export function usageOfAll({ pid }: Webproxy, { proxy, cache }: Stats): UsageOfAll {
-  const now = (one: number): ProcessNow => ({ pid: one, ...processUsage(one), descriptors: descriptorsOf(one) });
+  const now = (pid: number): ProcessNow => ({
+    pid,
+    ...processUsage(pid),
+    descriptors: descriptorsOf(pid),
+    lentBytes: lentBytesOf(pid),
+  });
   return { supervisor: now(pid), proxy: now(proxy!.pid), cache: now(cache!.pid) };
 }
 
@@ -39,9 +46,16 @@ function descriptorsOf(pid: number): number {
   }).length;
 }
 
-/** Without the bodies on loan that a thread of the proxy keeps on purpose: they are the cache's, and what is shared has no more room than the run's own /dev/shm, where what leaked would fail everybody. */
-function unsharedBytes({ residentBytes, sharedBytes }: ProcessUsage): number {
-  return residentBytes - sharedBytes;
+/** In /proc/PID/smaps the lines about a mapping follow the one that begins with its addresses. */
+function lentBytesOf(pid: number): number {
+  const mappings = readFileSync(`/proc/${pid}/smaps`, "latin1").split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  const lent = mappings.filter((mapping) => /\.body\./.test(mapping.slice(0, mapping.indexOf("\n"))));
+  return lent.reduce((bytes, mapping) => bytes + 1024 * Number(/^Rss:\s+(\d+) kB/m.exec(mapping)![1]), 0);
+}
+
+/** As with descriptors: the bodies on loan that a thread of the proxy keeps on purpose are the cache's. */
+function countedBytes({ residentBytes, lentBytes }: ProcessNow): number {
+  return residentBytes - lentBytes;
 }
 
 /** In words, what holds more than it may. */
@@ -50,7 +64,7 @@ export function growthSince(before: UsageOfAll, after: UsageOfAll): string[] {
     const isSame = before[name].pid === after[name].pid;
     const max = MORE_MAX[name === "supervisor" ? name : isSame ? "same" : "successor"];
     const descriptors = after[name].descriptors - before[name].descriptors;
-    const bytes = unsharedBytes(after[name]) - unsharedBytes(before[name]);
+    const bytes = countedBytes(after[name]) - countedBytes(before[name]);
     return [
       ...(descriptors > max.descriptors ? [`${name}: ${descriptors} descriptors more than before`] : []),
       ...(bytes > max.bytes ? [`${name}: ${bytes} bytes of memory more than before`] : []),

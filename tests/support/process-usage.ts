@@ -5,8 +5,6 @@ export interface ProcessUsage {
   residentBytes: number;
   /** Of these, what is no part of a file: private memory, and shared memory. */
   ownBytes: number;
-  /** Of these, what it shares. */
-  sharedBytes: number;
   /** User and system, of all threads, since its start. */
   processorMs: number;
   /** Lines of /proc/PID/maps; the kernel allows 65,530. */
@@ -23,7 +21,6 @@ export function processUsage(pid: number): ProcessUsage {
   return {
     residentBytes: bytesOf("VmRSS"),
     ownBytes: bytesOf("RssAnon") + bytesOf("RssShmem"),
-    sharedBytes: bytesOf("RssShmem"),
     processorMs: 10 * (Number(fields[11]) + Number(fields[12])),
     mappings: readFileSync(`/proc/${pid}/maps`, "latin1").split("\n").length - 1,
     descriptors: readdirSync(`/proc/${pid}/fd`).length,

@@ -1,4 +1,4 @@
-import { Fields, formatHttpDate, type RequestHead, reasonPhrase, renderRequestHead } from "@proj/protocol";
+import { Fields, formatHttpDate, ownVia, type RequestHead, reasonPhrase, renderRequestHead } from "@proj/protocol";
 import { renderProxyStatus } from "./proxy-status.ts";
 
 /** A response that this proxy makes itself. */
@@ -23,7 +23,7 @@ export function renderOwnResponse(
     (status === 503 ? "Retry-After: 1\r\n" : "") +
     (to.connection === undefined ? "" : `Connection: ${to.connection}\r\n`) +
     (error === undefined ? "" : `Proxy-Status: ${renderProxyStatus(error)}\r\n`) +
-    "Via: 1.1 webproxy\r\nCache-Status: webproxy\r\n\r\n";
+    `Via: ${ownVia(1)}\r\nCache-Status: webproxy\r\n\r\n`;
   return to.isHead ? head : head + content;
 }
 
