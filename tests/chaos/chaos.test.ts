@@ -7,7 +7,7 @@ import { IS_WHOLE } from "../support/scale.ts";
 import { runChaos } from "./chaos.ts";
 
 const SEED = Math.floor(Math.random() * 2 ** 32);
-const SECONDS = IS_WHOLE ? 180 : 50;
+const SECONDS = IS_WHOLE ? 180 : 60;
 
 test(
   `chaos for ${SECONDS} s (seed ${SEED})`,
