@@ -1,8 +1,9 @@
 /**
- * Ctrl-C at any moment of the start leaves nothing. Moments are drawn at random over the whole start and a little beyond it; the
+ * Ctrl-C at any moment, of the start too, leaves nothing. Moments are drawn at random over the whole start and a little beyond it; the
  * seed is in the test's name.
  */
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { CountingOrigin } from "../support/counting-origin.ts";
 import { getfile } from "../support/getfile-client.ts";
 import { TempDirectory } from "../support/temp-directory.ts";
@@ -45,11 +46,13 @@ test(`SIGTERM at ${MOMENTS / 2} moments of the start of either process alone lea
     await Promise.all([interrupt("proxy"), interrupt("cache")]);
 }, 120_000);
 
-test("SIGINT while a large file is on its way: the response is finished, then it ends", async () => {
+test("Ctrl-C while a large file is on its way reaches the supervisor alone: the response is finished, then all end", async () => {
   using directory = new TempDirectory();
   const body = Buffer.alloc(4 * 1024 * 1024, "x");
   await Bun.write(directory.file("file"), body);
-  await using webproxy = await Webproxy.start({ origin: directory.path });
+  await using webproxy = await Webproxy.start({ origin: directory.path, wrap: ["setsid"] });
+  const { proxy, cache } = await webproxy.stats();
+  for (const pid of [proxy!.pid, cache!.pid]) expect(groupAndSession(pid)).toEqual([pid, webproxy.pid]);
   const goOn = Promise.withResolvers<void>();
   let begun = false;
   const transfer = getfile(webproxy.getfile, "/file", {
@@ -59,12 +62,22 @@ test("SIGINT while a large file is on its way: the response is finished, then it
     },
   });
   while (!begun) await Bun.sleep(5);
+  process.kill(-webproxy.pid, "SIGINT"); // as a terminal does
   const stopped = webproxy.stop("SIGINT");
   await Bun.sleep(300);
   goOn.resolve();
   expect(await transfer).toMatchObject({ length: body.length, bytes: body.length, isComplete: true });
   expect((await stopped).exitCode).toBe(0);
 }, 120_000);
+
+function groupAndSession(pid: number): number[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  return stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .slice(2, 4)
+    .map(Number);
+}
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 function generator(seed: number): () => number {

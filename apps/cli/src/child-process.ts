@@ -10,8 +10,8 @@ export interface ChildListener {
 /**
  * A process of ours, from its start to its end. What it says before somebody listens is kept.
  *
- * It has a session of its own, so that a terminal's Ctrl-C reaches its parent alone, which ends its children in the right order. It sees its parent's death as the end of the
- * channel between them.
+ * It makes itself a process group of its own (run-supervised.ts), so that a terminal's Ctrl-C reaches its parent alone, which ends its children in the right order. It sees its parent's death as the end of
+ * the channel between them.
  */
 export class ChildProcess {
   readonly #process: Bun.Subprocess;
@@ -25,7 +25,6 @@ export class ChildProcess {
   constructor(command: string[], inherited: readonly number[] = []) {
     this.#process = Bun.spawn(command, {
       stdio: ["ignore", "inherit", "inherit", ...inherited],
-      detached: true,
       env: withAllocatorSettings(process.env),
       serialization: "json",
       ipc: (value) => {

@@ -1,4 +1,4 @@
-import { replaceArgument } from "@proj/ipc";
+import { leadProcessGroup, replaceArgument } from "@proj/ipc";
 import { SPARE, type SupervisedRole } from "./child-message.ts";
 import { Logs } from "./logs.ts";
 import { complaintOf, GRACE_MS, loadSide, loadWhole, START, serveUntil } from "./serve-side.ts";
@@ -16,6 +16,7 @@ const ORPHAN_GRACE_MS = 1_000;
  */
 export async function runSupervised({ side, isSpare }: SupervisedRole, stop: StopRequest): Promise<number> {
   const supervisor = new SupervisorLink();
+  leadProcessGroup(); // a terminal's signals are the supervisor's
   hangupMeans(() => {}); // nobody but the supervisor is to say when it ends
   const stopped = AbortSignal.any([stop.asked, supervisor.gone]);
   let loading = Promise.resolve(START[side]);

@@ -23,6 +23,7 @@ export { replaceArgument } from "./own-arguments.ts";
 export type { PoolMember } from "./pool-member.ts";
 export type { PoolPicture, SegmentState } from "./pool-table.ts";
 export { PrivateMemory } from "./private-memory.ts";
+export { leadProcessGroup } from "./process-group.ts";
 export { readAtHand } from "./read-at-hand.ts";
 export { type ObjectKind, registerFamily, unregisterFamily } from "./registry.ts";
 export { startTimeOf } from "./registry-maker.ts";
