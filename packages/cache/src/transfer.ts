@@ -124,7 +124,9 @@ export class Transfer {
     const { headBytes } = state;
     const { loan } = reply;
     if (first && loan !== undefined && this.request.acceptsLoan && headBytes <= capacity) {
-      if (headBytes + reply.length! > capacity) return this.#lend(ask, channel, reply, loan);
+      // What fits is copied once, unless the proxy may keep it: then it is sent again and again, from there without a copy.
+      const isKept = reply.response.hotVersion !== undefined;
+      if (isKept || headBytes + reply.length! > capacity) return this.#lend(ask, channel, reply, loan);
     }
     const plan = planPortion(state, ask.firstByte, first ? capacity : Math.min(capacity, ask.bytesMax));
     if (plan.kind === "wait") return this.#waitOrFail(ask, channel);

@@ -12,12 +12,16 @@ export interface ByteTaker {
 export class ReadyResponse {
   #bytes: Uint8Array;
   #loan: Loan | undefined;
-  #loanSent = 0;
+  #loanSent: number;
 
-  /** @param loan The body behind `bytes`; taken over, and given back once it is out or {@link drop} is called. */
-  constructor(bytes: Uint8Array, loan?: Loan) {
+  /**
+   * @param loan The body behind `bytes`; taken over, and given back once it is out or {@link drop} is called.
+   * @param loanSent How much of that has been sent.
+   */
+  constructor(bytes: Uint8Array, loan?: Loan, loanSent = 0) {
     this.#bytes = bytes;
     this.#loan = loan;
+    this.#loanSent = loanSent;
   }
 
   /** Hands the client what it takes. */

@@ -6,6 +6,9 @@ import { type ByteTaker, ReadyResponse } from "../ready-response.ts";
 import type { LargeSender, SendTurns } from "../send-turns.ts";
 import { type ClientSocket, clientAddress } from "./connection.ts";
 
+/** A body on loan that is no larger leaves at once, as one that is copied does: it needs no turn (SendTurns). */
+const AT_ONCE_BYTES_MAX = SEND_BUFFER_BYTES;
+
 /** Whose responses a {@link ReadySender} sends: the client's connection. */
 export interface ReadySenderOwner {
   /** The kernel has taken so many bytes. */
@@ -58,19 +61,24 @@ export class ReadySender implements LargeSender, ByteTaker {
 
   /** @param ready What {@link HotResponse.ready} is for this client: all of the response but for a body on loan. */
   sendHot(hot: HotResponse, ready: Uint8Array): void {
-    if (hot.loan !== undefined) {
-      this.expectBody(hot.bodyBytes, true);
-      hot.loan.retain();
-      this.#ready = new ReadyResponse(restOf(hot, ready, 0), hot.loan);
-      this.#turns.ask(this);
-      return;
-    }
-    const taken = this.#socket.write(ready, this.#owner.endsAfterResponse);
+    const { loan, bodyBytes } = hot;
+    if (loan !== undefined && bodyBytes > AT_ONCE_BYTES_MAX) return this.#sendInTurn(hot, ready, loan);
+    const taken = this.#socket.write(ready, loan !== undefined || this.#owner.endsAfterResponse);
     if (taken < 0) return;
-    this.#owner.sent(taken);
-    if (taken === ready.length) return this.#owner.finish();
-    this.expectBody(hot.bodyBytes, false);
-    this.send(new ReadyResponse(restOf(hot, ready, taken)));
+    const ofLoan = loan === undefined || taken < ready.length ? 0 : this.writeLoan(loan, 0);
+    if (ofLoan < 0) return;
+    this.#owner.sent(taken + ofLoan);
+    if (taken + ofLoan === ready.length + (loan?.bytes.length ?? 0)) return this.#owner.finish();
+    this.expectBody(bodyBytes, loan !== undefined);
+    loan?.retain();
+    this.send(new ReadyResponse(restOf(hot, ready, taken), loan, ofLoan));
+  }
+
+  #sendInTurn(hot: HotResponse, ready: Uint8Array, loan: Loan): void {
+    this.expectBody(hot.bodyBytes, true);
+    loan.retain();
+    this.#ready = new ReadyResponse(restOf(hot, ready, 0), loan);
+    this.#turns.ask(this);
   }
 
   send(ready: ReadyResponse): void {
