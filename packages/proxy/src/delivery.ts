@@ -15,7 +15,7 @@ import {
 import type { AccessRecorder } from "./access-recorder.ts";
 import { type Ask, type AskOwner, type CacheClient, mayBeWrittenTo, type Outcome } from "./cache-client.ts";
 import { DeliveryWaits } from "./delivery-waits.ts";
-import type { HotTier } from "./hot-tier.ts";
+import { type HotTier, hotName } from "./hot-tier.ts";
 import type { Loan } from "./loan-table.ts";
 import type { PassMemory } from "./pass-memory.ts";
 import { canAnswer, isInterimHead, newPortion, type Portion, portionOnLoan } from "./portion.ts";
@@ -302,7 +302,7 @@ export class Delivery implements AskOwner {
     if (method !== "GET") return;
     const payload = portion.bytes.subarray(payloadOffset, payloadOffset + bytes);
     const kept = { bodyBytes, ageSeconds, ttlSeconds, version: hotVersion };
-    this.#context.hot.keep(wire, this.#hotKey, this.#hash, payload, kept, this.#loan);
+    this.#context.hot.keep(hotName(wire, this.#hotKey), this.#hash, payload, kept, this.#loan);
   }
 
   /** Steps 9 to 11: asks for what comes next, then sends what is there. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { bumpStripe, STRIPES, stripeOf, stripeVersion, targetHash } from "@proj/protocol";
-import { HotTier, readyWith, restOf } from "./hot-tier.ts";
+import { HotTier, hotName, readyWith, restOf } from "./hot-tier.ts";
 
 const KIB = 1024;
 
@@ -12,7 +12,7 @@ function setUp(limitBytes = 64 * KIB) {
   const keep = (target: string, bytes = 100, times = { ageSeconds: 5, ttlSeconds: 10 }) => {
     const hash = targetHash(target);
     const version = stripeVersion(versions, stripeOf(hash));
-    tier.keep("http", target, hash, new Uint8Array(bytes).fill(7), { bodyBytes: bytes, version, ...times });
+    tier.keep(target, hash, new Uint8Array(bytes).fill(7), { bodyBytes: bytes, version, ...times });
   };
   return { clock, versions, tier, keep };
 }
@@ -22,15 +22,15 @@ describe("HotTier", () => {
     const { clock, tier, keep } = setUp();
     keep("/a");
     clock.nowMs += 4000;
-    expect(tier.times(tier.lookup("http", "/a")!)).toEqual({
+    expect(tier.times(tier.lookup("/a")!)).toEqual({
       ageSeconds: 9,
       ttlSeconds: 6,
       untilMs: clock.nowMs + 1000,
     });
     clock.nowMs += 5999;
-    expect(tier.lookup("http", "/a")).toBeDefined();
+    expect(tier.lookup("/a")).toBeDefined();
     clock.nowMs += 1;
-    expect(tier.lookup("http", "/a")).toBeUndefined();
+    expect(tier.lookup("/a")).toBeUndefined();
     expect([tier.count, tier.usedBytes]).toEqual([0, 0]);
   });
 
@@ -38,14 +38,14 @@ describe("HotTier", () => {
     const { clock, tier, keep } = setUp();
     keep("/a");
     clock.nowMs += 300;
-    const hot = tier.lookup("http", "/a")!;
+    const hot = tier.lookup("/a")!;
     expect(tier.isReady(hot)).toBe(false);
     const { untilMs } = tier.times(hot);
     readyWith(hot, "HEAD", untilMs);
     clock.nowMs += 699;
-    expect(tier.isReady(tier.lookup("http", "/a")!)).toBe(true);
+    expect(tier.isReady(tier.lookup("/a")!)).toBe(true);
     clock.nowMs += 1;
-    expect(tier.isReady(tier.lookup("http", "/a")!)).toBe(false);
+    expect(tier.isReady(tier.lookup("/a")!)).toBe(false);
     expect(tier.times(hot)).toMatchObject({ ageSeconds: 6, ttlSeconds: 9 });
   });
 
@@ -54,8 +54,8 @@ describe("HotTier", () => {
     keep("/a");
     keep("/b");
     bumpStripe(versions, stripeOf(targetHash("/a")));
-    expect(tier.lookup("http", "/a")).toBeUndefined();
-    expect(tier.lookup("http", "/b")).toBeDefined();
+    expect(tier.lookup("/a")).toBeUndefined();
+    expect(tier.lookup("/b")).toBeDefined();
   });
 
   test("a response that changed on its way here is not kept", () => {
@@ -63,47 +63,47 @@ describe("HotTier", () => {
     const hash = targetHash("/a");
     const version = stripeVersion(versions, stripeOf(hash));
     bumpStripe(versions, stripeOf(hash));
-    tier.keep("http", "/a", hash, new Uint8Array(10), { bodyBytes: 10, version, ageSeconds: 0, ttlSeconds: 60 });
-    expect(tier.lookup("http", "/a")).toBeUndefined();
+    tier.keep("/a", hash, new Uint8Array(10), { bodyBytes: 10, version, ageSeconds: 0, ttlSeconds: 60 });
+    expect(tier.lookup("/a")).toBeUndefined();
   });
 
   test("the two wires never share an entry", () => {
     const { tier, keep } = setUp();
     keep("/a");
-    expect(tier.lookup("getfile", "/a")).toBeUndefined();
+    expect(tier.lookup(hotName("getfile", "/a"))).toBeUndefined();
   });
 
   test("the limit holds; what is used stays, what is too large is never taken", () => {
     const { tier, keep } = setUp(16 * KIB);
     keep("/large", 3 * KIB);
-    expect(tier.lookup("http", "/large")).toBeUndefined();
+    expect(tier.lookup("/large")).toBeUndefined();
     keep("/used", KIB);
     for (let index = 0; index < 100; index++) {
       keep(`/${index}`, KIB);
       expect(tier.usedBytes).toBeLessThanOrEqual(16 * KIB);
-      expect(tier.lookup("http", "/used")).toBeDefined();
+      expect(tier.lookup("/used")).toBeDefined();
     }
-    expect(tier.lookup("http", "/0")).toBeUndefined();
+    expect(tier.lookup("/0")).toBeUndefined();
   });
 
   test("--hot 0 keeps nothing", () => {
     const { tier, keep } = setUp(0);
     keep("/a", 0);
-    expect(tier.lookup("http", "/a")).toBeUndefined();
+    expect(tier.lookup("/a")).toBeUndefined();
   });
 
   test("a cache of another life: nothing of the former one is used", () => {
     const { tier, keep } = setUp();
     keep("/a");
     tier.attach(new Int32Array(STRIPES));
-    expect(tier.lookup("http", "/a")).toBeUndefined();
+    expect(tier.lookup("/a")).toBeUndefined();
   });
 });
 
 test("restOf() copies what the next rendering would overwrite, and only that", () => {
   const { tier, keep } = setUp();
   keep("/a");
-  const hot = tier.lookup("http", "/a")!;
+  const hot = tier.lookup("/a")!;
   const ready = readyWith(hot, "HEAD ONE ", 1);
   const early = restOf(hot, ready, 5);
   const late = restOf(hot, ready, 20);
@@ -120,8 +120,8 @@ test("HotTier.keep() retains a lent body for as long as it keeps the response, a
   const body = new Uint8Array(64 * KIB);
   const loan = { bytes: body, fildes: 0, retain: () => borrowers++, giveBack: () => borrowers-- };
   const head = new Uint8Array(50).fill(7);
-  tier.keep("http", "/a", hash, head, { bodyBytes: body.length, version, ageSeconds: 0, ttlSeconds: 9 }, loan);
-  const hot = tier.lookup("http", "/a")!;
+  tier.keep("/a", hash, head, { bodyBytes: body.length, version, ageSeconds: 0, ttlSeconds: 9 }, loan);
+  const hot = tier.lookup("/a")!;
   expect([hot.loan, borrowers]).toEqual([loan, 2]);
   expect(hot.bytes.subarray(hot.payloadOffset)).toEqual(Buffer.from(head));
   expect(tier.usedBytes).toBeGreaterThan(body.length);

@@ -94,14 +94,13 @@ export class HotTier {
     this.#versions = versions;
   }
 
-  /** A response to this target that may be sent now. Valid until the next call; its bytes stay as they are but for the room. */
-  lookup(wire: Wire, hotKey: string): HotResponse | undefined {
-    const key = keyOf(wire, hotKey);
-    const entry = this.#entries.get(key);
+  /** A response that may be sent now, by its {@link hotName}. Valid until the next call; its bytes stay as they are but for the room. */
+  lookup(name: string): HotResponse | undefined {
+    const entry = this.#entries.get(name);
     if (entry === undefined) return undefined;
     this.#lookedMs = this.#nowMs();
     if (stripeVersion(this.#versions!, entry.stripe) !== entry.version || !isFresh(entry.freshness, this.#lookedMs)) {
-      this.#remove(key, entry);
+      this.#remove(name, entry);
       return undefined;
     }
     entry.used = true;
@@ -111,14 +110,13 @@ export class HotTier {
   /**
    * Keeps a copy of a response that the cache said may be kept.
    *
-   * @param hotKey Its target, and of which site it is where there are several.
+   * @param name See {@link hotName}.
    * @param hash Of what of its target is in the cache's key.
    * @param payload Head block and body, whole; or the head block alone, with the body on `loan`, which is retained while the response is kept.
    * @param ageSeconds Its age now, and `ttlSeconds` how long it is still fresh, as the cache told.
    */
   keep(
-    wire: Wire,
-    hotKey: string,
+    name: string,
     hash: number,
     payload: Uint8Array,
     response: { bodyBytes: number; ageSeconds: number; ttlSeconds: number; version: number },
@@ -129,9 +127,8 @@ export class HotTier {
     const stripe = stripeOf(hash);
     if (this.#versions === undefined || bytesNeeded > this.responseBytesMax) return;
     if (stripeVersion(this.#versions, stripe) !== version) return; // it has changed since
-    const key = keyOf(wire, hotKey);
-    const former = this.#entries.get(key);
-    if (former !== undefined) this.#remove(key, former);
+    const former = this.#entries.get(name);
+    if (former !== undefined) this.#remove(name, former);
     this.#makeRoom(bytesNeeded);
     const bytes = Buffer.from(new ArrayBuffer(HEAD_START_ROOM + payload.length));
     bytes.set(payload, HEAD_START_ROOM);
@@ -139,7 +136,7 @@ export class HotTier {
     const freshness = freshnessNow(response, this.#nowMs());
     const { bodyBytes } = response;
     const unrendered = { ready: bytes, readyUntilMs: Number.NEGATIVE_INFINITY };
-    this.#entries.set(key, {
+    this.#entries.set(name, {
       bytes,
       loan,
       payloadOffset: HEAD_START_ROOM,
@@ -195,7 +192,12 @@ export class HotTier {
   }
 }
 
-function keyOf(wire: Wire, hotKey: string): string {
+/**
+ * What a thread's hot tier knows a response by.
+ *
+ * @param hotKey Its target, and of which site it is where there are several.
+ */
+export function hotName(wire: Wire, hotKey: string): string {
   return wire === "http" ? hotKey : `getfile ${hotKey}`; // a target holds no space
 }
 

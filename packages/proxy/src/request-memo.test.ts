@@ -10,7 +10,7 @@ function known(target: string): KnownRequest {
   const bytes = octets(target);
   const head = parseRequestHead(bytes, 0, bytes.length);
   if (head.kind === "malformed") throw new Error(head.reason);
-  return { head, keepsAlive: true, hotKey: target };
+  return { head, keepsAlive: true, hotName: target };
 }
 
 test("RequestMemo.get() knows the same octets, and no others", () => {
@@ -34,6 +34,6 @@ test("RequestMemo.keep() holds a number of heads; a long one has no name", () =>
   for (let index = 0; index < 3000; index++) memo.keep(headName(octets(`/${index}`))!, known(`/${index}`));
   expect(memo.count).toBe(1024);
   expect(memo.get(headName(octets("/0"))!)).toBeUndefined();
-  expect(memo.get(headName(octets("/2999"))!)?.hotKey).toBe("/2999");
+  expect(memo.get(headName(octets("/2999"))!)?.hotName).toBe("/2999");
   expect(headName(octets(`/${"x".repeat(1024)}`))).toBeUndefined();
 });

@@ -6,7 +6,7 @@ export interface KnownRequest {
   readonly head: RequestHead;
   readonly keepsAlive: boolean;
   /** What the hot tier knows its response by. */
-  readonly hotKey: string;
+  readonly hotName: string;
 }
 
 /** One that went straight to the origin. */
@@ -22,7 +22,7 @@ export interface KnownPass {
 /** One of GETFILE, answered from the hot tier. */
 export interface KnownGetfile {
   readonly path: string;
-  readonly hotKey: string;
+  readonly hotName: string;
 }
 
 /** Longer heads hold what differs from client to client, so they rarely come again. */

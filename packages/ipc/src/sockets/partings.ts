@@ -63,25 +63,36 @@ export class Partings {
     this.#added = 0;
     const waiting = this.#waiting;
     this.#waiting = [];
+    let at = 0;
     try {
-      while (waiting.length > 0)
-        this.#lookAfter(waiting.splice(0, PARTINGS_MAX).filter(({ socket }) => socket.fd !== -1));
+      while (at < waiting.length) {
+        const some = waiting.slice(at, at + PARTINGS_MAX);
+        at += some.length;
+        this.#lookAfter(some);
+      }
     } finally {
-      for (const one of waiting) this.#keep(one); // somebody who was told has thrown
+      for (; at < waiting.length; at++) this.#keep(waiting[at]!); // somebody who was told has thrown
     }
   };
 
+  /** In loops, since each connection that ends comes by here. */
   #lookAfter(some: readonly Waiting[]): void {
-    some.forEach(({ socket }, call) => {
-      this.#write(call, IORING_OP.RECV, socket.fd);
-    });
-    this.#ring.submit(this.#first, some.length, this.#results);
-    const isOver = some.map((_, call) => hasEnded(this.#results[call]!));
-    const over = some.filter((_, call) => isOver[call]).map(({ socket }) => socket);
-    this.#close(over.map((socket) => socket.release()));
-    some.forEach((waiting, call) => {
-      if (!isOver[call]) this.#keep(waiting);
-    });
+    const asked: Waiting[] = [];
+    for (const waiting of some) {
+      if (waiting.socket.fd === -1) continue;
+      this.#write(asked.length, IORING_OP.RECV, waiting.socket.fd);
+      asked.push(waiting);
+    }
+    if (asked.length === 0) return;
+    this.#ring.submit(this.#first, asked.length, this.#results);
+    const over: PartingSocket[] = [];
+    const kept: Waiting[] = [];
+    for (let call = 0; call < asked.length; call++) {
+      if (hasEnded(this.#results[call]!)) over.push(asked[call]!.socket);
+      else kept.push(asked[call]!);
+    }
+    this.#release(over);
+    for (const waiting of kept) this.#keep(waiting);
     tell(over);
   }
 
@@ -92,19 +103,17 @@ export class Partings {
     this.#timer ??= setTimeout(this.look, LOOK_MS);
   }
 
-  #close(all: readonly number[]): void {
-    all.forEach((fildes, call) => {
-      this.#write(call, IORING_OP.CLOSE, fildes);
-    });
-    if (all.length > 0) this.#ring.submit(this.#first, all.length, this.#results);
-    all.forEach((fildes, call) => {
-      if (this.#results[call] === NOT_MADE) libc().close(fildes);
-    });
+  #release(all: readonly PartingSocket[]): void {
+    if (all.length === 0) return;
+    for (let call = 0; call < all.length; call++) this.#write(call, IORING_OP.CLOSE, all[call]!.release());
+    this.#ring.submit(this.#first, all.length, this.#results);
+    for (let call = 0; call < all.length; call++)
+      if (this.#results[call] === NOT_MADE) libc().close(this.#ring.calls[this.#wordOf(call) + SQE.fildes]!);
   }
 
   #write(call: number, operation: number, fildes: number): void {
     const { calls } = this.#ring;
-    const at = (this.#first + call) * SQE.words;
+    const at = this.#wordOf(call);
     const isReceived = operation === IORING_OP.RECV;
     calls[at + SQE.opcode] = operation;
     calls[at + SQE.fildes] = fildes;
@@ -112,6 +121,11 @@ export class Partings {
     calls[at + SQE.bytes] = isReceived ? DROPPED_BYTES : 0;
     calls[at + SQE.flags] = isReceived ? MSG.DONTWAIT : 0;
     calls[at + SQE.userData] = call;
+  }
+
+  /** Where a call begins in those of the ring. */
+  #wordOf(call: number): number {
+    return (this.#first + call) * SQE.words;
   }
 }
 
@@ -121,14 +135,16 @@ interface Waiting {
 }
 
 /** Whoever throws keeps nobody else from being told. */
-function tell(closed: PartingSocket[]): void {
-  const socket = closed.shift();
-  if (socket === undefined) return;
-  try {
-    socket.released();
-  } finally {
-    tell(closed);
+function tell(closed: readonly PartingSocket[]): void {
+  const failures: unknown[] = [];
+  for (const socket of closed) {
+    try {
+      socket.released();
+    } catch (error) {
+      failures.push(error);
+    }
   }
+  if (failures.length > 0) throw failures[0];
 }
 
 /** @param received What recv(2) has returned, or the error. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { hostOf } from "./peer-address.ts";
+import { hostOf, peerAddress } from "./peer-address.ts";
 
 /** A struct sockaddr_in or sockaddr_in6 with that address. */
 function sockaddr(family: number, octets: readonly number[]): Uint8Array {
@@ -11,14 +11,17 @@ function sockaddr(family: number, octets: readonly number[]): Uint8Array {
 
 const ipv6 = (...groups: number[]) =>
   hostOf(
-    sockaddr(
-      10,
-      groups.flatMap((group) => [group >> 8, group & 0xff]),
+    peerAddress(
+      sockaddr(
+        10,
+        groups.flatMap((group) => [group >> 8, group & 0xff]),
+      ),
     ),
   );
 
 test("IPv4 addresses, also in an IPv6 one, are written with dots", () => {
-  expect(hostOf(sockaddr(2, [192, 0, 2, 1]))).toBe("192.0.2.1");
+  expect(hostOf(peerAddress(sockaddr(2, [192, 0, 2, 1])))).toBe("192.0.2.1");
+  expect(hostOf(peerAddress(sockaddr(2, [10, 255, 0, 128])))).toBe("10.255.0.128");
   expect(ipv6(0, 0, 0, 0, 0, 0xffff, 0xc000, 0x0201)).toBe("192.0.2.1");
 });
 
@@ -33,5 +36,13 @@ test("IPv6 addresses are written as RFC 5952 wants it", () => {
 });
 
 test("an address of another family has no host", () => {
-  expect(hostOf(sockaddr(1, []))).toBe("");
+  expect(hostOf(peerAddress(sockaddr(1, [])))).toBe("");
+});
+
+test("what is no IPv4 address is kept as a copy: the memory that it came in is used again", () => {
+  const address = sockaddr(10, [0x20, 0x01]);
+  const kept = peerAddress(address);
+  address.fill(0);
+  expect(hostOf(kept)).toBe("2001::");
+  expect(peerAddress(sockaddr(2, [192, 0, 2, 1]))).toBe(0xc0000201 | 0);
 });

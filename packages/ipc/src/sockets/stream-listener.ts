@@ -3,7 +3,7 @@ import { EPOLL, EventLoop, type Watcher } from "../event-loop.ts";
 import { errno, libc } from "../libc.ts";
 import { sameSocket } from "./listening-socket.ts";
 import { LEVEL, TCP } from "./numbers.ts";
-import { ADDRESS_BYTES } from "./peer-address.ts";
+import { ADDRESS_BYTES, peerAddress } from "./peer-address.ts";
 import { type StreamHandler, StreamSocket } from "./stream-socket.ts";
 
 const SOCK_NONBLOCK = 0o4000;
@@ -80,7 +80,7 @@ export class StreamListener implements Watcher {
       const fildes = libc().accept4(this.#fildes, address, addressBytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fildes === -1) return this.#refused(errno());
       const handler = this.#handlerFor();
-      handler.opened(StreamSocket.accepted(fildes, handler, address.slice()));
+      handler.opened(StreamSocket.accepted(fildes, handler, peerAddress(address)));
     }
   }
 

@@ -5,7 +5,7 @@ import { errno, libc } from "../libc.ts";
 import { sameSocket } from "./listening-socket.ts";
 import { LEVEL, MSG, SHUT, SO } from "./numbers.ts";
 import type { PartingSocket } from "./partings.ts";
-import { hostOf } from "./peer-address.ts";
+import { hostOf, type PeerAddress } from "./peer-address.ts";
 import { PrefixViews } from "./prefix-views.ts";
 import type { Sender } from "./send-batch.ts";
 import { type SocketCalls, socketCalls } from "./socket-calls.ts";
@@ -56,7 +56,7 @@ export class StreamSocket implements Watcher, Sender, PartingSocket {
   readonly #handler: StreamHandler;
   /** In the event loop; undefined while it is not watched: until it was read once, and while it parts with others. */
   #place: number | undefined;
-  readonly #address: Uint8Array | undefined;
+  readonly #address: PeerAddress | undefined;
   #host: string | undefined;
   #fildes: number;
   #deadlineMs = Number.POSITIVE_INFINITY;
@@ -99,15 +99,15 @@ export class StreamSocket implements Watcher, Sender, PartingSocket {
    * A connection that was just accepted. It is read in this turn of the event loop: its peer has mostly sent something by now, and to have the kernel tell so takes longer. Only then it is watched, if it is still open.
    *
    * @param fildes As of {@link connected}.
-   * @param address Of the peer: a struct sockaddr.
+   * @param address Of the peer.
    */
-  static accepted(fildes: number, handler: StreamHandler, address: Uint8Array): StreamSocket {
+  static accepted(fildes: number, handler: StreamHandler, address: PeerAddress): StreamSocket {
     const socket = new StreamSocket(fildes, handler, address);
     socket.#loop.callSoon(socket);
     return socket;
   }
 
-  private constructor(fildes: number, handler: StreamHandler, address?: Uint8Array) {
+  private constructor(fildes: number, handler: StreamHandler, address?: PeerAddress) {
     this.#loop = EventLoop.current();
     this.#fildes = fildes;
     this.#handler = handler;

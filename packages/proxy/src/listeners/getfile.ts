@@ -12,7 +12,7 @@ import {
 import { Delivery, type DeliveryContext } from "../delivery.ts";
 import { GetfilePass, type GetfilePassClient } from "../getfile-pass.ts";
 import type { HeldBack } from "../held-back.ts";
-import { type HotResponse, readyWith } from "../hot-tier.ts";
+import { type HotResponse, hotName, readyWith } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
 import type { Loan } from "../loan-table.ts";
 import { Outgoing } from "../outgoing.ts";
@@ -230,7 +230,7 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
   #answerKnown(octets: Uint8Array): boolean {
     const name = headName(octets);
     const known = name === undefined ? undefined : this.#settings.sites.getfileMemo.get(name);
-    const hot = known === undefined ? undefined : this.#context.hot.lookup("getfile", known.hotKey);
+    const hot = known === undefined ? undefined : this.#context.hot.lookup(known.hotName);
     if (known === undefined || hot === undefined) return false;
     this.#state = "answering";
     this.#record.path = known.path;
@@ -255,10 +255,11 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     const keyTarget = ruling.rule?.keyTarget(target) ?? target;
     this.#asked = { site, target };
     const hotKey = site.hotPrefix + keyTarget;
-    const hot = ruling.bypass ? undefined : this.#context.hot.lookup("getfile", hotKey);
+    const hotAs = hotName("getfile", hotKey);
+    const hot = ruling.bypass ? undefined : this.#context.hot.lookup(hotAs);
     if (hot !== undefined) {
       const name = octets === undefined ? undefined : headName(octets);
-      if (name !== undefined) getfileMemo.keep(name, { path, hotKey });
+      if (name !== undefined) getfileMemo.keep(name, { path, hotName: hotAs });
       return this.#sendHot(hot);
     }
     this.#record.begin();

@@ -10,7 +10,7 @@ import {
 } from "@proj/protocol";
 import { hasDecidingFields, mayPass } from "../deciding-fields.ts";
 import { Delivery, type DeliveryContext } from "../delivery.ts";
-import { type HotResponse, readyWith } from "../hot-tier.ts";
+import { type HotResponse, hotName, readyWith } from "../hot-tier.ts";
 import { LINGER_TIMEOUT_S, SEND_TIMEOUT_S } from "../limits.ts";
 import type { Loan } from "../loan-table.ts";
 import { Outgoing } from "../outgoing.ts";
@@ -309,7 +309,7 @@ export class HttpConnection implements Connection, RequestInputOwner, ResponseSi
     if (name === undefined) return false;
     const { memo, passMemo } = this.#settings.sites;
     const known = memo.get(name);
-    const hot = known === undefined ? undefined : this.#context.hot.lookup("http", known.hotKey);
+    const hot = known === undefined ? undefined : this.#context.hot.lookup(known.hotName);
     if (known !== undefined && hot !== undefined) {
       this.#know(known.head, known.keepsAlive);
       this.#sendHot(hot);
@@ -321,7 +321,7 @@ export class HttpConnection implements Connection, RequestInputOwner, ResponseSi
 
   #passKnown({ request, keepsAlive, leaveKey, mayBeHot }: KnownPass): boolean {
     if (leaveKey !== undefined) {
-      if (mayBeHot && this.#context.hot.lookup("http", leaveKey) !== undefined) return false;
+      if (mayBeHot && this.#context.hot.lookup(hotName("http", leaveKey)) !== undefined) return false;
       if (!this.#context.passes.has(leaveKey)) return false;
     }
     this.#know(request.head, keepsAlive);
@@ -353,10 +353,12 @@ export class HttpConnection implements Connection, RequestInputOwner, ResponseSi
   ): void {
     const { site, target, keyTarget, authority, counted } = route;
     const hotKey = site.hotPrefix + keyTarget;
-    const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup("http", hotKey);
+    const hotAs = hotName("http", hotKey);
+    const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup(hotAs);
     if (hot !== undefined) {
       const name = octets === undefined ? undefined : headName(octets);
-      if (name !== undefined) this.#settings.sites.memo.keep(name, { head, keepsAlive: this.#keepAlive, hotKey });
+      if (name !== undefined)
+        this.#settings.sites.memo.keep(name, { head, keepsAlive: this.#keepAlive, hotName: hotAs });
       return this.#sendHot(hot);
     }
     if (mayPass(head) && this.#context.passes.has(hotKey)) {
