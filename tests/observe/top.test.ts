@@ -1,54 +1,12 @@
 /** `webproxy top` in a real terminal (tmux): it lives, is resized, and quits on q; without one it is lines. */
 import { describe, expect, test } from "bun:test";
 import { CountingOrigin } from "../support/counting-origin.ts";
+import { Terminal } from "../support/terminal.ts";
 import { MAIN, Webproxy } from "../support/webproxy.ts";
 import { eventually } from "../support/within.ts";
 import { furnish, Traffic } from "./traffic.ts";
 
 const PATIENCE_MS = 30_000;
-
-/** A tmux of the test's own, with one window that runs a command. */
-class Terminal implements Disposable {
-  readonly #socket = `webproxy-test-${process.pid}-${Math.random().toString(36).slice(2)}`;
-
-  constructor(size: { columns: number; rows: number }, command: readonly string[]) {
-    const quoted = command.map((word) => `'${word}'`).join(" ");
-    this.#tmux(
-      "-f",
-      "/dev/null",
-      "new-session",
-      "-d",
-      "-x",
-      `${size.columns}`,
-      "-y",
-      `${size.rows}`,
-      `${quoted}; echo "exit code $?"; cat`,
-    );
-  }
-
-  get screen(): string[] {
-    return this.#tmux("capture-pane", "-p").split("\n");
-  }
-
-  type(...keys: string[]): void {
-    this.#tmux("send-keys", ...keys);
-  }
-
-  resize(columns: number, rows: number): void {
-    this.#tmux("resize-window", "-x", `${columns}`, "-y", `${rows}`);
-  }
-
-  [Symbol.dispose](): void {
-    this.#tmux("kill-server");
-  }
-
-  #tmux(...args: string[]): string {
-    const { stdout } = Bun.spawnSync(["tmux", "-L", this.#socket, ...args], {
-      env: { ...process.env, LC_ALL: "C.UTF-8" },
-    });
-    return stdout.toString();
-  }
-}
 
 describe.skipIf(Bun.which("tmux") === null)("webproxy top", () => {
   test("lives in a terminal, follows its size and its keys, and leaves it as it was", async () => {

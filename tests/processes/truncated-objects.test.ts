@@ -12,12 +12,12 @@ const BODY = someBytes(400_000, 56);
 const SUM = sha256(BODY);
 
 /** Everything of the channel in /dev/shm whose name, behind the channel's, is such. */
-function truncateAll(channel: string, kind: RegExp): number {
+function truncateAll(channel: string, kind: RegExp, bytes = 0): number {
   const prefix = `webproxy.${channel}.`;
   const files = readdirSync("/dev/shm").filter(
     (file) => file.startsWith(prefix) && kind.test(file.slice(prefix.length)),
   );
-  for (const file of files) truncateSync(`/dev/shm/${file}`, 0);
+  for (const file of files) truncateSync(`/dev/shm/${file}`, bytes);
   return files.length;
 }
 
@@ -46,6 +46,29 @@ for (const { what, kind } of [
       for (const one of wrong)
         expect((one as PromiseFulfilledResult<{ status: string }>).value.status).toMatch(/^(5..|ERROR)$/);
       return both.every((one) => one.status === "fulfilled" && one.value.isComplete && one.value.sha256 === SUM);
+    });
+    expect((await webproxy.stop()).exitCode).toBe(0);
+  }, 120_000);
+}
+
+for (const length of [100_000, 1_000_000]) {
+  test(`56 a body of ${length} bytes on loan that proxies keep ready is cut short: it is asked for again`, async () => {
+    const body = someBytes(length, length);
+    await using origin = CountingOrigin.start({ "/": { body, headers: { "Cache-Control": "max-age=600" } } });
+    await using webproxy = await Webproxy.start({ origin: origin.url });
+    const ask = () => Promise.all([getfile(webproxy.getfile, "/"), http(webproxy.http, "/")]);
+    for (let times = 0; times < 4; times++) for (const { sha256: sum } of await ask()) expect(sum).toBe(sha256(body));
+    expect((await webproxy.stats()).proxy!.counters.hotHits).toBeGreaterThan(0);
+    expect(truncateAll(webproxy.channel, /^body\./, 4096)).toBeGreaterThan(0);
+    await eventually(60_000, "both ways serve again, on each thread", async () => {
+      for (let times = 0; times < 8; times++) {
+        const both = await Promise.allSettled([getfile(webproxy.getfile, "/"), http(webproxy.http, "/")]);
+        if (
+          !both.every((one) => one.status === "fulfilled" && one.value.isComplete && one.value.sha256 === sha256(body))
+        )
+          return false;
+      }
+      return true;
     });
     expect((await webproxy.stop()).exitCode).toBe(0);
   }, 120_000);

@@ -32,6 +32,7 @@ const FILES = {
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" }, // int getsockopt(int, int, int, void *, socklen_t *)
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" }, // int setsockopt(int, int, int, const void *, socklen_t)
   syscall: { args: ["i64", "i32", "ptr", "i64", "i64", "i64", "i64"], returns: "i64" }, // long syscall(long, ...): for what not every C library has a wrapper
+  signal: { args: ["i32", "u64"], returns: "u64" }, // sighandler_t signal(int, sighandler_t)
   setpgid: { args: ["i32", "i32"], returns: "i32" }, // int setpgid(pid_t, pid_t)
   epoll_create1: { args: ["i32"], returns: "i32" }, // int epoll_create1(int)
   epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" }, // int epoll_ctl(int, int, int, struct epoll_event *)

@@ -118,7 +118,14 @@ test("HotTier.keep() retains a lent body for as long as it keeps the response, a
   const version = stripeVersion(versions, stripeOf(hash));
   let borrowers = 1;
   const body = new Uint8Array(64 * KIB);
-  const loan = { bytes: body, fildes: 0, retain: () => borrowers++, giveBack: () => borrowers-- };
+  const loan = {
+    bytes: body,
+    fildes: 0,
+    isBroken: false,
+    retain: () => borrowers++,
+    giveBack: () => borrowers--,
+    examine() {},
+  };
   const head = new Uint8Array(50).fill(7);
   tier.keep("/a", hash, head, { bodyBytes: body.length, version, ageSeconds: 0, ttlSeconds: 9 }, loan);
   const hot = tier.lookup("/a")!;
@@ -127,4 +134,10 @@ test("HotTier.keep() retains a lent body for as long as it keeps the response, a
   expect(tier.usedBytes).toBeGreaterThan(body.length);
   tier.attach(new Int32Array(STRIPES));
   expect([tier.usedBytes, borrowers]).toEqual([0, 1]);
+
+  tier.attach(versions);
+  tier.keep("/a", hash, head, { bodyBytes: body.length, version, ageSeconds: 0, ttlSeconds: 9 }, loan);
+  expect(tier.lookup("/a")).toBeDefined();
+  loan.isBroken = true;
+  expect([tier.lookup("/a"), tier.usedBytes, borrowers]).toEqual([undefined, 0, 1]);
 });

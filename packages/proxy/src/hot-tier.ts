@@ -99,7 +99,8 @@ export class HotTier {
     const entry = this.#entries.get(name);
     if (entry === undefined) return undefined;
     this.#lookedMs = this.#nowMs();
-    if (stripeVersion(this.#versions!, entry.stripe) !== entry.version || !isFresh(entry.freshness, this.#lookedMs)) {
+    const isUnchanged = stripeVersion(this.#versions!, entry.stripe) === entry.version && entry.loan?.isBroken !== true;
+    if (!isUnchanged || !isFresh(entry.freshness, this.#lookedMs)) {
       this.#remove(name, entry);
       return undefined;
     }

@@ -1,7 +1,7 @@
-import { objectName, SharedMemory } from "@proj/ipc";
+import { objectName, SharedMemory, type SystemCallError } from "@proj/ipc";
 
 /** Mapped bodies that nobody sends from just now are kept for the next one, as long as they are few and small together. */
-const IDLE_MAX = 64;
+const IDLE_MAX = 1024;
 const IDLE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** A body of the cache that this thread has mapped, read-only. Whoever borrowed it gives it back; its bytes must not be touched after that. */
@@ -9,9 +9,13 @@ export interface Loan {
   readonly bytes: Uint8Array;
   /** Of the object they are in, from its beginning: what has been written there stays as it is, so that it can be sent without a copy. Undefined where descriptors are scarce. */
   readonly fildes: number | undefined;
+  /** Somebody has cut the object short: it is not what the cache has lent any more. */
+  readonly isBroken: boolean;
   /** One more borrower. */
   retain(): void;
   giveBack(): void;
+  /** To be called when it could not be sent, of which the client may be the reason, or this: finds out, so that the next one who asks gets it from the cache. */
+  examine(): void;
 }
 
 /** The bodies that one thread has mapped, by the name of their object. A name is never used twice, so what it names never changes. */
@@ -55,7 +59,10 @@ export class LoanTable {
       return undefined;
     }
     if (memory.fildes !== undefined) this.#descriptors += 1;
-    const loan = new MappedLoan(name, memory, (isIdle) => this.#settle(loan, isIdle));
+    const loan = new MappedLoan(name, memory, {
+      onUse: (isIdle) => this.#settle(loan, isIdle),
+      onBroken: () => this.#forget(loan),
+    });
     this.#loans.set(name, loan);
     this.#settle(loan, true);
     return loan;
@@ -74,8 +81,13 @@ export class LoanTable {
     }
   }
 
+  /** Nobody borrows it any more. */
+  #forget(loan: MappedLoan): void {
+    if (this.#loans.get(loan.name) === loan) this.#loans.delete(loan.name);
+  }
+
   #unmap(loan: MappedLoan): void {
-    this.#loans.delete(loan.name);
+    this.#forget(loan);
     if (loan.fildes !== undefined) this.#descriptors -= 1;
     loan.memory.close();
   }
@@ -86,22 +98,39 @@ class MappedLoan implements Loan {
   readonly memory: SharedMemory;
   readonly bytes: Uint8Array;
   readonly fildes: number | undefined;
-  readonly #onUse: (isIdle: boolean) => void;
+  isBroken = false;
+  readonly #table: { onUse(isIdle: boolean): void; onBroken(): void };
   #borrowers = 0;
 
-  constructor(name: string, memory: SharedMemory, onUse: (isIdle: boolean) => void) {
+  constructor(name: string, memory: SharedMemory, table: { onUse(isIdle: boolean): void; onBroken(): void }) {
     this.name = name;
     this.memory = memory;
     this.bytes = memory.bytes;
     this.fildes = memory.fildes;
-    this.#onUse = onUse;
+    this.#table = table;
   }
 
   retain(): void {
-    if (this.#borrowers++ === 0) this.#onUse(false);
+    if (this.#borrowers++ === 0) this.#table.onUse(false);
   }
 
   giveBack(): void {
-    if (--this.#borrowers === 0) this.#onUse(true);
+    if (--this.#borrowers === 0) this.#table.onUse(true);
+  }
+
+  examine(): void {
+    if (this.isBroken || !isCutShort(this.name, this.bytes.length)) return;
+    this.isBroken = true;
+    this.#table.onBroken();
+  }
+}
+
+/** One that the cache has evicted has no name any more, and is whole. */
+function isCutShort(name: string, bytes: number): boolean {
+  try {
+    using memory = SharedMemory.open(objectName(name), { readOnly: true });
+    return memory.length < bytes;
+  } catch (error) {
+    return (error as SystemCallError).code === "EINVAL"; // cut to nothing
   }
 }

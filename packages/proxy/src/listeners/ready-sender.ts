@@ -52,11 +52,14 @@ export class ReadySender implements LargeSender, ByteTaker {
   }
 
   /** Writes what is on loan from `start` on, without a copy where that can be and is better; returns as {@link ClientSocket.write}. */
-  writeLoan({ bytes, fildes }: Loan, start: number): number {
+  writeLoan(loan: Loan, start: number): number {
+    const { bytes, fildes } = loan;
     const isCopied =
       fildes === undefined || (bytes.length > REFERRED_BYTES_MAX && this.#isNear && isLocal(this.#socket));
     const sent = isCopied ? undefined : this.#socket.sendFile?.(fildes, start, bytes.length - start);
-    return sent ?? this.#socket.write(bytes.subarray(start));
+    const taken = sent ?? this.#socket.write(bytes.subarray(start));
+    if (taken < 0) loan.examine();
+    return taken;
   }
 
   /** @param ready What {@link HotResponse.ready} is for this client: all of the response but for a body on loan. */
@@ -65,9 +68,9 @@ export class ReadySender implements LargeSender, ByteTaker {
     if (loan !== undefined && bodyBytes > AT_ONCE_BYTES_MAX) return this.#sendInTurn(hot, ready, loan);
     const taken = this.#socket.write(ready, loan !== undefined || this.#owner.endsAfterResponse);
     if (taken < 0) return;
-    const ofLoan = loan === undefined || taken < ready.length ? 0 : this.writeLoan(loan, 0);
+    this.#owner.sent(taken);
+    const ofLoan = loan === undefined || taken < ready.length ? 0 : this.#told(this.writeLoan(loan, 0));
     if (ofLoan < 0) return;
-    this.#owner.sent(taken + ofLoan);
     if (taken + ofLoan === ready.length + (loan?.bytes.length ?? 0)) return this.#owner.finish();
     this.expectBody(bodyBytes, loan !== undefined);
     loan?.retain();
