@@ -90,9 +90,13 @@ function expectAll(what: string, outcomes: readonly Got[], allowed: readonly Out
   if (others.length > 0) throw new Error(`${what}: ${JSON.stringify(others)}; webproxy said ${webproxy.stderr}`);
 }
 
-/** Segments that TCP had to send again in our namespace, which has just been made. */
+/** Segments that TCP had to send again in the three namespaces, which have just been made. */
 function sentAgain(): number {
-  const [names = "", values = ""] = readFileSync("/proc/self/net/snmp", "latin1")
+  return ["self", proxyNamespace, originNamespace].reduce((sum, pid) => sum + sentAgainBy(pid), 0);
+}
+
+function sentAgainBy(pid: string): number {
+  const [names = "", values = ""] = readFileSync(`/proc/${pid}/net/snmp`, "latin1")
     .split("\n")
     .filter((line) => line.startsWith("Tcp: "));
   return Number(values.split(" ")[names.split(" ").indexOf("RetransSegs")]);

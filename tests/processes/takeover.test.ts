@@ -108,6 +108,7 @@ test("--takeover of what somebody takes over already is refused; who began goes 
   next.kill("SIGSTOP"); // it has begun, and is not done
   expect(isTakenOver(old.http.port)).toBe(true);
   const refused = await Webproxy.refusal({ origin: "demo", args });
+  await Bun.sleep(2_500); // longer than anybody waits for an answer of whom it succeeds
   next.kill("SIGCONT");
   expect(refused).toMatchObject({ exitCode: 1 });
   expect(refused.stderr).toContain(`Cannot take over 127.0.0.1 port ${old.http.port}: `);

@@ -75,7 +75,9 @@ export function claimChosenPort(host: string, port: number, own: PortHolder): Po
 
 /** How often one who takes a port over looks whether its name is free. */
 const SUCCESSION_MS = 100;
-const ANSWER_MS = 2_000;
+/** So many looks does an answer take at most. They are counted, not timed: who is stopped meanwhile has not looked, and the answer may be there when it goes on. */
+const LOOKS_MAX = 20;
+const LOOK_MS = 100;
 
 /**
  * As {@link claimPort}; but where another webproxy of this user has the port, we may listen beside it, and its name is ours as soon as it lets go of it. A second name is held
@@ -169,7 +171,10 @@ async function askHolder(name: string): Promise<PortHolder | undefined> {
   const answer = Promise.withResolvers<string>();
   let said = "";
   const over = () => answer.resolve(said);
-  const timer = setTimeout(over, ANSWER_MS);
+  let looks = 0;
+  const timer = setInterval(() => {
+    if (++looks === LOOKS_MAX) over();
+  }, LOOK_MS);
   try {
     await Bun.connect({
       unix: name,
@@ -188,7 +193,7 @@ async function askHolder(name: string): Promise<PortHolder | undefined> {
   } catch {
     return undefined; // nobody has the name: who listens is no webproxy of ours
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
   }
 }
 
