@@ -20,6 +20,7 @@ import type { ProxySite } from "../proxy-site.ts";
 import type { ProxySites } from "../proxy-sites.ts";
 import { ReadyResponse } from "../ready-response.ts";
 import { getfileForwarding } from "../request-fields.ts";
+import { headName } from "../request-memo.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import type { ClientSocket, Connection } from "./connection.ts";
 import { GetfileRecord } from "./getfile-record.ts";
@@ -227,7 +228,8 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
 
   /** A header that came whole, as one that was answered from the hot tier before: see {@link RequestMemo}. */
   #answerKnown(octets: Uint8Array): boolean {
-    const known = this.#settings.sites.getfileMemo.get(octets);
+    const name = headName(octets);
+    const known = name === undefined ? undefined : this.#settings.sites.getfileMemo.get(name);
     const hot = known === undefined ? undefined : this.#context.hot.lookup(known.hotName);
     if (known === undefined || hot === undefined) return false;
     this.#state = "answering";
@@ -256,7 +258,8 @@ export class GetfileConnection implements Connection, ResponseSink, GetfilePassC
     const hotAs = hotName("getfile", hotKey);
     const hot = ruling.bypass ? undefined : this.#context.hot.lookup(hotAs);
     if (hot !== undefined) {
-      if (octets !== undefined) getfileMemo.keep(octets, { path, hotName: hotAs });
+      const name = octets === undefined ? undefined : headName(octets);
+      if (name !== undefined) getfileMemo.keep(name, { path, hotName: hotAs });
       return this.#sendHot(hot);
     }
     this.#record.begin();

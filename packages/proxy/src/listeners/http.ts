@@ -21,7 +21,7 @@ import { type PassClient, PassThrough } from "../pass-through.ts";
 import type { ProxySite } from "../proxy-site.ts";
 import { type GatewayFault, gatewayFaultOf } from "../proxy-status.ts";
 import { type Peer, renderCacheFields, renderCacheForwarding } from "../request-fields.ts";
-import type { KnownPass } from "../request-memo.ts";
+import { headName, type KnownPass } from "../request-memo.ts";
 import { outgoingFraming, renderHotHeadStart } from "../response-head.ts";
 import { ASKED_WITHOUT_CACHE, type RefusalReason, type ResponseSink } from "../response-sink.ts";
 import { type Route, routeOf } from "../route.ts";
@@ -305,15 +305,17 @@ export class HttpConnection implements Connection, RequestInputOwner, ResponseSi
 
   /** A head that has been answered from the hot tier before is answered from it again, if that still holds the response; one that has passed passes again. */
   #answerKnown(octets: Uint8Array): boolean {
+    const name = headName(octets);
+    if (name === undefined) return false;
     const { memo, passMemo } = this.#settings.sites;
-    const known = memo.get(octets);
+    const known = memo.get(name);
     const hot = known === undefined ? undefined : this.#context.hot.lookup(known.hotName);
     if (known !== undefined && hot !== undefined) {
       this.#know(known.head, known.keepsAlive);
       this.#sendHot(hot);
       return true;
     }
-    const pass = passMemo.get(octets);
+    const pass = passMemo.get(name);
     return pass !== undefined && this.#passKnown(pass);
   }
 
@@ -354,8 +356,9 @@ export class HttpConnection implements Connection, RequestInputOwner, ResponseSi
     const hotAs = hotName("http", hotKey);
     const hot = hasDecidingFields(head) ? undefined : this.#context.hot.lookup(hotAs);
     if (hot !== undefined) {
-      if (octets !== undefined)
-        this.#settings.sites.memo.keep(octets, { head, keepsAlive: this.#keepAlive, hotName: hotAs });
+      const name = octets === undefined ? undefined : headName(octets);
+      if (name !== undefined)
+        this.#settings.sites.memo.keep(name, { head, keepsAlive: this.#keepAlive, hotName: hotAs });
       return this.#sendHot(hot);
     }
     if (mayPass(head) && this.#context.passes.has(hotKey)) {
@@ -379,9 +382,10 @@ export class HttpConnection implements Connection, RequestInputOwner, ResponseSi
 
   /** A request that passes for the first time, by this head: it is known from here on, but where its head is changed for a trace. */
   #passFirst(request: PassRequest, leaveKey: string | undefined, octets: Uint8Array | undefined): void {
-    if (octets !== undefined && this.#context.tracing === undefined) {
+    const name = octets === undefined || this.#context.tracing !== undefined ? undefined : headName(octets);
+    if (name !== undefined) {
       const mayBeHot = leaveKey !== undefined && !hasDecidingFields(request.head);
-      this.#settings.sites.passMemo.keep(octets, { request, keepsAlive: this.#keepAlive, leaveKey, mayBeHot });
+      this.#settings.sites.passMemo.keep(name, { request, keepsAlive: this.#keepAlive, leaveKey, mayBeHot });
     }
     this.#passOn(request, leaveKey);
   }
